@@ -1,4 +1,5 @@
-//! Any bytes named `.tar` (a tar, gzipped or zip archive by content) must give rows, each with bytes or a failure.
+//! Any bytes named `.tar` (a tar, gzipped or zip archive by content) must give rows, each with
+//! bytes or a failure.
 
 #![no_main]
 

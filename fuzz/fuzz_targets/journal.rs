@@ -1,5 +1,5 @@
-//! Any bytes as the journal of a run and its rows: what is kept of them is a part of both, and the
-//! next run keeps it too.
+//! Any bytes as the journal of a run and its rows: what is kept is the start of each, and the next
+//! run keeps it as well.
 #![no_main]
 
 use std::cell::RefCell;
@@ -29,11 +29,11 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         };
         let [of_journal, of_rows] = kept.map(|bytes| usize::try_from(bytes).expect("a length"));
-        // More than there is would be a panic here.
+        // This panics if more is kept than there is.
         fs::write(&rows_file, &rows[..of_rows]).expect("the rows");
         fs::write(&journal_file, &journal[..of_journal]).expect("the journal");
         let again = read_journal(&journal_file, &rows_file).expect("it has its first lines");
-        // Less where the line is gone that said that the files are on the disk.
+        // Less if the line that said that the files are on disk is gone.
         let has_files = journal.windows(6).any(|bytes| bytes == b"files ");
         assert!(again == kept || (has_files && again[0] <= kept[0] && again[1] <= kept[1]));
     });

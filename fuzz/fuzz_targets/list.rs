@@ -1,4 +1,4 @@
-//! Any bytes as a list of paths, its separator chosen by the first, must give rows.
+//! Any bytes as a list of paths, with the separator chosen by the first, must give rows.
 
 #![no_main]
 

@@ -52,8 +52,8 @@ fuzz_target!(init: forgive_rten(), |bytes: &[u8]| {
 });
 
 /// The library turns a panic inside `rten` into an error, which is part of its contract; the
-/// fuzzer's own hook would end the process first. Every other panic still does, and so does
-/// one of `rten`'s that is not caught.
+/// fuzzer's own hook would end the process first. Any other panic still does, as does a panic of
+/// `rten` that is not caught.
 fn forgive_rten() {
     let fuzzers_own = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

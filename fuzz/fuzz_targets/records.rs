@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         let folder = slot.get_or_insert_with(|| tempfile::tempdir().expect("a temporary folder"));
         let [records, index] = ["a.rec", "a.idx"].map(|name| folder.path().join(name));
         let mut data = rest;
-        // The index is there from one run to the next if it is not removed.
+        // An index left by the previous run must be removed.
         let _ = fs::remove_file(&index);
         if first & 1 == 1 {
             let mut parts = rest.splitn(2, |&byte| byte == 0);

@@ -12,7 +12,7 @@ use attn_fiqa_cli::Tables;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
-/// Rows that are read: a few bytes may declare any number.
+/// Maximum number of rows read: a few bytes may declare any number.
 const MOST_ROWS: usize = 1000;
 
 thread_local! {

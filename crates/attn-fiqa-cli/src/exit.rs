@@ -1,4 +1,4 @@
-//! The exit status, which scripts read.
+//! The exit status, as read by scripts.
 
 use std::io::ErrorKind;
 
@@ -10,14 +10,14 @@ use crate::log;
 pub(crate) enum Exit {
     /// Everything asked for was done.
     Done = 0,
-    /// The run was finished, but some images failed; their rows say why.
+    /// The run finished, but some images failed; their rows say why.
     SomeFailed = 1,
     /// The run could not start, or its output could not be written.
     NotDone = 2,
 }
 
 impl From<anyhow::Result<Exit>> for Exit {
-    /// Reports the error, except that a reader who has left (`| head`) is no error.
+    /// Reports the error; a closed pipe (`| head`) does not count as one.
     fn from(outcome: anyhow::Result<Self>) -> Self {
         match outcome {
             Ok(exit) => exit,
@@ -30,7 +30,7 @@ impl From<anyhow::Result<Exit>> for Exit {
     }
 }
 
-/// An error and its causes, without a cause that is already in the text.
+/// An error and its causes, omitting causes that are already in the text.
 fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -1,5 +1,5 @@
-//! Which flags answer an error of the library, whose messages name none; and of a study
-//! which keys of its description.
+//! Maps library errors, whose messages name no flags, to the flags that resolve them; and errors of
+//! a study to keys of its description.
 
 use attn_fiqa::checkpoint::{CheckpointError, CheckpointProblem};
 use attn_fiqa::decode::VIDEO_NOT_IMAGE;
@@ -14,7 +14,7 @@ use attn_fiqa_eval::study::StudyError;
 
 use crate::inputs::NO_COLUMN;
 
-/// An image's failure as a row and a line for a person have it.
+/// An image's failure as shown in a row or a line for people.
 pub(crate) fn message_of(failure: &Failure) -> String {
     let Failure { status, message } = failure;
     let flags = match status {
@@ -26,7 +26,7 @@ pub(crate) fn message_of(failure: &Failure) -> String {
     format!("{message} ({flags})")
 }
 
-/// The flag that answers an error which ends the run.
+/// The flag that resolves an error which ends the run.
 pub(crate) fn for_error(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
         if let Some(error) = cause.downcast_ref() {
@@ -79,7 +79,7 @@ fn for_export(problem: &ExportProblem) -> Option<&'static str> {
     }
 }
 
-/// The key of a study's description that answers an error.
+/// The key of a study's description that resolves an error.
 fn for_study(error: &StudyError) -> Option<&'static str> {
     match error {
         StudyError::File(error) => match error.problem() {

@@ -1,9 +1,9 @@
-//! Ctrl-C: what was done until then is kept, and no unfinished file remains.
+//! Ctrl-C handling: finished work is kept, and no unfinished file remains.
 //!
-//! A command that can end early says so. Interrupted, it takes no further image, finishes
-//! those at work, and its output appears under its name with `.part` after it, since it is
-//! not the whole. Other commands, and every command at the second Ctrl-C, end at once;
-//! files that are being written are removed, unless a later run can continue them.
+//! A command that can end early declares so. When interrupted, it takes no further images, finishes
+//! those in progress, and its output appears under its name plus `.part`, since it is incomplete.
+//! Other commands, and every command on the second Ctrl-C, end at once; files being written are
+//! removed, unless a later run can continue them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,25 +13,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::log;
 
-/// The exit status that shells expect of a program that SIGINT ended.
+/// The exit status that shells expect of a program terminated by SIGINT.
 const STATUS: u8 = 130;
 
-/// Whether the command ends by itself when it is asked to.
+/// Whether the command ends by itself when interrupted.
 static ENDS_EARLY: AtomicBool = AtomicBool::new(false);
-/// Whether the command has its own way to handle signals.
+/// Whether the command handles signals itself.
 static HANDLED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
-/// Whether it was asked to.
+/// Whether an interrupt was received.
 static ASKED: AtomicBool = AtomicBool::new(false);
-/// Files that are being written, under names of their own.
+/// Files being written, under their temporary names.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// Outputs that hold a part of what was asked for.
 static PARTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-/// Whether the same command continues them.
+/// Whether the same command continues these outputs.
 static CAN_CONTINUE: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C is handled here.
+/// Installs the Ctrl-C handler.
 pub(crate) fn handle() {
-    // Where the system has no such thing, Ctrl-C ends the program as ever.
+    // If the system does not support it, Ctrl-C ends the program as usual.
     let _ = ctrlc::set_handler(on_interrupt);
 }
 
@@ -54,8 +54,7 @@ fn lock(paths: &Mutex<Vec<PathBuf>>) -> MutexGuard<'_, Vec<PathBuf>> {
     paths.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on the command handles signals itself, as a service does, which has to end its
-/// connections.
+/// From now on the command handles signals itself, as a service does to close its connections.
 #[cfg(feature = "serve")]
 pub(crate) fn leave_signals_to_the_command() {
     HANDLED_ELSEWHERE.store(true, Ordering::SeqCst);
@@ -66,13 +65,13 @@ pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }
 
-/// Says that this command ends by itself when it is asked, and that what
-/// it has done until then is worth keeping.
+/// Declares that this command ends by itself when interrupted and that its work so far is worth
+/// keeping.
 pub(crate) fn end_early() {
     ENDS_EARLY.store(true, Ordering::SeqCst);
 }
 
-/// A file that is being written and must not stay if it is not finished.
+/// A file being written that must not remain if it is not finished.
 pub(crate) struct Unfinished(PathBuf);
 
 impl Unfinished {
@@ -88,8 +87,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Where the output of the whole run belongs: its own name, or that of a part if the run was
-/// interrupted.
+/// The path of the output: its own name, or with `.part` if the run was interrupted.
 pub(crate) fn place_of(output: PathBuf) -> PathBuf {
     if !asked() {
         return output;
@@ -101,13 +99,13 @@ pub(crate) fn place_of(output: PathBuf) -> PathBuf {
     part
 }
 
-/// Takes note of rows that the same command continues.
+/// Records rows that the same command continues.
 pub(crate) fn left(rows: &Path) {
     lock(&PARTS).push(rows.to_owned());
     CAN_CONTINUE.store(true, Ordering::SeqCst);
 }
 
-/// Says what there is of an interrupted run.
+/// Reports what is left of an interrupted run.
 pub(crate) fn farewell() -> u8 {
     let parts: Vec<String> =
         lock(&PARTS).iter().map(|path| format!("'{}'", path.display())).collect();

@@ -1,8 +1,8 @@
 //! The `attn-fiqa` command line.
 //!
-//! `args` is what was typed, `commands` what is done, `inputs` what the library does not read by
-//! itself, `models` which models have names, `output` how rows are written. Standard output carries data only; `log` writes to standard error,
-//! where `progress` and `summary` say how a run goes.
+//! `args` parses the command line, `commands` does the work, `inputs` reads what the library does
+//! not read itself, `models` resolves model names, `output` writes rows. Standard output carries
+//! data only; `log` writes to standard error, where `progress` and `summary` report on a run.
 
 mod args;
 mod commands;
@@ -27,9 +27,9 @@ use exit::Exit;
 
 pub use inputs::Tables;
 
-/// Runs the command line `args`, whose first is the program's name, and returns the exit
-/// status: 0 if everything was done, 1 if some images failed, 2 if the run could not start or
-/// its output not be written, 130 after Ctrl-C. Wrong arguments and `--help` end the process.
+/// Runs the command line `args`, which starts with the program's name, and returns the exit status:
+/// 0 if everything was done, 1 if some images failed, 2 if the run could not start or its output
+/// could not be written, 130 after Ctrl-C. Wrong arguments and `--help` end the process.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     keep_caught_panics_quiet();
     interrupt::handle();
@@ -39,12 +39,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     if interrupt::asked() && !failed { interrupt::farewell() } else { exit as u8 }
 }
 
-/// Opens a model by what `--model` takes: a file, or the name of a model that was fetched, added
-/// or is built in. `options` say what the file does not.
+/// Opens a model as `--model` does: from a file, or by the name of a model that was fetched, added
+/// or is built in. `options` supply what the file does not specify.
 ///
 /// # Errors
 ///
-/// When there is neither such a file nor such a name, the model was not fetched yet, or its file
+/// If there is neither such a file nor such a name, the model has not been fetched yet, or its file
 /// cannot be loaded.
 pub fn open_model(model: &Path, options: CheckpointOptions) -> anyhow::Result<Checkpoint> {
     let located = models::locate(model)?;
@@ -54,12 +54,12 @@ pub fn open_model(model: &Path, options: CheckpointOptions) -> anyhow::Result<Ch
     }
 }
 
-/// Reads the journal of a run as `merge` does, and with the rows as a run does that continues it;
-/// returns how many bytes of both are kept. For fuzzing: shards come from other machines.
+/// Reads the journal of a run as `merge` does, and together with the rows as a continued run does;
+/// returns how many bytes of both are kept. For fuzzing, since shards come from other machines.
 ///
 /// # Errors
 ///
-/// If a file cannot be read, or the journal's first lines are not those of one.
+/// If a file cannot be read, or the first lines are not those of a journal.
 #[doc(hidden)]
 pub fn read_journal(journal: &Path, rows: &Path) -> anyhow::Result<[u64; 2]> {
     journal::read(journal, rows)
@@ -68,9 +68,9 @@ pub fn read_journal(journal: &Path, rows: &Path) -> anyhow::Result<[u64; 2]> {
 fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
     log::init(run);
     if let Some(jobs) = run.jobs {
-        // Curves and intervals are computed on the global pool, networks on their own.
+        // Curves and intervals use the global pool; networks use their own.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.get());
-        // Another call in the same process may have made it.
+        // Another call in the same process may have created it.
         let _ = pool.build_global();
     }
     match command {
@@ -101,8 +101,8 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
-/// A file on which a decoder gives up is a row, and what the decoder says to its authors is
-/// not for the person who reads standard error.
+/// A file that makes a decoder panic becomes a row, and the panic message is of no use to whoever
+/// reads standard error.
 fn keep_caught_panics_quiet() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -1,7 +1,7 @@
-//! What is reported to a person, or to a log collector, on standard error.
+//! Messages for people or log collectors, on standard error.
 //!
-//! Standard output carries data only. Settings are the program's own, made once at the start:
-//! a line may come from anywhere, and no function passes them on.
+//! Standard output carries data only. Settings are global and set once at the start: a line may
+//! come from anywhere, and no function passes them on.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use crate::args::{LogFormat, RunOptions};
 use crate::output::printable;
 
-/// How much a line matters.
+/// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// Why a run could not be done, or an answer that it waits for; never left out.
+    /// Why a run could not be done, or an answer that it waits for; never suppressed.
     Error,
     Warning,
     Note,
@@ -38,7 +38,7 @@ impl Level {
         }
     }
 
-    /// The style of its name before the line, if it has one there.
+    /// The style of the level name before the line, if the name is shown.
     fn style(self) -> Option<Style> {
         let color = match self {
             Self::Error => AnsiColor::Red,
@@ -61,10 +61,10 @@ const DEFAULTS: Settings =
     Settings { most: Level::Info, format: LogFormat::Text, color: ColorChoice::Auto };
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
-/// A bar on the terminal, which makes way for lines.
+/// A progress bar on the terminal, which makes way for lines.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Follows the options from now on; the first call counts.
+/// Applies the options from now on; only the first call has an effect.
 pub(crate) fn init(options: &RunOptions) {
     let most = match (options.quiet, options.verbose) {
         (true, _) => Level::Error,
@@ -83,13 +83,13 @@ pub(crate) fn shows(level: Level) -> bool {
     level <= settings().most
 }
 
-/// Whether a bar can be drawn: for a person on a terminal.
+/// Whether a bar can be drawn: only on a terminal.
 pub(crate) fn shows_bar() -> bool {
     let text = settings().format == LogFormat::Text;
     text && shows(Level::Info) && io::stderr().is_terminal()
 }
 
-/// Makes a bar the one that makes way for lines.
+/// Registers the bar that makes way for lines.
 pub(crate) fn set_bar(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
@@ -114,12 +114,12 @@ pub(crate) fn debug(line: impl AsRef<str>) {
     write(Level::Debug, line.as_ref(), Map::new());
 }
 
-/// A line that a person has to see, such as a question.
+/// A line that the user has to see, such as a question.
 pub(crate) fn ask(line: impl AsRef<str>) {
     emit(Level::Info, line.as_ref(), Map::new());
 }
 
-/// A line with what a program would want of it: the name of the event and its fields.
+/// A line with structured data for programs: the name of the event and its fields.
 pub(crate) fn event<const N: usize>(
     level: Level,
     line: &str,
@@ -138,7 +138,7 @@ fn write(level: Level, line: &str, fields: Map<String, Value>) {
 }
 
 fn emit(level: Level, line: &str, fields: Map<String, Value>) {
-    // Whoever closed standard error does not want to read it.
+    // If standard error is closed, nobody wants to read it.
     let write = || {
         let _ = match settings().format {
             LogFormat::Json => json(level, line, fields),
@@ -161,7 +161,7 @@ fn json(level: Level, line: &str, fields: Map<String, Value>) -> io::Result<()> 
     writeln!(io::stderr(), "{}", Value::Object(object))
 }
 
-/// Names of files must not control the terminal.
+/// File names must not control the terminal.
 fn text(level: Level, line: &str) -> io::Result<()> {
     let choice = match settings().color {
         ColorChoice::Auto => AutoStream::choice(&io::stderr()),

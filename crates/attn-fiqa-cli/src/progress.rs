@@ -1,4 +1,4 @@
-//! How far a run is: a bar on a terminal, a line every half minute elsewhere.
+//! Progress of a run: a bar on a terminal, a line every half minute elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use crate::log;
 /// Seconds between two lines.
 const LINE_SECONDS: u64 = 30;
 
-/// Another number of seconds in place of [`LINE_SECONDS`].
+/// Environment variable that overrides [`LINE_SECONDS`].
 const SECONDS_VARIABLE: &str = "ATTN_FIQA_PROGRESS_SECONDS";
 
-/// The progress of one run or one step of it.
+/// The progress of a run or of one of its steps.
 pub(crate) struct Progress {
     bar: ProgressBar,
     on_terminal: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts at 0 of an unknown total.
+    /// Starts at 0 with an unknown total.
     pub(crate) fn start(template: &str) -> Self {
         let on_terminal = log::shows_bar();
         let target = if on_terminal {
@@ -45,29 +45,29 @@ impl Progress {
         self.bar.set_style(style.expect("the template is valid: this is a bug"));
     }
 
-    /// Sets what it counts up to.
+    /// Sets the total.
     pub(crate) fn set_total(&self, total: u64) {
         self.bar.set_length(total);
     }
 
-    /// Sets the text of `{msg}`, and the time left is estimated anew from `done`.
+    /// Sets the text of `{msg}`, and restarts the estimate of the time left from `done`.
     pub(crate) fn start_step(&self, step: &str, done: u64) {
         self.bar.set_message(step.to_owned());
         self.bar.set_position(done);
         self.bar.reset_eta();
     }
 
-    /// Sets how much is done.
+    /// Sets the amount done.
     pub(crate) fn set_done(&self, done: u64) {
         self.bar.set_position(done);
     }
 
-    /// Adds to how much is done.
+    /// Adds to the amount done.
     pub(crate) fn advance(&self, more: u64) {
         self.bar.inc(more);
     }
 
-    /// Whether a line should say how far the run is; never on a terminal, which has the bar.
+    /// Whether a progress line is due; never on a terminal, which has the bar.
     pub(crate) fn is_line_due(&mut self) -> bool {
         let due = !self.on_terminal && self.last_line.elapsed() >= self.line_every;
         if due {
@@ -76,14 +76,14 @@ impl Progress {
         due
     }
 
-    /// The time left, as estimated from what was done so far.
+    /// The time left, estimated from what has been done so far.
     pub(crate) fn time_left(&self) -> Duration {
         self.bar.eta()
     }
 }
 
 impl Drop for Progress {
-    /// Removes the bar, also where a run ends by an error.
+    /// Removes the bar, even if a run ends with an error.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
         log::set_bar(None);

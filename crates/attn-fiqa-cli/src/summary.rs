@@ -1,4 +1,4 @@
-//! What a run over images has done so far, and the lines that say so.
+//! What a run over images has done so far, and the lines that report it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,23 +17,23 @@ use crate::log::{self, Level};
 use crate::output::describe_notes;
 use crate::progress::Progress;
 
-/// Failures that are reported one by one before only their number is.
+/// Failures reported individually before only their number is reported.
 const FAILURES_REPORTED: u64 = 5;
 
-/// While lists and archives are read the number of images is unknown, and a time left would
-/// be a guess.
+/// While lists and archives are being read, the number of images is unknown and an estimate of the
+/// time left would be a guess.
 const WHILE_FINDING: &str =
     "{spinner} {human_pos} images  {per_sec}  {elapsed}, still finding images";
 const WITH_TOTAL: &str = "{bar:30} {human_pos}/{human_len}  {per_sec}  {eta} left";
 
-/// What is done to images.
+/// What is done to the images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
     /// Scoring faces.
     Score,
-    /// Detecting them only.
+    /// Detecting faces only.
     Detect,
-    /// Something else, in the past tense, such as "cropped".
+    /// Something else, as a past participle such as "cropped".
     Other(&'static str),
 }
 
@@ -45,28 +45,28 @@ pub(crate) struct Summary {
     total_known: bool,
     tally: SourceProgress,
     started: Instant,
-    /// Images so far, and those of them with a face that was scored.
+    /// Images so far, and how many of them have a scored face.
     images: u64,
     images_scored: u64,
-    /// Faces.
+    /// Number of faces.
     scored: u64,
     found: u64,
     failures: BTreeMap<&'static str, u64>,
     notes: BTreeMap<String, u64>,
-    /// The share of the images found that are this run's.
+    /// The fraction of the found images that belongs to this run.
     share: f64,
-    /// Whether there are images at all, also where this run takes none of them.
+    /// Whether there are any images, even if this run processes none of them.
     inputs: Option<Found>,
-    /// Images that earlier runs did, and that this one continues after.
+    /// Images done by earlier runs, which this one continues.
     earlier: u64,
-    /// What was counted of the current image, and of the one before: see [`Summary::outcome`].
+    /// Counts of the current image and of the previous one: see [`Summary::outcome`].
     outcome: Vec<&'static str>,
     outcome_before: Vec<&'static str>,
 }
 
-/// A face that was scored, or an image that was searched, in an image's outcome.
+/// In an image's outcome: a face that was scored, or an image that was searched.
 pub(crate) const SCORED: &str = "ok";
-/// A face that was found, where none are scored.
+/// In an image's outcome: a face that was found, where none are scored.
 pub(crate) const FOUND: &str = "face";
 
 impl Summary {
@@ -92,7 +92,7 @@ impl Summary {
         }
     }
 
-    /// Starts a run over images, of which earlier runs may have done some.
+    /// Starts a run over images, some of which earlier runs may have done.
     pub(crate) fn of_images(activity: Activity, images: &Images) -> Self {
         let mut summary = Self::start(activity, images.progress());
         summary.add_earlier(images.earlier());
@@ -101,7 +101,7 @@ impl Summary {
         summary
     }
 
-    /// Counts the images of earlier runs, by how often each outcome occurred.
+    /// Counts the images of earlier runs, given how often each outcome occurred.
     fn add_earlier(&mut self, outcomes: &BTreeMap<String, u64>) {
         for (outcome, &count) in outcomes {
             self.images += count;
@@ -126,13 +126,13 @@ impl Summary {
         }
     }
 
-    /// What was counted of the current image: one word for each face, which is a status, in one
-    /// text. Later runs read it from the journal.
+    /// What was counted for the current image, as one text: one word per face, which is a status.
+    /// Later runs read it from the journal.
     pub(crate) fn outcome(&self) -> String {
         described(&self.outcome)
     }
 
-    /// The same of the image before.
+    /// The same for the previous image.
     pub(crate) fn outcome_before(&self) -> String {
         described(&self.outcome_before)
     }
@@ -147,12 +147,12 @@ impl Summary {
         self.count_outcome(&row.path, notes, row.outcome.as_ref().err());
     }
 
-    /// Counts an image that is neither done nor failed.
+    /// Counts an image that was neither processed nor failed.
     pub(crate) fn count_skipped(&mut self, notes: &[Note]) {
         self.count_notes(notes);
     }
 
-    /// Counts one face that was cropped, or an image without any.
+    /// Counts one cropped face, or an image without a face.
     pub(crate) fn count_crop(&mut self, row: &CropRow) {
         if row.is_first {
             self.count_notes(&row.notes);
@@ -169,7 +169,7 @@ impl Summary {
         self.outcome.extend(std::iter::repeat_n(FOUND, found));
     }
 
-    /// Counts one image by its notes and its failure, if it failed.
+    /// Counts one image, with its notes and its failure if it failed.
     pub(crate) fn count_image(&mut self, path: &str, notes: &[Note], failure: Option<&Failure>) {
         self.count_notes(notes);
         self.images_scored += u64::from(failure.is_none());
@@ -196,7 +196,7 @@ impl Summary {
     }
 
     fn report_progress(&self, known: u64) {
-        // Of a shard only the images found so far are known to be its own.
+        // For a shard, only the images found so far are known to belong to it.
         let total = (self.total_known && self.share == 1.0).then_some(known);
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
         let failed: u64 = self.failures.values().sum();
@@ -217,7 +217,7 @@ impl Summary {
         );
     }
 
-    /// As long as the images left take at the rate so far, once their number is known.
+    /// The time needed for the remaining images at the rate so far, once their number is known.
     fn time_left(&self, known: u64) -> Option<Duration> {
         let left = known.saturating_sub(self.images) as f64 * self.share;
         let rate = self.rate();
@@ -262,7 +262,7 @@ impl Summary {
         }
     }
 
-    /// A face that was scored failed later.
+    /// Counts a face that was scored but failed later.
     pub(crate) fn retract(&mut self, row: &Row, status: Status, message: &str) {
         self.scored -= 1;
         self.images_scored -= u64::from(row.is_first);
@@ -271,7 +271,7 @@ impl Summary {
         self.count_failure(&row.path, &Failure::new(status, message));
     }
 
-    /// Fails if the inputs held no image; an interrupted run is none that had none.
+    /// Fails if the inputs held no image; an interrupted run does not count as empty.
     pub(crate) fn refuse_empty(&self) -> anyhow::Result<()> {
         let found = self.inputs.as_ref().is_some_and(Found::any);
         if self.images == 0 && !found && !interrupt::asked() {
@@ -280,7 +280,7 @@ impl Summary {
         Ok(())
     }
 
-    /// Reports how the run went, and gives the exit status.
+    /// Reports how the run went, and returns the exit status.
     pub(crate) fn finish(self) -> Exit {
         let elapsed = self.started.elapsed();
         let (rate, skipped) = (self.rate(), self.tally.skipped());
@@ -347,7 +347,7 @@ fn of_images(count: u64) -> String {
     format!("{count} {}", if count == 1 { "image" } else { "images" })
 }
 
-/// A duration in its two greatest units.
+/// A duration in its two largest units.
 fn describe_time(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -363,7 +363,7 @@ fn described(outcome: &[&'static str]) -> String {
     if outcome.is_empty() { SCORED.to_owned() } else { outcome.join(",") }
 }
 
-/// A note without what differs from image to image, so that it can be counted.
+/// A note without the details that differ between images, so that it can be counted.
 fn kind_of(note: &Note) -> String {
     match note {
         Note::Resized { to, .. } => format!("resized to {}×{}", to.0, to.1),

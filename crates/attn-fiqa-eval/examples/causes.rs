@@ -1,13 +1,13 @@
-//! How well a model's causes hold on faces that no fit has seen: the table of docs/reasons.md.
+//! Accuracy of a model's causes on faces not used in any fit: the table of docs/reasons.md.
 //!
 //! ```text
 //! cargo run --release -p attn-fiqa-eval --example causes -- FACES [COUNT] [MODEL.safetensors]
 //! ```
 //!
-//! FACES is a folder or a tar of aligned crops of 112×112, of which COUNT (default 200) are taken
-//! in equal steps. Each is degraded as `attn-fiqa calibrate` does (seed 1): once by each of eight
-//! kinds drawn at random, and by pairs of these; a fifth of the faces has each region covered.
-//! The last line gives the time that causes add to a score, as a ratio on one thread.
+//! FACES is a folder or tar file of aligned 112×112 crops; COUNT of them (default 200), evenly
+//! spaced, are used. Each is degraded as in `attn-fiqa calibrate` (seed 1): by each of eight
+//! randomly drawn kinds, and by pairs of these; for a fifth of the faces, each region is also
+//! covered. The last line gives the time that causes add to a score, as a ratio on one thread.
 #![allow(clippy::print_stdout, reason = "what it prints is its result")]
 
 use std::convert::Infallible;
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `count` of the faces, in equal steps.
+/// `count` of the faces, evenly spaced.
 fn faces(engine: &Engine, path: &Path, count: usize) -> Result<Vec<Face>, Box<dyn Error>> {
     let options = SourceOptions { recursive: true, ..SourceOptions::default() };
     let sources = || Sources::open(&[Input::Path(path.to_owned())], &options);
@@ -118,8 +118,8 @@ fn percent(hits: Hits) -> String {
     if hits.of == 0 { String::new() } else { format!("{:.1} %", 100.0 * hits.fraction()) }
 }
 
-/// The time of reading causes as a fraction of the time of a score: medians of 31 interleaved
-/// rounds on one thread.
+/// Time to read causes as a fraction of the time for a score: medians of 31 interleaved rounds on
+/// one thread.
 fn cost(checkpoint: &Checkpoint, faces: &[Face]) -> Result<f64, Box<dyn Error>> {
     const ROUNDS: usize = 31;
     const READINGS: usize = 1000;

@@ -6,8 +6,8 @@
 //! cargo run --release -p attn-fiqa-eval --example ijbc_size -- FOLDER [IMAGES]
 //! ```
 //!
-//! FOLDER receives the data, 0.3 GB, or 1.3 GB with as many IMAGES as IJB-C has (469375; one per
-//! template if not given). Existing data are reused; results computed from them are not.
+//! The data are written to FOLDER: 0.3 GB by default (one image per template), or 1.3 GB with as
+//! many IMAGES as IJB-C has (469375). Existing data are reused; results computed from them are not.
 #![allow(clippy::print_stdout, reason = "what it prints is its result")]
 
 use std::error::Error;
@@ -146,7 +146,7 @@ impl Random {
     }
 }
 
-/// Template `n` is of person `n mod PERSONS`, and image `n` of template `n mod TEMPLATES`; the
+/// Template `n` belongs to person `n mod PERSONS`, and image `n` to template `n mod TEMPLATES`; the
 /// worse the quality of an image, the farther it is from its person's embedding.
 fn make(folder: &Path, images: usize) -> io::Result<()> {
     let meta = folder.join("ijb-c/meta");

@@ -66,7 +66,7 @@ pub(crate) fn wilson(part: usize, of: usize) -> Option<[f64; 2]> {
 ///
 /// # Errors
 ///
-/// [`EvalError`] if there are not as many pairs as comparisons.
+/// [`EvalError`] if the number of pairs differs from the number of comparisons.
 pub fn by_band(
     comparisons: &Comparisons,
     pairs: &[Pair],

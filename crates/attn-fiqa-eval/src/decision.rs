@@ -216,7 +216,7 @@ fn matches(evaluator: &Evaluator<'_>, threshold: Threshold, weights: Weights<'_>
 mod tests {
     use super::*;
 
-    /// Distances 0.1, 0.2, 0.2, 0.3, 0.4 of which the second 0.2 and 0.4 are non-mated.
+    /// Distances 0.1, 0.2, 0.2, 0.3, 0.4; the second 0.2 and 0.4 are non-mated.
     fn with_a_tie() -> Comparisons {
         let distances = vec![0.1, 0.2, 0.2, 0.3, 0.4];
         let mated = vec![true, true, false, true, false];

@@ -95,8 +95,8 @@ pub fn by_group(
     Ok(rows.map(|(group, counts)| GroupQualities::of(group, counts, reject_below)).collect())
 }
 
-/// Sorts groups by the number that their name starts with, so that ages are in their order, then
-/// by name; groups without a number come last.
+/// Sorts groups by the number that their name starts with, so that ages are in order, then by name;
+/// groups without a number come last.
 pub fn sort_groups(groups: &mut [String]) {
     groups.sort_by_cached_key(|group| {
         let digits: String = group.chars().take_while(char::is_ascii_digit).collect();
@@ -116,7 +116,7 @@ pub struct RejectionRange<'g> {
 }
 
 impl<'g> RejectionRange<'g> {
-    /// Of the rows of groups with images; `None` without one.
+    /// The range over the groups that have images; `None` if there are none.
     pub fn of(rows: &'g [GroupQualities]) -> Option<Self> {
         let fractions = || rows.iter().filter_map(|row| Some((row.rejected.fraction()?, row)));
         let (lowest, least) = fractions().min_by(|a, b| a.0.total_cmp(&b.0))?;

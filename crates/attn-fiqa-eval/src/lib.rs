@@ -1,4 +1,4 @@
-//! Evaluation of face image quality scores by the field's protocols.
+//! Evaluation of face image quality scores by the protocols of the field.
 //!
 //! A quality score is evaluated by discarding: comparisons are sorted by quality, those of the
 //! lowest quality are discarded, and the error rates of the rest are measured (error-versus-discard
@@ -20,7 +20,7 @@
 //! 8. [`study`] and [`report`]: whole benchmarks from one configuration file, and their
 //!    page, tables and figures.
 //! 9. [`overview`] and [`groups`]: the qualities of a set without comparisons, as a page and by
-//!    group; [`selection`]: what of it is kept.
+//!    group; [`selection`]: which of its rows are kept.
 
 pub mod benchmark;
 pub mod files;

@@ -4,7 +4,7 @@ use crate::decision::{Target, Threshold, decide};
 use crate::edc::{Evaluator, Weights};
 use crate::error::EvalError;
 
-/// Maximum number of points of a DET curve: more than pixels on a screen would be invisible.
+/// Maximum number of points of a DET curve: more would be invisible on a screen.
 const DET_POINTS: usize = 400;
 
 /// A threshold and the error rates that it realises, by the rule of [`crate::decision`].

@@ -1,4 +1,4 @@
-//! Counts of values on the scale from 0 to 100: what a table or a figure needs of any number of
+//! Counts of values on the scale from 0 to 100: what a table or a figure needs, for any number of
 //! faces, in constant memory.
 
 use attn_fiqa::score::Band;
@@ -15,7 +15,7 @@ const VALUES: usize = 101;
 /// scale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScaleCounts {
-    /// Index: the value.
+    /// Indexed by value.
     counts: [u64; VALUES],
     failed: u64,
 }
@@ -27,8 +27,8 @@ impl Default for ScaleCounts {
 }
 
 impl ScaleCounts {
-    /// Counts a value; one below 0 is one that could not be computed, and one above 100 counts as
-    /// 100.
+    /// Counts a value. One below 0 stands for one that could not be computed; one above 100 counts
+    /// as 100.
     pub fn add(&mut self, value: i8) {
         match usize::try_from(value) {
             Ok(value) => self.counts[value.min(VALUES - 1)] += 1,
@@ -42,7 +42,7 @@ impl ScaleCounts {
         self.failed += other.failed;
     }
 
-    /// Number of values, with those that could not be computed.
+    /// Number of values, including those that could not be computed.
     pub fn total(&self) -> u64 {
         self.computed() + self.failed
     }

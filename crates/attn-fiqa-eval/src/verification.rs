@@ -11,7 +11,7 @@ pub const FOLDS: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThresholdGrid {
-    /// That of InsightFace's program: 0, 0.01, …, 3.99 on the squared Euclidean distance
+    /// The grid of InsightFace's program: 0, 0.01, …, 3.99 on the squared Euclidean distance
     /// `2 − 2·cos` of normalised embeddings. Only for cosines.
     #[default]
     InsightFace,

@@ -1,8 +1,8 @@
 //! Every kernel at the shapes of a ViT-S: `cargo bench -p attn-fiqa-kernels`.
 //!
-//! Rates are multiply–adds counted as two operations, or values for the kernels that
-//! work on rows. `ATTN_FIQA_ISA` forces an instruction set. `examples/roofline.rs`
-//! sets the products against the machine's peak.
+//! Rates count multiply–adds as two operations each or, for the kernels that work on rows, values.
+//! `ATTN_FIQA_ISA` forces an instruction set. `examples/roofline.rs` compares the products with the
+//! machine's peak.
 
 use std::hint::black_box;
 
@@ -13,7 +13,7 @@ use attn_fiqa_kernels::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const TOKENS: usize = 196;
-/// Half of them: what goes through a linear together.
+/// Half of them: the rows that go through a linear layer together.
 const ROWS: usize = 98;
 const DIM: usize = 512;
 const HEADS: AttentionShape = AttentionShape { heads: 8, head_dim: 64, scale: 0.125 };
@@ -73,7 +73,7 @@ fn rows(c: &mut Criterion) {
     group.bench_function("standardise", |b| {
         b.iter(|| standardise(isa, black_box(&x), DIM, 1e-5, &mut out));
     });
-    // In place: after the first round a ReLU6 leaves its input as it is.
+    // In place: after the first round, ReLU6 leaves its input unchanged.
     let mut same = x.clone();
     group.bench_function("relu6", |b| b.iter(|| relu6(isa, black_box(&mut same))));
     group.bench_function("gelu", |b| {

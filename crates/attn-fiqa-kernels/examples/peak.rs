@@ -1,7 +1,7 @@
-//! What this machine does at most, for `benches/peers`.
+//! The peak rates of this machine, for `benches/peers`.
 //!
-//! `peak THREADS`: for each precision its name and the Gop/s of THREADS busy threads,
-//! each in a loop of the widest multiply–add in registers.
+//! `peak THREADS`: prints, for each precision, its name and the Gop/s of THREADS busy threads, each
+//! running a loop of the widest multiply–add in registers.
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
 
 use std::time::Instant;

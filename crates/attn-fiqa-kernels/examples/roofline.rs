@@ -1,9 +1,8 @@
-//! What this machine can do at most, and how much of it the kernels do.
+//! The peak rates of this machine, and how much of them the kernels reach.
 //!
-//! `roofline [ROWS]`: for each precision, the peak of one core (a loop of
-//! independent multiply–adds in registers) and the product of ROWS rows with the
-//! linears of a ViT-S block, in turn. The best of many short rounds counts: what else
-//! the machine does only ever takes from it.
+//! `roofline [ROWS]`: for each precision, the peak of one core (a loop of independent multiply–adds
+//! in registers) and the product of ROWS rows with the linear layers of a ViT-S block, in turn. The
+//! best of many short rounds counts: other work on the machine can only lower a rate.
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
 
 use std::hint::black_box;

@@ -39,7 +39,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// If `rows` are not whole rows.
+    /// If `rows` does not consist of whole rows.
     pub fn swiglu(rows: &mut [f32], dim: usize) {
         assert!(dim > 0 && rows.len().is_multiple_of(2 * dim), "SwiGLU takes whole rows");
         let (first, gates) = rows.split_at_mut(dim.min(rows.len()));
@@ -47,7 +47,7 @@ for_every_isa! {
             *a *= logistic(*a) * *b;
         }
         for row in 1..rows.len() / (2 * dim) {
-            // A row's result ends where it begins itself, or before.
+            // A row's result ends at or before the start of the row itself.
             let (results, row_and_rest) = rows.split_at_mut(2 * row * dim);
             let (a, b) = row_and_rest[..2 * dim].split_at(dim);
             for ((result, a), b) in results[row * dim..][..dim].iter_mut().zip(a).zip(b) {
@@ -57,9 +57,9 @@ for_every_isa! {
     }
 }
 
-/// Φ, the distribution function of the standard normal distribution: for a negative value `−z`, by
-/// its upper tail `e^(−z²/2)·t·P(t)` with `t = 1/(1 + 0.27·z)`. `P` is the polynomial whose largest
-/// relative error is smallest for `z` up to 13.2: 2·10⁻⁸.
+/// Φ, the distribution function of the standard normal distribution: for a negative value `−z`, it
+/// is the upper tail `e^(−z²/2)·t·P(t)` with `t = 1/(1 + 0.27·z)`. `P` minimises the largest
+/// relative error for `z` up to 13.2: 2·10⁻⁸.
 #[inline(always)]
 fn normal_distribution(x: f32) -> f32 {
     const P: [f32; 9] = [
@@ -83,7 +83,7 @@ fn normal_distribution(x: f32) -> f32 {
     if x < 0.0 { tail } else { 1.0 - tail }
 }
 
-/// σ, as [`sigmoid`], vectorised.
+/// σ, like [`sigmoid`] but vectorised.
 #[inline(always)]
 fn logistic(x: f32) -> f32 {
     let power = exp(-x.abs());
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// Values of PyTorch's `x * sigmoid(1.702 * x)` and `silu(a) * b` in f64.
+    /// Values from PyTorch's `x * sigmoid(1.702 * x)` and `silu(a) * b` in f64.
     #[test]
     fn activations_match_pytorch() {
         let mut values = [-3.0, -0.5, 0.0, 0.75, 4.0];

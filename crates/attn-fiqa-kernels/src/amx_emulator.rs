@@ -1,10 +1,10 @@
-//! AMX in software, for tests on machines without it: those of the kernels, and with `--cfg
-//! emulated_amx` every program.
+//! AMX in software, for tests on machines without it: those of the kernels and, with
+//! `--cfg emulated_amx`, every program.
 //!
-//! There every instruction of AMX raises SIGILL. The handler decodes it, carries it out on
-//! registers in memory, and goes on behind it: what is tested is the machine code that an AMX machine
-//! runs. Semantics are those of Intel's *Software Developer's Manual*, volume 2; what it calls
-//! invalid is not carried out, and ends the process.
+//! On such machines, every AMX instruction raises SIGILL. The handler decodes it, executes it on
+//! registers in memory and continues after it, so the tests run the same machine code as an AMX
+//! machine. The semantics are those of Intel's *Software Developer's Manual*, volume 2; what it
+//! calls invalid is not executed, and ends the process.
 
 mod decode;
 mod registers;
@@ -15,17 +15,17 @@ use decode::{Instruction, Operation};
 use registers::Registers;
 
 thread_local! {
-    /// Without a destructor and with a constant value, so that a signal handler may use it.
+    /// Has no destructor and a constant initial value, so that a signal handler may use it.
     static REGISTERS: UnsafeCell<Registers> = const { UnsafeCell::new(Registers::RELEASED) };
 }
 
-/// Emulates AMX from here on. Whether that is possible here.
+/// Emulates AMX from here on. Returns whether that is possible.
 pub(crate) fn install() -> bool {
     if cfg!(miri) {
         return false;
     }
     // SAFETY: an all-zero `sigaction` is a valid one, `handle` has the signature that SA_SIGINFO
-    // asks for, and it calls nothing that a signal handler may not.
+    // requires, and it calls nothing that a signal handler may not.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = handle;
@@ -36,8 +36,8 @@ pub(crate) fn install() -> bool {
 }
 
 extern "C" fn handle(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the system passes the context of the instruction, which the handler owns. Its bytes
-    // are readable, because it was fetched from there, as far as they belong to it.
+    // SAFETY: the system passes the context of the instruction, which the handler owns. The bytes
+    // that belong to the instruction are readable, because it was fetched from there.
     let carried_out = unsafe {
         let machine = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let code = machine[libc::REG_RIP as usize] as *const u8;
@@ -54,7 +54,7 @@ extern "C" fn handle(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc
     }
 }
 
-/// The general register with this number in an instruction.
+/// The general-purpose register with this number in an instruction.
 fn general(machine: &[libc::greg_t; 23], register: u8) -> u64 {
     use libc::{
         REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX, REG_RBP,
@@ -67,11 +67,11 @@ fn general(machine: &[libc::greg_t; 23], register: u8) -> u64 {
     machine[BY_NUMBER[usize::from(register)] as usize] as u64
 }
 
-/// Whether it was valid.
+/// Executes an instruction and returns whether it was valid.
 ///
 /// # Safety
 ///
-/// The memory that the instruction names must be readable or writable, as for the instruction.
+/// The memory that the instruction names must be readable or writable, as the instruction requires.
 unsafe fn carry_out(registers: &mut Registers, instruction: &Instruction) -> bool {
     let Instruction { tile, first, second, address, stride, .. } = *instruction;
     // SAFETY: by the contract.

@@ -1,4 +1,4 @@
-//! What the processor can do, as a set of features detected at run time.
+//! Processor features, detected at run time.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -6,33 +6,33 @@ mod amx;
 use std::fmt;
 use std::sync::OnceLock;
 
-/// A feature of the processor.
+/// A processor feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CpuFeature {
     /// x86: fused multiply–adds.
     Fma,
-    /// x86: integers in registers of 256 bits.
+    /// x86: integers in 256-bit registers.
     Avx2,
-    /// x86: registers of 512 bits.
+    /// x86: 512-bit registers.
     Avx512f,
-    /// x86: bytes and 16-bit words in registers of 512 bits; only Knights Landing lacks it.
+    /// x86: bytes and 16-bit words in 512-bit registers; only Xeon Phi lacks it.
     Avx512bw,
     /// x86: AVX-512 on shorter registers.
     Avx512vl,
-    /// x86: dot products of bytes in registers of 512 bits.
+    /// x86: dot products of bytes in 512-bit registers.
     Avx512Vnni,
-    /// x86: dot products of bf16 in registers of 512 bits.
+    /// x86: dot products of bf16 in 512-bit registers.
     Avx512Bf16,
-    /// x86: dot products of bytes in registers of 256 bits, without AVX-512.
+    /// x86: dot products of bytes in 256-bit registers, without AVX-512.
     AvxVnni,
-    /// x86: tile registers, enabled by the operating system. A process must ask for them besides.
+    /// x86: tile registers, enabled by the operating system. A process must also ask for them.
     AmxTile,
     /// x86: products of tiles of bytes.
     AmxInt8,
     /// x86: products of tiles of bf16.
     AmxBf16,
-    /// aarch64: registers of 128 bits.
+    /// aarch64: 128-bit registers.
     Neon,
     /// aarch64: dot products of bytes.
     Dotprod,
@@ -59,7 +59,7 @@ impl CpuFeature {
         Self::I8mm,
     ];
 
-    /// The name that the Rust compiler has for it.
+    /// The Rust compiler's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fma => "fma",
@@ -119,7 +119,7 @@ impl CpuFeature {
 pub struct CpuFeatures(u32);
 
 impl CpuFeatures {
-    /// The set of exactly these.
+    /// The set of exactly these features.
     pub const fn of(features: &[CpuFeature]) -> Self {
         let (mut bits, mut index) = (0, 0);
         while index < features.len() {
@@ -129,9 +129,9 @@ impl CpuFeatures {
         Self(bits)
     }
 
-    /// Those of this machine, whether or not there are kernels for them.
+    /// The features of this machine, whether or not there are kernels for them.
     pub fn detected() -> Self {
-        // They cannot change, and on a virtual machine each CPUID traps.
+        // Cached: they cannot change, and on a virtual machine each CPUID traps.
         static DETECTED: OnceLock<CpuFeatures> = OnceLock::new();
         *DETECTED.get_or_init(|| {
             let found: Vec<_> = CpuFeature::ALL.into_iter().filter(|f| f.is_detected()).collect();
@@ -139,8 +139,8 @@ impl CpuFeatures {
         })
     }
 
-    /// Whether this process may use these detected features. Where tiles are among them, Linux is
-    /// asked for them.
+    /// Whether this process may use these detected features. If tiles are among them, this asks
+    /// Linux for them.
     pub(crate) fn are_permitted(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         return !self.contains(CpuFeature::AmxTile) || amx::is_permitted();
@@ -182,13 +182,13 @@ mod tests {
         assert!(!set.contains_all(CpuFeatures::of(&[CpuFeature::Avx2, CpuFeature::Fma])));
     }
 
-    /// Linux lists the same features by names of its own.
+    /// Linux lists the same features under its own names.
     #[test]
     #[cfg(all(target_os = "linux", not(emulated_amx)))]
     #[cfg_attr(miri, ignore = "Miri isolates programs from files")]
     fn the_kernel_of_the_operating_system_agrees() {
         let Ok(listed) = std::fs::read_to_string("/proc/cpuinfo") else { return };
-        // An emulated program sees the list of the machine that emulates.
+        // An emulated program sees the list of the emulating machine.
         let key = if cfg!(target_arch = "aarch64") { "Features" } else { "flags" };
         let flags = listed.lines().find(|line| line.starts_with(key));
         let Some((_, flags)) = flags.and_then(|line| line.split_once(':')) else { return };

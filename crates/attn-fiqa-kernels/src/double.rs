@@ -1,4 +1,4 @@
-//! Sums in f64 over rows of f32: a matrix–vector product, too thin for [`gemm`](crate::gemm()).
+//! Sums in f64 over rows of f32. A matrix–vector product is too thin for [`gemm`](crate::gemm()).
 
 use crate::isa::for_every_isa;
 
@@ -25,7 +25,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// If `rows` are not whole rows.
+    /// If `rows` does not consist of whole rows.
     pub fn add_rows(rows: &[f32], sums: &mut [f64]) {
         assert!(!sums.is_empty() && rows.len().is_multiple_of(sums.len()), "rows are not whole");
         for row in rows.chunks_exact(sums.len()) {

@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn exp_stays_within_two_units_in_the_last_place() {
-        // Under Miri, each takes a millisecond.
+        // Under Miri, each call takes a millisecond.
         let every = if cfg!(miri) { 9973 } else { 1 };
         for step in (0..870_000).step_by(every) {
             let x = -(step as f32) * 1e-4;

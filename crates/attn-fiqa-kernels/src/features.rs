@@ -12,7 +12,7 @@ pub struct Features<'a> {
 impl<'a> Features<'a> {
     /// # Panics
     ///
-    /// If the slice does not have exactly that many values.
+    /// If the slice does not have exactly `rows · columns · channels` values.
     pub fn new(values: &'a [f32], rows: usize, columns: usize, channels: usize) -> Self {
         let length = rows.checked_mul(columns).and_then(|cells| cells.checked_mul(channels));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Matrix multiplication, single-threaded, by the `gemm-f32` crate's micro-kernels.
+//! Single-threaded matrix multiplication by the micro-kernels of the `gemm-f32` crate.
 
 use crate::{CpuFeature, Isa, Matrix, MatrixMut};
 
@@ -7,7 +7,7 @@ use crate::{CpuFeature, Isa, Matrix, MatrixMut};
 pub enum Accumulate {
     /// They are overwritten.
     Overwrite,
-    /// The product is added to them: a bias or residual stored there beforehand needs no further
+    /// The product is added to them, so a bias or residual stored there beforehand needs no further
     /// pass.
     Add,
 }
@@ -15,8 +15,8 @@ pub enum Accumulate {
 /// `dst = factor · lhs · rhs`, or `dst += factor · lhs · rhs`, with the instructions
 /// of `isa` and no wider ones.
 ///
-/// One call runs on one thread, and a given set of shapes and strides always gives the same bits on
-/// one instruction set: callers split work by shape, never by thread count.
+/// A call runs on one thread, and the same shapes and strides always give the same bits on one
+/// instruction set: callers split work by shape, never by thread count.
 ///
 /// # Panics
 ///
@@ -47,10 +47,10 @@ pub fn gemm(
     scalar(dst, lhs, rhs, factor, accumulate);
 }
 
-/// The product by one module of `gemm_f32::microkernel`. `gemm_f32::gemm` selects the widest module
-/// of the machine, once per process, so its loop is called here with a given module. `$width` is
-/// the number of f32 in one of the module's registers, and `$simd` is what the crate uses for
-/// products with a vector.
+/// Defines the product by one module of `gemm_f32::microkernel`. `gemm_f32::gemm` selects the
+/// machine's widest module once per process, so this calls its loop with a given module instead.
+/// `$width` is the number of f32 in one of the module's registers, and `$simd` is what the crate
+/// uses for products with a vector.
 macro_rules! product_by {
     ($name:ident, $simd:ident, $width:literal) => {
         // Never inlined: each contains a copy of the crate's whole loop.

@@ -7,10 +7,10 @@ use crate::Precision;
 use crate::cpu_features::{CpuFeature, CpuFeatures};
 use crate::packed::kernel::select;
 
-/// The environment variable that forces an instruction set, by its name.
+/// The environment variable that forces an instruction set by name.
 pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
 
-/// A set of processor features that was detected on this machine, and which kernels may use.
+/// A set of processor features that were detected on this machine and that kernels may use.
 ///
 /// It can only be obtained by detection, which makes the functions that take it sound. Every kernel
 /// takes it as an argument and uses no other feature: nothing here reads a process-wide setting, so
@@ -18,15 +18,15 @@ pub const ISA_VARIABLE: &str = "ATTN_FIQA_ISA";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Isa(&'static NamedFeatures);
 
-/// Features that kernels use together, by the name that forces them.
+/// Features that kernels use together, under the name that forces them.
 #[derive(Debug, PartialEq, Eq)]
 struct NamedFeatures {
     name: &'static str,
     features: CpuFeatures,
 }
 
-/// Every instruction set, slowest first. A machine has those whose features it has; they need not
-/// include each other.
+/// Every instruction set, slowest first. A machine has every set whose features it has; one set
+/// need not include another.
 static NAMED: [NamedFeatures; 10] = {
     use CpuFeature::{
         AmxBf16, AmxInt8, AmxTile, Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni,
@@ -75,7 +75,7 @@ impl std::error::Error for IsaError {}
 impl Isa {
     /// The instruction set named by `ATTN_FIQA_ISA`, or [`Isa::widest`] if it is not set.
     ///
-    /// The variable is read at every call: callers should call once and keep the result.
+    /// The variable is read on every call, so callers should call once and keep the result.
     ///
     /// # Errors
     ///
@@ -92,22 +92,22 @@ impl Isa {
         }
     }
 
-    /// The fastest instruction set of this machine that has been measured. One whose bf16 dot
-    /// product is slow is left out, which is measured once per process, in some ten microseconds;
-    /// so is `avx512-amx`, whose kernels have run under emulation only and must be asked for.
+    /// The fastest instruction set of this machine that has been measured. Left out are sets with a
+    /// slow bf16 dot product, which is measured once per process, in some tens of microseconds, and
+    /// `avx512-amx`, whose kernels have run only under emulation and must be asked for.
     pub fn widest() -> Self {
         let measured = Self::detected().filter(|isa| !isa.has(CpuFeature::AmxTile));
         let mut fast = measured.rev().filter(|isa| !isa.has_slow_bf16_dot());
         fast.next().expect("no baseline: this is a bug")
     }
 
-    /// Every instruction set that this machine has, slowest first. Where it has AMX, Linux is asked
+    /// Every instruction set that this machine has, slowest first. If it has AMX, this asks Linux
     /// to let this process use it.
     pub fn available() -> Vec<Self> {
         Self::detected().filter(|isa| isa.features().are_permitted()).collect()
     }
 
-    /// Those whose features were detected, whether or not this process may use them.
+    /// The sets whose features were detected, whether or not this process may use them.
     fn detected() -> impl DoubleEndedIterator<Item = Self> {
         let detected = CpuFeatures::detected();
         NAMED.iter().filter(move |named| detected.contains_all(named.features)).map(Self)
@@ -130,14 +130,15 @@ impl Isa {
         self.has(CpuFeature::Avx2) || self.has(CpuFeature::Avx512f) || self.has(CpuFeature::Neon)
     }
 
-    /// The precision in which products are computed where `precision` is asked for: this one, but
-    /// f32 for [`Precision::Bf16x2`] without a bf16 dot product, which would gain nothing.
+    /// The precision in which products are computed when `precision` is asked for: the same one,
+    /// except f32 for [`Precision::Bf16x2`] without a bf16 dot product, where it would gain
+    /// nothing.
     pub fn computes_in(self, precision: Precision) -> Precision {
         select(self, precision).precision()
     }
 
     /// The precisions that are faster than f32 here, fastest first, according to the measurements
-    /// in `docs/performance.md`. That bf16x2 is faster by AMX follows from the peak only.
+    /// in `docs/performance.md`. That bf16x2 is faster with AMX follows only from the peak.
     pub fn faster_than_f32(self) -> &'static [Precision] {
         if self.has(CpuFeature::AmxBf16) {
             &[Precision::Int8, Precision::Bf16, Precision::Bf16x2]
@@ -172,7 +173,7 @@ impl Isa {
 
     #[cfg(target_arch = "x86_64")]
     fn has_slow_bf16_dot(self) -> bool {
-        // Products of tiles do not use it.
+        // Tile products do not use it.
         let uses_it = self.has(CpuFeature::Avx512Bf16) && !self.has(CpuFeature::AmxBf16);
         uses_it && slow_bf16::is_slow(self)
     }

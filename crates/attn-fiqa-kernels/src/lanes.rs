@@ -15,6 +15,6 @@ pub(crate) fn mask(count: usize) -> __mmask16 {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(crate) fn load(values: &[f32]) -> __m512 {
-    // SAFETY: masked lanes are not read.
+    // SAFETY: lanes outside the mask are not read.
     unsafe { _mm512_maskz_loadu_ps(mask(values.len()), values.as_ptr()) }
 }

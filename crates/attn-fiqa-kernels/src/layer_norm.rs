@@ -14,8 +14,8 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// If `x` and `out` differ in length or are not whole rows, or `bias` and `weight` differ in
-    /// length.
+    /// If `x` and `out` differ in length or do not consist of whole rows, or `bias` and `weight`
+    /// differ in length.
     pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
         let dim = weight.len();
         assert!(dim > 0 && bias.len() == dim, "weight and bias of a LayerNorm differ in length");
@@ -37,7 +37,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// If `x` and `out` differ in length or are not whole rows of `dim` values.
+    /// If `x` and `out` differ in length or do not consist of whole rows of `dim` values.
     pub fn standardise(x: &[f32], dim: usize, eps: f32, out: &mut [f32]) {
         assert!(dim > 0 && x.len() == out.len(), "standardised rows differ in length");
         assert!(x.len().is_multiple_of(dim), "standardised rows are whole rows");

@@ -4,7 +4,7 @@ use crate::isa::for_every_isa;
 
 /// Channels of a pixel.
 const CHANNELS: usize = 3;
-/// Numbers of a pixel that are summed together: one more than it has, which fills a register.
+/// Values summed together: those of a pixel and one more, to fill a register.
 const LANES: usize = CHANNELS + 1;
 
 for_every_isa! {
@@ -12,7 +12,7 @@ for_every_isa! {
     ///
     /// # Panics
     ///
-    /// If the two differ in length.
+    /// If `levels` and `sums` differ in length.
     pub fn add_levels(levels: &[u8], weight: f32, sums: &mut [f32]) {
         assert_eq!(levels.len(), sums.len(), "levels and sums differ in length");
         for (sum, &level) in sums.iter_mut().zip(levels) {
@@ -21,21 +21,21 @@ for_every_isa! {
     }
 }
 
-/// Which pixels of a row are averaged to each pixel of a shorter one.
+/// The pixels of a row that are averaged into each pixel of a shorter row.
 #[derive(Debug, Clone)]
 pub struct Footprints {
-    /// The first pixel of each.
+    /// The first pixel of each footprint.
     first: Vec<usize>,
-    /// `[output pixel, pixel]`, as many for each as the largest has: the others end in zeros.
+    /// `[output pixel, pixel]`, each padded with zeros to the size of the largest footprint.
     weights: Vec<f32>,
-    /// Pixels of each.
+    /// Pixels per footprint, including the padding.
     taps: usize,
-    /// Values that a row needs: those beyond the last pixel are multiplied by zero.
+    /// Values that a row must have; those beyond the last pixel do not affect the result.
     needed: usize,
 }
 
 impl Footprints {
-    /// From the first pixel and the weights of each.
+    /// Creates footprints from the first pixel and the weights of each.
     pub fn new<'a>(footprints: impl IntoIterator<Item = (usize, &'a [f32])> + Clone) -> Self {
         let taps = footprints.clone().into_iter().map(|(_, weights)| weights.len()).max();
         let taps = taps.unwrap_or(0);
@@ -49,20 +49,20 @@ impl Footprints {
         Self { first, weights: padded, taps, needed: CHANNELS * last + LANES }
     }
 
-    /// Values that the row given to [`average_pixels`] must have: what is beyond the image does not
-    /// affect the result if it is finite.
+    /// Values that the row given to [`average_pixels`] must have. Values beyond the image do not
+    /// affect the result if they are finite.
     pub fn needed(&self) -> usize {
         self.needed
     }
 }
 
 for_every_isa! {
-    /// Averages the pixels of a row, `[pixel, channel]` of three channels, over each footprint, to
-    /// the nearest level. Levels are 0 to 255.
+    /// Averages the pixels of a row, `[pixel, channel]` with three channels, over each footprint
+    /// and rounds to the nearest level. Levels are 0 to 255.
     ///
     /// # Panics
     ///
-    /// If `row` is shorter than [`Footprints::needed`], or `out` is not one pixel for each.
+    /// If `row` is shorter than [`Footprints::needed`], or `out` is not one pixel per footprint.
     pub fn average_pixels(row: &[f32], footprints: &Footprints, out: &mut [u8]) {
         let Footprints { first, weights, taps, needed } = footprints;
         assert!(row.len() >= *needed, "a row is shorter than its footprints");
@@ -78,7 +78,7 @@ for_every_isa! {
                     *mean += weight * level;
                 }
             }
-            // Means are not negative, and `f32::round` calls libm where the build assumes no SSE 4.1.
+            // Means are not negative, and `f32::round` calls libm in builds without SSE 4.1.
             let [red, green, blue, _] = mean.map(|mean| (mean + 0.5) as i32 as u8);
             *pixel = [red, green, blue];
         }

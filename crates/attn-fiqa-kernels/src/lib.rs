@@ -1,12 +1,12 @@
 //! CPU kernels of attn-fiqa: slices in, slices out. Nothing here knows about faces.
 //!
-//! 1. [`Isa`] is a set of processor features that was detected on this machine. Holding one proves
+//! 1. [`Isa`] is a set of processor features that were detected on this machine. Holding one proves
 //!    the detection, so kernels need no further check. The caller chooses it and passes it to every
 //!    kernel.
 //! 2. [`gemm()`] multiplies matrices, given as [`Matrix`] and [`MatrixMut`] views.
-//! 3. [`PackedWeights`] multiplies by constant weights in one of four [`Precision`]s and
-//!    applies an [`Epilogue`] to each sum before it is stored. Threads can share a product by
-//!    its columns ([`ColumnsMut`]).
+//! 3. [`PackedWeights`] multiplies by constant weights in one of four [`Precision`]s and applies an
+//!    [`Epilogue`] to each sum before it is stored. Threads can split a product by columns
+//!    ([`ColumnsMut`]).
 //! 4. [`attention`] computes one head of self-attention.
 //! 5. [`layer_norm()`], [`standardise`], [`softmax()`], [`relu6`] and [`gelu`] work row by row.
 //! 6. [`matrix_vector`] and [`add_rows`] sum in f64, for the means that a score is computed from.

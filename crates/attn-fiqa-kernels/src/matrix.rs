@@ -75,11 +75,11 @@ fn check_extent(len: usize, rows: usize, cols: usize, row_stride: usize) {
     );
 }
 
-/// Neighbouring columns of a writable matrix. They can be divided between threads, which a slice
-/// of rows cannot.
+/// Neighbouring columns of a writable matrix, which can be divided between threads. A slice of rows
+/// cannot be divided by columns.
 #[derive(Debug)]
 pub struct ColumnsMut<'a> {
-    /// The first row's first value, also of columns that are not these.
+    /// The first value of the first row of the matrix, whether or not it is in these columns.
     data: *mut f32,
     rows: usize,
     stride: usize,
@@ -87,7 +87,7 @@ pub struct ColumnsMut<'a> {
     matrix: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is the only access to its values while it lives, as a `&mut [f32]` would be.
+// SAFETY: while it lives, it is the only access to its values, as a `&mut [f32]` would be.
 unsafe impl Send for ColumnsMut<'_> {}
 
 impl<'a> ColumnsMut<'a> {
@@ -95,7 +95,7 @@ impl<'a> ColumnsMut<'a> {
     ///
     /// # Panics
     ///
-    /// If `matrix` is not whole rows.
+    /// If `matrix` does not consist of whole rows.
     pub fn new(matrix: &'a mut [f32], width: usize) -> Self {
         assert!(width > 0 && matrix.len().is_multiple_of(width), "a matrix is not whole rows");
         Self {
@@ -107,11 +107,11 @@ impl<'a> ColumnsMut<'a> {
         }
     }
 
-    /// The columns before `column` of the matrix, and those from there on.
+    /// The columns before the matrix's column `column`, and those from there on.
     ///
     /// # Panics
     ///
-    /// If `column` is not one of these columns or the end of them.
+    /// If `column` is neither one of these columns nor their end.
     pub fn split_at(self, column: usize) -> (Self, Self) {
         let Self { data, rows, stride, columns, matrix } = self;
         let within = columns.start <= column && column <= columns.end;
@@ -130,17 +130,17 @@ impl<'a> ColumnsMut<'a> {
         self.columns.clone()
     }
 
-    /// Values between the beginnings of two rows.
+    /// Values from the start of one row to the start of the next.
     pub(crate) fn stride(&self) -> usize {
         self.stride
     }
 
-    /// The place of a value, of which every one from there to the last column may be read and
+    /// A pointer to a value. The values from there to the last of these columns may be read and
     /// written.
     ///
     /// # Panics
     ///
-    /// If it is not one of these.
+    /// If the value is not in these columns.
     pub(crate) fn place(&mut self, row: usize, column: usize) -> *mut f32 {
         assert!(row < self.rows && self.columns.contains(&column), "beyond the columns");
         // SAFETY: the matrix has that row and column.
@@ -151,7 +151,7 @@ impl<'a> ColumnsMut<'a> {
     ///
     /// # Panics
     ///
-    /// If they are empty or not among these.
+    /// If they are empty or not in these columns.
     pub(crate) fn row_mut(&mut self, row: usize, columns: Range<usize>) -> &mut [f32] {
         assert!(columns.end <= self.columns.end, "beyond the columns");
         let place = self.place(row, columns.start);

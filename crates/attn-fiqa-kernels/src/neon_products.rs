@@ -1,11 +1,11 @@
-//! Instructions of aarch64 that multiply bytes, in assembly, since Rust's intrinsics for them are
+//! aarch64 instructions that multiply bytes, in assembly because Rust's intrinsics for them are
 //! unstable.
 
 use std::arch::aarch64::uint32x4_t;
 use std::arch::asm;
 
-/// An instruction that adds products of the bytes of two registers to the 32-bit integers of a
-/// third.
+/// Defines an instruction that adds products of the bytes of two registers to the 32-bit integers
+/// of a third.
 macro_rules! multiply_accumulate {
     ($name:ident, $instruction:literal) => {
         /// # Safety
@@ -14,7 +14,7 @@ macro_rules! multiply_accumulate {
         #[inline(always)]
         pub(crate) unsafe fn $name(sums: uint32x4_t, x: uint32x4_t, weights: uint32x4_t) -> uint32x4_t {
             let result;
-            // SAFETY: by the contract; the instruction reads and writes these registers alone.
+            // SAFETY: by the contract; the instruction reads and writes only these registers.
             unsafe {
                 asm!(
                     concat!($instruction, " {sums:v}.4s, {x:v}.16b, {weights:v}.16b"),
@@ -29,9 +29,9 @@ macro_rules! multiply_accumulate {
     };
 }
 
-// Four lanes of four products: signed bytes by signed ones.
+// Four lanes of four products: signed bytes by signed bytes.
 multiply_accumulate!(sdot, "sdot");
-// The same, of unsigned bytes by signed ones.
+// The same, unsigned bytes by signed bytes.
 multiply_accumulate!(usdot, "usdot");
-// `[2, 2] += [2, 8] · [2, 8]ᵀ`, of unsigned bytes by signed ones.
+// `[2, 2] += [2, 8] · [2, 8]ᵀ`, unsigned bytes by signed bytes.
 multiply_accumulate!(usmmla, "usmmla");

@@ -1,4 +1,4 @@
-//! Peak arithmetic of one core: the roof that kernels are measured against.
+//! Peak arithmetic rate of one core: the roof that kernels are measured against.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -12,8 +12,8 @@ use std::hint::black_box;
 use crate::isa::for_every_isa;
 use crate::{Isa, Precision};
 
-/// Independent chains, more than any machine needs to hide an instruction's latency, where there
-/// are 32 registers.
+/// Independent chains on machines with 32 registers: more than any needs to hide an instruction's
+/// latency.
 const CHAINS: usize = 24;
 
 /// Executes `rounds` rounds of independent multiply–adds in registers with the widest
@@ -42,7 +42,7 @@ for_every_isa! {
         let factor = black_box(0.999f32);
         for _ in 0..rounds {
             for sum in sums.iter_mut().flatten() {
-                // On x86-64 without FMA it would be a call.
+                // On x86-64 without FMA, `mul_add` would be a function call.
                 *sum = if cfg!(target_arch = "aarch64") {
                     sum.mul_add(factor, factor)
                 } else {
@@ -53,13 +53,13 @@ for_every_isa! {
     }
 }
 
-/// A loop of multiply–adds, compiled for features.
+/// A loop of multiply–adds, compiled for certain features.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 struct PeakLoop {
     features: &'static [crate::CpuFeature],
-    /// Takes the rounds. The features must have been detected.
+    /// Takes the number of rounds. The features must have been detected.
     run: unsafe fn(usize),
-    /// Per round.
+    /// Operations per round.
     operations: usize,
 }
 
@@ -70,7 +70,7 @@ macro_rules! peak_loop {
         #[target_feature(enable = $features)]
         fn $name(rounds: usize) {
             let factor = black_box($factor);
-            // Hidden, so that the chains are not found to be equal.
+            // Hides from the compiler that the chains are equal.
             let mut sums = black_box([$zero; $chains]);
             for _ in 0..rounds {
                 for sum in &mut sums {

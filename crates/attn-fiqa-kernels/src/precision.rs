@@ -7,9 +7,9 @@ pub enum Precision {
     /// IEEE single precision: the reference.
     #[default]
     F32,
-    /// Sums of two bfloat16, a high and a low term: 16 bits of significand and more, the range of
-    /// f32. Each product is four of bf16, summed in f32. Without a bf16 dot product it is f32
-    /// ([`Isa::computes_in`]).
+    /// Sums of two bfloat16, a high and a low term: at least 16 bits of significand, and the range
+    /// of f32. Each product is four products of bf16, summed in f32. Without a bf16 dot product,
+    /// f32 is used instead ([`Isa::computes_in`]).
     ///
     /// [`Isa::computes_in`]: crate::Isa::computes_in
     Bf16x2,
@@ -42,11 +42,11 @@ pub enum Epilogue {
     Overwrite,
     /// Adds product + bias to the output: a residual connection.
     Add,
-    /// As [`Epilogue::Overwrite`], then `max(x, 0)`. NaN stays NaN.
+    /// Like [`Epilogue::Overwrite`], then `max(x, 0)`. NaN stays NaN.
     Relu,
-    /// As [`Epilogue::Add`], then `max(x, 0)`. NaN stays NaN.
+    /// Like [`Epilogue::Add`], then `max(x, 0)`. NaN stays NaN.
     AddRelu,
-    /// As [`Epilogue::Overwrite`], then `min(max(x, 0), 6)`. NaN stays NaN.
+    /// Like [`Epilogue::Overwrite`], then `min(max(x, 0), 6)`. NaN stays NaN.
     Relu6,
 }
 

@@ -96,9 +96,10 @@ pub(crate) fn bf16_terms_words(inputs: usize) -> usize {
     2 * TERM_WORDS * inputs.div_ceil(GROUP)
 }
 
-/// Converts rows `[row, inputs]` to sums of two bf16, the nearest one and that of what it leaves:
-/// groups of [`TERM_WORDS`] words of high terms and as many of low ones, the last group padded with
-/// zeros. Infinity becomes NaN, and subnormal terms may become zero.
+/// Converts rows `[row, inputs]` to sums of two bf16, the one nearest to the value and the one
+/// nearest to the remainder, in groups of [`TERM_WORDS`] words of high terms and as many of low
+/// terms. The last group is padded with zeros. Infinity becomes NaN, and subnormal terms may become
+/// zero.
 pub(crate) fn to_bf16_terms(isa: Isa, x: &[f32], inputs: usize, words: &mut [u32]) {
     let width = bf16_terms_words(inputs);
     let rows = x.chunks_exact(inputs).zip(words.chunks_exact_mut(width));
@@ -145,7 +146,7 @@ for_every_isa! {
     }
 }
 
-/// The nearest bf16 and that of what it leaves.
+/// The nearest bf16, and the one nearest to the remainder.
 #[inline(always)]
 fn bf16_terms(value: f32) -> [u32; 2] {
     let high = bf16_bits(value);
@@ -160,8 +161,8 @@ pub(crate) struct QuantParams {
 }
 
 /// Quantizes rows `[row, inputs]` to words of four unsigned bytes, each row by its own range; the
-/// last word is padded with zero bytes. A row with NaN or infinity gets the scale NaN, so that it
-/// shows in the result.
+/// last word is padded with zero bytes. A row with NaN or infinity, or with a range that
+/// overflows or underflows the scale, gets the scale NaN, so that it shows in the result.
 pub(crate) fn quantize_rows(
     isa: Isa,
     x: &[f32],
@@ -182,8 +183,8 @@ pub(crate) fn quantize_rows(
     plain_quantize_rows(isa, x, inputs, words, params);
 }
 
-/// As [`quantize_rows`], in two words of 16-bit integers for each word of bytes: the even bytes,
-/// then the odd ones.
+/// Like [`quantize_rows`], with two words of 16-bit integers for each word of bytes: the even
+/// bytes, then the odd ones.
 pub(crate) fn quantize_widened_rows(
     isa: Isa,
     x: &[f32],
@@ -200,7 +201,7 @@ pub(crate) fn quantize_widened_rows(
 }
 
 for_every_isa! {
-    /// Widens the words of four bytes in the second half of `words` into all of it.
+    /// Widens the words of four bytes in the second half of `words` to fill all of it.
     fn widen_bytes(words: &mut [u32]) {
         /// Words that are copied before they are overwritten.
         const BLOCK: usize = 16;
@@ -221,7 +222,7 @@ for_every_isa! {
 }
 
 /// A row's parameters, the inverse of its scale and its zero point as f32, from its range; `Err`
-/// with the parameters if it is all zeros or not finite.
+/// with the parameters if the scale is zero or not finite.
 #[inline(always)]
 fn quant_params(
     row: &[f32],

@@ -1,5 +1,5 @@
-//! Filters and patches on every instruction set against nested loops, for sizes around every block
-//! size and with windows across every border.
+//! Compares filters and patches on every instruction set with nested loops, for sizes around every
+//! block size and with windows across every border.
 
 mod numbers;
 

@@ -1,4 +1,4 @@
-//! Compares every instruction set of this machine with the baseline, bit by bit, and with an
+//! Compares every instruction set of this machine with the baseline, bit for bit, and with an
 //! independent computation in f64.
 
 use attn_fiqa_kernels::{

@@ -1,4 +1,4 @@
-//! The matrix product on every instruction set against three nested loops in f64.
+//! Compares the matrix product on every instruction set with three nested loops in f64.
 
 use attn_fiqa_kernels::{Accumulate, Isa, Matrix, MatrixMut, gemm};
 use proptest::prelude::*;
@@ -67,7 +67,7 @@ proptest! {
 }
 
 /// A sum that reveals how it was computed: the second product is 1 + 2⁻¹¹ + 2⁻²⁴, whose last digit
-/// is lost if it is rounded before the addition, and is all that remains if not.
+/// is lost if the product is rounded before the addition, and is all that remains otherwise.
 #[test]
 fn the_baseline_does_not_fuse_and_every_other_instruction_set_does() {
     const INNER: usize = 16;

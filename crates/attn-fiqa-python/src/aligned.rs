@@ -83,7 +83,7 @@ impl<'py> Crops<'py> {
         self.order
     }
 
-    /// Copies crops `from..to`, with red first.
+    /// Copies crops `from..to` as RGB.
     pub(crate) fn copied(&self, from: usize, to: usize) -> Vec<Crop> {
         let array = self.array.readonly();
         let size = self.side * self.side * 3;
@@ -128,7 +128,7 @@ impl Collected {
         }
     }
 
-    /// Appends one crop; NaN where it has no score.
+    /// Appends one crop; NaN if it has no score.
     pub(crate) fn push(&mut self, context: &Context, outcome: Result<Assessment, Failure>) {
         self.faces += 1;
         let found = outcome.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Arguments that every function takes in the same way.
+//! Arguments that all functions parse in the same way.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::error::bad_request;
 
-/// The order of an array's colours.
+/// The channel order of an array.
 pub(crate) fn color(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<ChannelOrder>> {
     let Some(given) = given.filter(|given| !given.is_none()) else { return Ok(None) };
     let name = given.extract::<String>().ok();
@@ -73,15 +73,15 @@ pub(crate) fn one_of<T: Copy>(
     Err(bad_request(format!("{name} is '{given}'; expected one of {}", names.join(", "))))
 }
 
-/// A path as `str` or `os.PathLike`; `None` where the object is neither.
+/// A path as `str` or `os.PathLike`; `None` if the object is neither.
 pub(crate) fn path(given: &Bound<'_, PyAny>) -> PyResult<Option<PathBuf>> {
     let is_path = given.is_instance_of::<PyString>()
         || given.hasattr(pyo3::intern!(given.py(), "__fspath__"))?;
     is_path.then(|| given.extract()).transpose()
 }
 
-/// What an argument looks like, in one short line: numbers and texts as they are, all else by
-/// its type, since the `repr` of a large array may take longer than the call itself.
+/// An argument in one short line: numbers and strings as they are, everything else by its type,
+/// since the `repr` of a large array may take longer than the call itself.
 pub(crate) fn repr(given: &Bound<'_, PyAny>) -> String {
     const MAX_CHARS: usize = 60;
     let is_short = given.is_none()

@@ -1,4 +1,4 @@
-//! Rows as an Arrow table, handed over by Arrow's C interface.
+//! Rows as an Arrow table, exported through Arrow's C interface.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ enum Cell {
     List(Option<Vec<f32>>),
 }
 
-/// The cells of a row by the names of their columns: those of the command line's tables.
+/// The cells of a row with the names of their columns, as in the command line's tables.
 fn cells<'a>(
     row: &'a RowState,
     methods: &'a [String],
@@ -83,7 +83,7 @@ fn cells<'a>(
     cells.into_iter()
 }
 
-/// A row with the names of the table's columns.
+/// A row as a dictionary with the names of the table's columns.
 pub(crate) fn row_dict<'py>(py: Python<'py>, row: &RowState) -> PyResult<Bound<'py, PyDict>> {
     let methods = row.face.as_ref().map(|face| Arc::clone(&face.methods)).unwrap_or_default();
     let dict = PyDict::new(py);
@@ -103,7 +103,7 @@ pub(crate) fn row_dict<'py>(py: Python<'py>, row: &RowState) -> PyResult<Bound<'
     Ok(dict)
 }
 
-/// Rows on their way into a table.
+/// Rows being collected into a table.
 pub(crate) struct TableBuilder {
     methods: Arc<[String]>,
     wanted: Wanted,
@@ -177,7 +177,7 @@ fn item() -> Arc<Field> {
 
 impl TableBuilder {
     pub(crate) fn new(methods: Arc<[String]>, wanted: Wanted) -> Self {
-        // The columns are those of any row.
+        // Every row has the same columns.
         let notes = Arc::default();
         let (path, is_first) = (String::new(), true);
         let row = RowState { path, is_first, size: None, face: None, failure: None, notes };
@@ -219,7 +219,7 @@ impl TableBuilder {
     }
 }
 
-/// A table that other packages read by Arrow's C interface.
+/// A table that other packages read through Arrow's C interface.
 #[pyclass(frozen, module = "attn_fiqa")]
 pub(crate) struct ArrowTable {
     schema: SchemaRef,
@@ -251,7 +251,7 @@ impl ArrowTable {
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
-    /// The interface lets a producer ignore the schema that is asked for.
+    /// The interface lets a producer ignore the requested schema.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,

@@ -21,10 +21,10 @@ use crate::guard::detached;
 use crate::image::{Input, dtype, in_order, tuple};
 use crate::landmarks::landmarks as landmarks_of;
 
-/// The largest side of a crop, in pixels.
+/// Maximum side of a crop, in pixels.
 const MAX_SIZE: usize = 2048;
 
-/// The most rows and columns of a map.
+/// Maximum number of rows and of columns of a map.
 const MAX_GRID: usize = 4096;
 
 /// See `__init__.pyi`.
@@ -98,7 +98,7 @@ pub(crate) fn draw<'py>(
     pixels(py, image)
 }
 
-/// A face with landmarks; without a box only those are drawn.
+/// A face with landmarks; without a box, only the landmarks are drawn.
 fn drawable(face: &State) -> Option<DetectedFace> {
     let landmarks = Landmarks(face.landmarks?);
     let [left, top, right, bottom] = face.bbox.unwrap_or_default();
@@ -148,7 +148,7 @@ pub(crate) fn overlay<'py>(
     pixels(py, in_order(image.expect("an overlay is an image: this is a bug"), order))
 }
 
-/// From the least to the greatest of finite values.
+/// From the lowest to the highest finite value.
 pub(crate) fn own_range(values: &[f32]) -> ColorRange {
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -166,7 +166,7 @@ fn map_values(map: &Bound<'_, PyAny>) -> PyResult<(usize, usize, Vec<f32>)> {
     let array = numpy.call_method1(intern!(py, "asarray"), (map,)).map_err(other)?;
     let array = array.cast::<PyUntypedArray>().map_err(PyErr::from)?;
     let is_number = matches!(array.dtype().kind(), b'f' | b'i' | b'u');
-    // Checked before copying: a broadcast array may exceed the memory.
+    // Checked before copying: a broadcast array may not fit in memory.
     if !is_number || !matches!(array.shape(), &[1..=MAX_GRID, 1..=MAX_GRID]) {
         let found = format!("{} of shape {}", dtype(array), tuple(array.shape()));
         return Err(bad_request(format!("{expected}, and found {found}")));

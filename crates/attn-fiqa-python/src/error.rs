@@ -15,12 +15,12 @@ pyo3::import_exception!(attn_fiqa._errors, ModelError);
 pyo3::import_exception!(attn_fiqa._errors, NoFaceError);
 pyo3::import_exception!(attn_fiqa._errors, RequestError);
 
-/// Arguments that are not valid.
+/// The exception for invalid arguments.
 pub(crate) fn bad_request(message: impl ToString) -> PyErr {
     RequestError::new_err(message.to_string())
 }
 
-/// The exception of an image without a score.
+/// The exception for an image without a score.
 pub(crate) fn failed(failure: &Failure, path: Option<&str>) -> PyErr {
     let arguments = (failure.message.clone(), failure.status.name(), path.map(str::to_owned));
     match failure.status {
@@ -29,7 +29,7 @@ pub(crate) fn failed(failure: &Failure, path: Option<&str>) -> PyErr {
     }
 }
 
-/// Landmarks that are not those of a face in the image.
+/// The exception for landmarks that are not those of a face in the image.
 pub(crate) fn bad_landmarks(error: LandmarkError, path: Option<&str>) -> PyErr {
     failed(&Failure::from(error), path)
 }

@@ -1,4 +1,4 @@
-//! What a quality is worth, on arrays, by the code of the command line.
+//! Evaluation of qualities on arrays, with the code of the command line.
 
 use attn_fiqa_eval::comparisons::{Comparisons, Pair, ScoreScale, pair_qualities};
 use attn_fiqa_eval::edc::{
@@ -25,7 +25,7 @@ const SCALES: [(&str, ScoreScale); 3] = [
     ("distance", ScoreScale::Distance),
 ];
 
-/// Each replicate leaves three numbers.
+/// Each replicate stores three numbers.
 const MAX_REPLICATES: u64 = 1_000_000;
 
 /// The threads of evaluations: rayon's global pool does not survive a fork.
@@ -43,13 +43,13 @@ fn pooled<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<
     detached(py, || pool.install(work))
 }
 
-/// Numbers of one dimension.
+/// One-dimensional numbers.
 fn numbers(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
     Ok(array(name, "numbers of shape (comparisons,)", given, |shape| matches!(shape, [_]))?.1)
 }
 
-/// Numbers of an expected shape, in C order. The shape is checked before copying, since a
-/// broadcast array may exceed the memory.
+/// Numbers of an expected shape, in C order. The shape is checked before copying, since a broadcast
+/// array may not fit in memory.
 fn array(
     name: &str,
     expected: &str,
@@ -119,7 +119,7 @@ pub(crate) fn edc(
         array("qualities", expected, qualities, |shape| matches!(shape, [_] | [_, 2]))?;
     let qualities = match shape[..] {
         [_] => qualities,
-        // The lower one of the two images.
+        // The lower of the two images' qualities.
         _ => {
             let lower = |pair: &[f64]| match pair.iter().any(|quality| quality.is_nan()) {
                 true => f64::NAN,
@@ -275,7 +275,7 @@ pub(crate) fn advise(
     advice.map(Advice).map_err(bad_request)
 }
 
-/// What rejecting images below a quality does.
+/// The effect of rejecting images below a quality.
 #[pyclass(frozen, module = "attn_fiqa.evaluation")]
 pub(crate) struct Advice(rejection::Advice);
 

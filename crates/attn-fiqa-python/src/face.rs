@@ -32,8 +32,7 @@ impl Context {
         &self.methods
     }
 
-    /// The quality of a score of the first method, 0 … 100, where the model is calibrated for
-    /// it.
+    /// The quality for a score of the first method, 0 … 100, if the model is calibrated for it.
     pub(crate) fn quality(&self, score: f32) -> Option<i8> {
         let map = self.engine.quality_map().filter(|map| map.method() == self.first)?;
         Some(map.quality(score)).filter(|&quality| quality >= 0)
@@ -48,7 +47,7 @@ impl Context {
         Some(law.of(score)).filter(|probability| !probability.is_nan())
     }
 
-    /// A face and what was found out about it.
+    /// A face and its results.
     pub(crate) fn face(
         &self,
         info: &FaceInfo,
@@ -105,7 +104,7 @@ pub(crate) fn described(notes: &[Note]) -> Arc<[String]> {
 #[pyclass(frozen, module = "attn_fiqa")]
 pub(crate) struct Face(pub(crate) State);
 
-/// All of a face, without Python objects.
+/// All data of a face, without Python objects.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) index: usize,
@@ -120,8 +119,8 @@ pub(crate) struct State {
     pub(crate) match_probability: Option<f32>,
     /// The cause that costs the most quality.
     pub(crate) main_cause: Option<String>,
-    /// Names and strengths, the strongest first; `None` where the model has no causes or the face
-    /// no score.
+    /// Names and strengths, the strongest first; `None` if the model has no causes or the face no
+    /// score.
     pub(crate) causes: Option<Vec<(String, f32)>>,
     /// The grid's side and its values, row by row.
     pub(crate) map: Option<(usize, Vec<f32>)>,
@@ -328,7 +327,7 @@ impl Face {
     }
 }
 
-/// A face as it is pickled.
+/// The pickled form of a face.
 #[derive(FromPyObject, IntoPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct Packed {
@@ -376,7 +375,7 @@ impl Packed {
         }
     }
 
-    /// `None` where it was not made by [`Self::of`].
+    /// `None` if it was not made by [`Self::of`].
     fn unpack(self) -> Option<State> {
         let square = |side: usize, channels: usize, found: usize| {
             side.checked_mul(side).and_then(|area| area.checked_mul(channels)) == Some(found)
@@ -409,7 +408,7 @@ impl Packed {
     }
 }
 
-/// The face that was pickled.
+/// Restores a pickled face.
 #[pyfunction]
 pub(crate) fn restore_face(packed: Packed) -> PyResult<Face> {
     packed.unpack().map(Face).ok_or_else(|| crate::error::bad_request("not a pickled face"))

@@ -29,12 +29,12 @@ use crate::face::{Context, Face, Packed, State, described};
 use crate::guard::{catching, detached};
 use crate::loaded::Wanted;
 
-/// Rows that are buffered.
+/// Number of buffered rows.
 const ROWS_AHEAD: usize = 64;
 /// The longest delay until Ctrl-C takes effect.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// What becomes of an image without a score.
+/// What to do with an image without a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnError {
     Row,
@@ -45,7 +45,7 @@ pub(crate) enum OnError {
 pub(crate) const ON_ERROR: [(&str, OnError); 3] =
     [("row", OnError::Row), ("skip", OnError::Skip), ("raise", OnError::Raise)];
 
-/// How files are worked through.
+/// How files are processed.
 pub(crate) struct Files {
     pub(crate) on_error: OnError,
     pub(crate) wanted: Wanted,
@@ -126,7 +126,7 @@ enum Event {
 }
 
 impl FileScores {
-    /// The rows of what is found at paths or in lists.
+    /// The rows of the images found at paths or in lists.
     pub(crate) fn of_inputs(
         py: Python<'_>,
         inputs: &[Input],
@@ -225,7 +225,7 @@ impl FileScores {
         }
     }
 
-    /// The next row as `on_error` says.
+    /// The next row, according to `on_error`.
     fn next_row(&self, py: Python<'_>) -> PyResult<Option<RowState>> {
         while let Some(row) = self.wait(py)? {
             if row.is_first {
@@ -254,12 +254,12 @@ impl FileScores {
         Ok(())
     }
 
-    /// Ends the run and waits for the images at work.
+    /// Ends the run and waits for the images in progress.
     fn halt(&self, py: Python<'_>) -> PyResult<()> {
         self.stop.store(true, Ordering::Relaxed);
         py.detach(|| {
             if let Some(Run { rows, worker }) = self.lock().take() {
-                // Unblocks a worker that waits for room in the channel.
+                // Unblocks a worker that is waiting for room in the channel.
                 drop(rows);
                 let _ = worker.join();
             }
@@ -290,7 +290,7 @@ fn work(
     }
 }
 
-/// The exception of a row without a score.
+/// The exception for a row without a score.
 fn raised(row: &RowState) -> PyErr {
     let status = attn_fiqa::status::Status::ALL.into_iter().find(|s| s.name() == row.status());
     let status = status.expect("a status has a name: this is a bug");
@@ -331,7 +331,7 @@ fn encoded(images: &Bound<'_, PyAny>) -> PyResult<Vec<SourceItem>> {
         let (name, image) = pair.map_err(|_| {
             bad_request(format!("{expected}, and found {} at {index}", repr(&item)))
         })?;
-        // Before it is copied.
+        // Checked before copying.
         let bytes = image.len().unwrap_or_default() as u64;
         let image = if image.is_none() {
             Err(Failure::new(Status::NotAnImage, "there are no bytes: the value is null"))
@@ -365,7 +365,7 @@ impl Drop for FileScores {
         self.stop.store(true, Ordering::Relaxed);
         let run = self.run.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if self.pid != process::id() {
-            // The thread belongs to the parent.
+            // The thread belongs to the parent process.
             std::mem::forget(run);
         }
     }
@@ -460,7 +460,7 @@ impl FileScore {
     }
 }
 
-/// A row as it is pickled.
+/// The pickled form of a row.
 #[derive(FromPyObject, IntoPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct PackedRow {
@@ -472,7 +472,7 @@ pub(crate) struct PackedRow {
     notes: Vec<String>,
 }
 
-/// The row that was pickled.
+/// Restores a pickled row.
 #[pyfunction]
 pub(crate) fn restore_row(packed: PackedRow) -> PyResult<FileScore> {
     let face = packed.face.map(crate::face::restore_face).transpose()?;

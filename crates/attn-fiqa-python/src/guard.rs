@@ -1,4 +1,4 @@
-//! Work without the interpreter, whose panics do not reach Python.
+//! Runs work without the interpreter and keeps its panics from reaching Python.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 
 use crate::error::AttnFiqaError;
 
-/// Does `work` with the interpreter released. A panic, which is a bug of ours, becomes an
+/// Runs `work` with the interpreter released. A panic, which is a bug in this package, becomes an
 /// `AttnFiqaError`.
 pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
     py.detach(|| catching(work)).map_err(AttnFiqaError::new_err)
 }
 
-/// Does `work` and gives the message of its panic.
+/// Runs `work` and returns the message of its panic as an error.
 pub(crate) fn catching<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         format!("an internal error of attn-fiqa, please report it: {}", text(&*panic))
@@ -25,8 +25,8 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     text.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
-/// Decoders that give up on a file are an error of that file, and what they say to their
-/// authors is not for standard error.
+/// A decoder that panics on a file is an error of that file. Its message is meant for the decoder's
+/// authors and is kept off standard error.
 pub(crate) fn keep_caught_panics_quiet() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

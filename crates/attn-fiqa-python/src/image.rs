@@ -1,4 +1,4 @@
-//! Python objects that are taken as images.
+//! Python objects that are accepted as images.
 
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,7 @@ impl Input {
         let array = image_array(array)?;
         let [height, width, _] = array.dims().into_pattern();
         let limit = DecodeLimits::DEFAULT_MAX_PIXELS;
-        // Checked before copying: a broadcast array may exceed the memory.
+        // Checked before copying: a broadcast array may not fit in memory.
         if (height as u64).saturating_mul(width as u64) > limit {
             let failure = Failure::new(
                 Status::TooLarge,
@@ -109,7 +109,7 @@ impl Input {
         Ok(Self { pixels: Pixels::Data(Ok(ImageData::Pixels(image))), order: named })
     }
 
-    /// The path, where the image is a file.
+    /// The path, if the image is a file.
     pub(crate) fn path(&self) -> Option<String> {
         match &self.pixels {
             Pixels::File(path) => Some(path.display().to_string()),
@@ -135,7 +135,7 @@ fn read_file(path: &Path) -> Result<ImageData, Failure> {
     read_image(path, DecodeLimits::DEFAULT_MAX_BYTES)
 }
 
-/// The image in the channel order that the caller's array had.
+/// The image in the channel order of the caller's array.
 pub(crate) fn in_order(image: Image, order: Option<ChannelOrder>) -> Image {
     match order {
         Some(ChannelOrder::Bgr) => image.with_red_and_blue_exchanged(),
@@ -208,7 +208,7 @@ pub(crate) fn tuple(shape: &[usize]) -> String {
     }
 }
 
-/// The bytes of an array in C order, whatever its strides.
+/// The bytes of an array in C order, regardless of its strides.
 fn copied(array: &Bound<'_, PyArray3<u8>>) -> Vec<u8> {
     let array = array.readonly();
     let view = array.as_array();
@@ -219,14 +219,14 @@ fn copied(array: &Bound<'_, PyArray3<u8>>) -> Vec<u8> {
     }
 }
 
-/// Modes of PIL whose conversion to RGB keeps 8 bits of every channel.
+/// PIL modes whose conversion to RGB keeps 8 bits of every channel.
 const PIL_MODES: [&str; 11] =
     ["RGB", "L", "1", "P", "RGBA", "RGBX", "RGBa", "LA", "PA", "CMYK", "YCbCr"];
 
-/// A PIL image in the mode RGB; `None` if the object is none.
+/// A PIL image in RGB mode; `None` if the object is not a PIL image.
 fn pil_pixels<'py>(image: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = image.py();
-    // If PIL was never imported, this is no PIL image.
+    // If PIL was never imported, this is not a PIL image.
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
     let module = modules.call_method1(intern!(py, "get"), (intern!(py, "PIL.Image"),))?;
     if module.is_none() || !image.is_instance(&module.getattr(intern!(py, "Image"))?)? {
@@ -252,11 +252,11 @@ fn pil_pixels<'py>(image: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAn
     Ok(Some(image.call_method1(intern!(py, "convert"), ("RGB",)).map_err(broken)?))
 }
 
-/// The EXIF orientation of an image that PIL read from a file, 1 where it has none.
+/// The EXIF orientation of an image that PIL read from a file, 1 if it has none.
 fn orientation(image: &Bound<'_, PyAny>) -> PyResult<u16> {
     const ORIENTATION: u16 = 0x0112;
     let py = image.py();
-    // Only an image that came from a file can have one that was not applied.
+    // Only an image from a file can have one that was not applied.
     if image.getattr_opt(intern!(py, "filename"))?.is_none() {
         return Ok(1);
     }

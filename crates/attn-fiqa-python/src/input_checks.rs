@@ -1,7 +1,7 @@
 //! Warnings for the most common mistakes with arrays.
 //!
-//! Faces with red and blue exchanged, and crops that are not aligned, get scores that look
-//! plausible. Both mistakes show in a few faces, though not in one.
+//! Faces with red and blue swapped, and crops that are not aligned, get plausible scores. Both
+//! mistakes can be detected from a few faces, but not from one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,15 +11,15 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::detect::Detector;
 use attn_fiqa::pixels::{ChannelOrder, Image};
 
-/// Faces needed to judge the order of colours.
+/// Number of faces needed to judge the channel order.
 const FACES: u64 = 8;
-/// The order is doubted if the middle of faces is bluer than red by this many levels on average.
+/// A warning is issued if, in the middle of faces, blue exceeds red by this many levels on average.
 /// Measured on groups of eight aligned faces of LFW and FairFace: red exceeds blue by at least 39.
 const BLUER: f64 = 8.0;
-/// Crops whose alignment is checked.
+/// Number of crops whose alignment is checked.
 pub(crate) const CHECKED: usize = 8;
-/// Mean distance of the landmarks found from the template's, as a share of the distance between
-/// the template's eyes, from which on a crop counts as not aligned.
+/// A crop counts as not aligned if the mean distance of the landmarks found from the template's is
+/// at least this fraction of the distance between the template's eyes.
 const FAR: f64 = 0.25;
 
 /// What a scorer has seen so far.
@@ -78,7 +78,7 @@ impl InputChecks {
     }
 }
 
-/// Mean red less mean blue in the middle of a face.
+/// Mean red minus mean blue in the middle of a face.
 fn redness(side: usize, rgb: &[u8]) -> f64 {
     let middle = side / 4..side - side / 4;
     let mut sum = 0i64;
@@ -90,7 +90,7 @@ fn redness(side: usize, rgb: &[u8]) -> f64 {
     sum as f64 / (middle.len() * middle.len()).max(1) as f64
 }
 
-/// A warning when most of these crops are not aligned faces.
+/// A warning if most of these crops are not aligned faces.
 pub(crate) fn check_alignment(detector: &Detector, crops: &[Crop]) -> Option<String> {
     let off = crops.iter().filter(|crop| !is_aligned(detector, crop)).count();
     (2 * off > crops.len()).then(|| {

@@ -1,4 +1,4 @@
-//! Landmarks of somebody else's detector.
+//! Landmarks from another detector.
 
 use attn_fiqa::align::Landmarks;
 use numpy::{PyArrayDescrMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
@@ -11,7 +11,7 @@ use crate::image::{dtype, tuple};
 /// The landmarks of one face or of several.
 pub(crate) struct Given {
     pub(crate) faces: Vec<Landmarks>,
-    /// Whether the shape was that of one face.
+    /// Whether the shape was that of a single face.
     pub(crate) is_one: bool,
 }
 

@@ -61,14 +61,14 @@ mod _native {
     }
 }
 
-/// The command line `attn-fiqa` with these arguments, the program's name left out; its exit
-/// status.
+/// Runs the command line `attn-fiqa` with these arguments, without the program's name, and returns
+/// its exit status.
 #[pyfunction]
 fn main(py: Python<'_>, args: Vec<OsString>) -> u8 {
     py.detach(|| {
         let name = std::iter::once(OsString::from("attn-fiqa"));
         let status = attn_fiqa_cli::run(name.chain(args));
-        // Rust flushes it at the end of a Rust program only.
+        // Rust flushes it only at the end of a Rust program.
         let _ = std::io::Write::flush(&mut std::io::stdout());
         status
     })

@@ -17,12 +17,12 @@ use crate::error::{ModelError, bad_detector, bad_engine, refused};
 /// A scorer's arguments.
 #[derive(Debug, Clone)]
 pub(crate) struct Arguments {
-    /// A file or a model's name; `None` is the built-in model.
+    /// A file or a model's name; `None` for the built-in model.
     pub(crate) model: Option<PathBuf>,
     pub(crate) detector: Option<PathBuf>,
     pub(crate) precision: PrecisionChoice,
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Empty is the model's default.
+    /// Empty for the model's default.
     pub(crate) methods: Vec<Method>,
     pub(crate) checkpoint: CheckpointOptions,
 }
@@ -47,7 +47,7 @@ impl Arguments {
     }
 }
 
-/// What is asked about each face.
+/// What is requested for each face.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wanted {
     pub(crate) maps: bool,
@@ -58,9 +58,9 @@ pub(crate) struct Wanted {
 pub(crate) struct Loaded {
     arguments: Arguments,
     methods: Vec<Method>,
-    /// Without what only an embedding needs, unless a method needs it too.
+    /// Without the parts that only an embedding needs, unless a method needs them.
     engine: Arc<Engine>,
-    /// With all of it; loaded at the first embedding.
+    /// With all parts; loaded for the first embedding.
     whole: Mutex<Option<Arc<Engine>>>,
     detector: Mutex<Option<Arc<Detector>>>,
 }
@@ -95,7 +95,7 @@ impl Loaded {
         &self.methods
     }
 
-    /// The engine that can give what is wanted; its scores are those of every other one.
+    /// The engine that can compute what is requested; all engines give the same scores.
     pub(crate) fn engine_for(&self, wanted: Wanted) -> PyResult<Arc<Engine>> {
         if !wanted.embeddings {
             return Ok(Arc::clone(&self.engine));
@@ -127,7 +127,7 @@ impl Loaded {
         Ok(Arc::clone(detector.insert(Arc::new(opened.map_err(bad_detector)?))))
     }
 
-    /// The built-in detector, whatever the scorer's own is.
+    /// The built-in detector, regardless of the scorer's own.
     pub(crate) fn builtin_detector(&self) -> PyResult<Arc<Detector>> {
         match &self.arguments.detector {
             None => self.detector(),
@@ -148,7 +148,7 @@ impl Loaded {
         }
     }
 
-    /// A pipeline that finds faces, or takes every image for one.
+    /// A pipeline that finds faces, or treats every image as one.
     pub(crate) fn pipeline(
         &self,
         wanted: Wanted,

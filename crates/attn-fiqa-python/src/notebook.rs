@@ -8,7 +8,7 @@ use crate::drawing::own_range;
 use crate::error::AttnFiqaError;
 use crate::face::State;
 
-/// Crop, map and overlay as far as they are there, and the numbers.
+/// Crop, map and overlay, if available, and the numbers.
 pub(crate) fn html(py: Python<'_>, face: &State) -> PyResult<String> {
     let mut cells = String::new();
     for (caption, png) in images(face).map_err(AttnFiqaError::new_err)? {

@@ -1,4 +1,4 @@
-//! Values that belong to one process: threads above all, of which a forked child has none.
+//! Values that belong to one process, above all threads: a forked child has none of them.
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -30,7 +30,7 @@ use crate::landmarks::landmarks as landmarks_of;
 use crate::loaded::{Arguments, Loaded, Wanted};
 use crate::process::PerProcess;
 
-/// Crops that are copied and scored between two checks for signals: at first, and at most.
+/// Number of crops copied and scored between two checks for signals: initially, and at most.
 const CROPS_AT_ONCE: (usize, usize) = (32, 512);
 /// The number of crops grows while a batch takes less than this.
 const LONG: Duration = Duration::from_millis(300);
@@ -65,7 +65,7 @@ pub(crate) struct Scorer {
 }
 
 impl Scorer {
-    /// What this process has loaded; a child process loads it at its first call.
+    /// What this process has loaded; a child process loads it on its first call.
     fn loaded(&self, py: Python<'_>) -> PyResult<Arc<Loaded>> {
         if let Some(loaded) = self.loaded.get(py) {
             return Ok(loaded);
@@ -74,7 +74,7 @@ impl Scorer {
         Ok(self.loaded.put(py, loaded))
     }
 
-    /// What makes rows of a stream of images.
+    /// What turns a stream of images into rows.
     fn stream(
         &self,
         py: Python<'_>,
@@ -408,7 +408,7 @@ impl Scorer {
     }
 }
 
-/// Which faces are taken.
+/// Which faces are selected.
 fn choice(
     max_faces: Option<&Bound<'_, PyAny>>,
     min_confidence: Option<f32>,
@@ -478,7 +478,7 @@ impl Loaded {
             .map(|faces| faces.into_iter().map(|face| context.scored(face, &notes)).collect()))
     }
 
-    /// The faces of an image by their landmarks, in the order of those.
+    /// The faces of an image at the given landmarks, in the order of the landmarks.
     fn score_by(
         &self,
         input: Input,

@@ -1,5 +1,5 @@
-//! What is in flight: two budgets, images and bytes, of which a request takes its share before
-//! its body is read. Nothing waits for a budget: there is room, or the answer is 429.
+//! Admission control: two budgets for work in flight, images and bytes. A request takes its share
+//! before its body is read. Nothing waits for a budget: if there is no room, the answer is 429.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 
-/// Bytes are counted in units, since a semaphore counts in 32 bits at a time.
+/// Bytes are counted in units, since a semaphore can only acquire a 32-bit count at a time.
 const UNIT: u64 = 1 << 10;
 
 pub(crate) struct Admission {
@@ -21,7 +21,7 @@ pub(crate) struct Admission {
     metrics: Arc<Metrics>,
 }
 
-/// A request's share of both budgets, given back when it is dropped.
+/// A request's share of both budgets, released on drop.
 #[must_use]
 pub(crate) struct Share {
     admission: Arc<Admission>,
@@ -39,7 +39,7 @@ fn units(bytes: u64) -> u32 {
 
 impl Admission {
     pub(crate) fn new(max_images: usize, max_bytes: u64, metrics: Arc<Metrics>) -> Self {
-        // As many as one call can take, so that the largest request has a chance.
+        // The most that one call can acquire, so that the largest request has a chance.
         let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
         let max_images = max_images.min(most);
         let max_bytes = usize::try_from(max_bytes / UNIT).unwrap_or(most).min(most);
@@ -52,21 +52,21 @@ impl Admission {
         }
     }
 
-    /// Images of admitted requests.
+    /// Number of images in admitted requests.
     pub(crate) fn images_in_flight(&self) -> usize {
         self.max_images - self.images.available_permits()
     }
 
-    /// Bytes of admitted requests.
+    /// Number of bytes in admitted requests.
     pub(crate) fn bytes_in_flight(&self) -> u64 {
         (self.max_bytes - self.bytes.available_permits()) as u64 * UNIT
     }
 
-    /// Room for one image and the bytes of its request.
+    /// Acquires room for one image and the bytes of its request.
     ///
     /// # Errors
     ///
-    /// 429 without room.
+    /// 429 if there is no room.
     pub(crate) fn admit(self: &Arc<Self>, bytes: u64) -> Result<Share, ApiError> {
         let images = Arc::clone(&self.images).try_acquire_owned().map_err(|_| self.queue_full())?;
         let bytes = Arc::clone(&self.bytes)
@@ -83,7 +83,8 @@ impl Admission {
         ApiError::busy("memory-full", "bytes", self.time_to_empty())
     }
 
-    /// How long what is in flight takes, by the latest batches; whole seconds, at least one.
+    /// Estimated time to finish what is in flight, from the latest batches; in whole seconds, at
+    /// least one.
     fn time_to_empty(&self) -> Duration {
         let seconds = self.images_in_flight() as f64 * self.metrics.seconds_per_image();
         Duration::from_secs(seconds.ceil().clamp(1.0, 60.0) as u64)
@@ -91,11 +92,11 @@ impl Admission {
 }
 
 impl Share {
-    /// More bytes, up to `total`: of a body that does not say how long it is, or of pixels.
+    /// Acquires more bytes, up to `total`: for a body of unknown length, or for pixels.
     ///
     /// # Errors
     ///
-    /// 429 without room, 413 if there never will be.
+    /// 429 if there is no room, 413 if there never will be.
     pub(crate) fn grow_to(&mut self, total: u64) -> Result<(), ApiError> {
         let most = self.admission.max_bytes as u64 * UNIT;
         if total > most {
@@ -111,11 +112,11 @@ impl Share {
         Ok(())
     }
 
-    /// Room for all images of the request.
+    /// Acquires room for all images of the request.
     ///
     /// # Errors
     ///
-    /// 429 without room.
+    /// 429 if there is no room.
     pub(crate) fn grow_to_images(&mut self, images: usize) -> Result<(), ApiError> {
         let missing = images.saturating_sub(self.images.num_permits()) as u32;
         if missing == 0 {

@@ -1,5 +1,5 @@
-//! What is answered about images and faces. The keys of a face are the columns of the command
-//! line's rows, in their order (`docs/columns.md`); a test of the command line compares them.
+//! Answers about images and faces. The keys of a face are the column names of the command line, in
+//! the same order (`docs/columns.md`); a test of the command line compares them.
 
 use attn_fiqa::align::similarity_to_template;
 use attn_fiqa::causes::{FaceRegion, FoundCause};
@@ -16,7 +16,7 @@ use crate::query::Columns;
 /// The answer of `/v1/score`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScoreAnswer {
-    /// What scored.
+    /// The model that scored.
     pub(crate) model: ModelInfo,
     /// One entry per image, in the order of the request.
     pub(crate) images: Vec<ImageAnswer>,
@@ -25,7 +25,7 @@ pub(crate) struct ScoreAnswer {
 /// One image.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ImageAnswer {
-    /// The name that came with it.
+    /// The name sent with the image.
     #[schema(example = "a.jpg")]
     pub(crate) name: String,
     /// `ok`, or why there are no faces: `no-face`, `too-large`, `not-an-image`, `broken-image`,
@@ -38,24 +38,24 @@ pub(crate) struct ImageAnswer {
     width: Option<usize>,
     /// Height of the upright image in pixels; `null` if it was not decoded.
     height: Option<usize>,
-    /// Its faces, the largest first.
+    /// Its faces, largest first.
     pub(crate) faces: Vec<FaceAnswer>,
 }
 
-/// One face. Coordinates are pixels of the upright image, the centre of its top-left pixel being
-/// (0, 0).
+/// One face. Coordinates are pixels of the upright image; the centre of its top-left pixel is (0,
+/// 0).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FaceAnswer {
-    /// Its number in the image, 0 being the largest.
+    /// Its number in the image; 0 is the largest.
     pub(crate) face: usize,
     /// `ok`, or why it has no score: `bad-landmarks`, `network-failed`, `non-finite`.
     #[schema(example = "ok")]
     status: &'static str,
     /// The raw score; higher is better. Not comparable between models.
     pub(crate) score: Option<f32>,
-    /// The score mapped to 0–100; −1 where none could be computed, `null` without a calibration.
+    /// The score mapped to 0–100; −1 if none could be computed, `null` without a calibration.
     pub(crate) quality: Option<i8>,
-    /// On request: the quality in a word, from `unusable` to `excellent`.
+    /// On request: the quality as a word, from `unusable` to `excellent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     band: Option<Option<&'static str>>,
@@ -64,37 +64,36 @@ pub(crate) struct FaceAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f32>)]
     match_probability: Option<Option<f32>>,
-    /// On request: the cause whose absence would gain the most quality; `null` without one.
+    /// On request: the cause whose removal would gain the most quality; `null` if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "blur")]
     main_cause: Option<Option<&'static str>>,
-    /// On request: what costs the face quality, the strongest first.
+    /// On request: the causes of lost quality, strongest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<CauseAnswer>>)]
     causes: Option<Option<Vec<CauseAnswer>>>,
-    /// On request: regions of the face whose attention is far below that of good faces, the
-    /// weakest first.
+    /// On request: regions of the face with far less attention than in good faces, weakest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     weak_regions: Option<Option<Vec<&'static str>>>,
     /// The origin of its crop: `aligned`, `detected` or `refined`.
     #[schema(example = "refined")]
     crop_origin: &'static str,
-    /// The detector's box, its left edge.
+    /// Left edge of the detector's box.
     box_x: Option<f32>,
-    /// Its upper edge.
+    /// Upper edge of the box.
     box_y: Option<f32>,
-    /// Its width.
+    /// Width of the box.
     box_width: Option<f32>,
-    /// Its height.
+    /// Height of the box.
     box_height: Option<f32>,
     /// The detector's confidence, 0 to 1.
     detection_score: Option<f32>,
-    /// Distance between the eye centres in pixels.
+    /// Distance between the eye centres, in pixels.
     pub(crate) inter_eye_distance: Option<f32>,
-    /// Rotation in the image plane in degrees.
+    /// Rotation in the image plane, in degrees.
     roll: Option<f32>,
-    /// Rotation to the side in degrees, roughly.
+    /// Rotation to the side, in degrees; approximate.
     yaw: Option<f32>,
     /// On request: the five landmarks.
     #[serde(flatten)]
@@ -106,28 +105,28 @@ pub(crate) struct FaceAnswer {
     /// On request: height of the upright image.
     #[serde(skip_serializing_if = "Option::is_none")]
     height: Option<usize>,
-    /// On request: component measures, each under its name and with `.scalar` on 0–100.
+    /// On request: component measures, each under its name, and with the suffix `.scalar` on 0–100.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     components: Option<ComponentColumns>,
-    /// On request: attention received by each patch, row by row; its mean is the score.
+    /// On request: attention received by each patch, row by row; the mean is the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<f32>>)]
     map: Option<Option<Vec<f32>>>,
-    /// With the map: patches per side.
+    /// With the map: number of patches per side.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<usize>)]
     map_side: Option<Option<usize>>,
-    /// With the map: a, b, c, d, e, f of `crop x = a·x + b·y + c`, `crop y = d·x + e·y + f`, from
-    /// pixels of the upright image to pixels of the crop.
+    /// With the map: a, b, c, d, e, f of `crop x = a·x + b·y + c`, `crop y = d·x + e·y + f`, which
+    /// map pixels of the upright image to pixels of the crop.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<f64>>, min_items = 6, max_items = 6)]
     crop_transform: Option<Option<[f64; 6]>>,
-    /// On request: the recognition embedding as the network gives it, not normalised.
+    /// On request: the recognition embedding as output by the network, not normalised.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<f32>>)]
     embedding: Option<Option<Vec<f32>>>,
-    /// Why it has no score, or empty.
+    /// Why it has no score; empty otherwise.
     message: String,
 }
 
@@ -137,18 +136,18 @@ struct CauseAnswer {
     /// Its name.
     #[schema(example = "blur")]
     cause: &'static str,
-    /// How strong it is, 0 to 1.
+    /// Its strength, 0 to 1.
     strength: f32,
     /// The quality that would be gained without it, 0 to 100.
     gain: f32,
 }
 
-/// Component measures by the names of the command line's columns.
+/// Component measures, keyed by the column names of the command line.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 struct ComponentColumns(serde_json::Map<String, serde_json::Value>);
 
-/// Landmarks by the names of the command line's columns; left and right as seen in the image.
+/// Landmarks, keyed by the column names of the command line; left and right as seen in the image.
 #[derive(Debug, Serialize, ToSchema)]
 struct LandmarkColumns {
     left_eye_x: Option<f32>,
@@ -163,7 +162,7 @@ struct LandmarkColumns {
     right_mouth_y: Option<f32>,
 }
 
-/// Notes in one line.
+/// Notes joined into one line.
 fn describe(notes: &[Note]) -> Option<String> {
     let notes: Vec<String> = notes.iter().map(Note::to_string).collect();
     (!notes.is_empty()).then(|| notes.join("; "))
@@ -269,8 +268,7 @@ impl ComponentColumns {
     }
 }
 
-/// From pixels of the upright image to pixels of the crop; the identity where the image is the
-/// crop.
+/// Maps pixels of the upright image to pixels of the crop; the identity if the image is the crop.
 fn crop_transform(info: &FaceInfo, side: usize) -> Option<[f64; 6]> {
     let Some(landmarks) = &info.landmarks else { return Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]) };
     let found = similarity_to_template(landmarks, side).ok()?;

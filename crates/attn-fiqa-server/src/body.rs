@@ -1,4 +1,4 @@
-//! A request's body, read within a budget and a time limit.
+//! Reads a request's body within a budget and a time limit.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -8,18 +8,19 @@ use crate::admission::Share;
 use crate::error::ApiError;
 use crate::service::Shared;
 
-/// A body and the share of the budgets that it was admitted with.
+/// A body and its admitted share of the budgets.
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
     pub(crate) share: Share,
 }
 
-/// Reads a body. Nothing of it is read before it is admitted; where it does not say how long it
-/// is, it is admitted piece by piece.
+/// Reads a body. Nothing is read before it is admitted; a body of unknown length is admitted piece
+/// by piece.
 ///
 /// # Errors
 ///
-/// 413 for a body that is too long, 429 without room, 408 if it is too slow, 400 if it breaks off.
+/// 413 if the body is too long, 429 if there is no room, 408 if it is too slow, 400 if it breaks
+/// off.
 pub(crate) async fn receive(
     shared: &Shared,
     headers: &HeaderMap,

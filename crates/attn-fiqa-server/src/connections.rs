@@ -1,4 +1,4 @@
-//! Connections: accepting them, their limits, and how a service ends.
+//! Connections: accepting and limiting them, and shutting down the service.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
@@ -27,35 +27,35 @@ use crate::service::{Service, Shared};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ended {
-    /// Every request that was accepted was answered.
+    /// Every accepted request was answered.
     Answered,
-    /// The time for that ran out with this many connections still open.
+    /// The time limit ran out with this many connections still open.
     TimedOut {
-        /// Connections that were closed.
+        /// Number of connections that were closed.
         connections: usize,
     },
-    /// A second signal ended it at once.
+    /// A second signal ended it immediately.
     AtOnce,
 }
 
-/// Threads that move bytes; the work is done on the engine's.
+/// Threads for I/O; the work runs on the engine's threads.
 const IO_THREADS: usize = 2;
 
-/// The most bytes of a request's header.
+/// Maximum size of a request's header, in bytes.
 const MAX_HEADER: usize = 16 << 10;
 
-/// How long requests are still read from connections that are open when the service is asked to
-/// stop, before idle ones are closed: a client may be sending one at that moment. Every answer
-/// says that its connection closes.
+/// When the service is asked to stop, how long requests are still read from open connections before
+/// idle ones are closed: a client may be sending one at that moment. Every answer says that its
+/// connection closes.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether connections are still open.
+/// How often to check whether connections are still open.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// A pause after an error of the system, such as too many open files.
+/// The pause after a system error, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// File descriptors that are not for connections.
+/// File descriptors reserved for other uses than connections.
 const OTHER_FILES: u64 = 64;
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -66,14 +66,14 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     ones or retry in 1 s\"},\"request_id\":\"-\"}";
 
 impl Service {
-    /// Serves connections until SIGTERM or SIGINT (on other systems Ctrl-C). Then no further ones
-    /// are accepted, `/readyz` is false, and what was accepted is answered within
+    /// Serves connections until SIGTERM or SIGINT (Ctrl-C on other systems). From then on no more
+    /// connections are accepted, `/readyz` is false, and accepted requests are answered within
     /// [`ServiceOptions::shutdown_timeout`](crate::ServiceOptions::shutdown_timeout). A second
-    /// signal ends at once.
+    /// signal ends the service immediately.
     ///
     /// # Errors
     ///
-    /// If the threads for connections cannot be started or the listener not be used.
+    /// If the threads for connections cannot be started or the listener cannot be used.
     pub fn run(self, listener: StdListener) -> Result<Ended, ServiceError> {
         let runtime = runtime()?;
         let ended = runtime.block_on(async {
@@ -83,12 +83,12 @@ impl Service {
         self.end(runtime, ended)
     }
 
-    /// The same until the function that is returned through `handle` is called; each call counts
-    /// as a signal. For tests and for programs that handle signals themselves.
+    /// Same as [`Service::run`], but the caller sends the signals through `stop`: for tests and for
+    /// programs that handle signals themselves.
     ///
     /// # Errors
     ///
-    /// As [`Service::run`].
+    /// Same as [`Service::run`].
     pub fn run_until(
         self,
         listener: StdListener,
@@ -107,7 +107,7 @@ impl Service {
         self.end(runtime, ended)
     }
 
-    /// Ends without waiting for what is not answered.
+    /// Ends without waiting for unanswered requests.
     fn end(
         mut self,
         runtime: tokio::runtime::Runtime,
@@ -142,7 +142,7 @@ impl Service {
             }
         }
         shared.draining.store(true, Ordering::SeqCst);
-        // Who is connected already, though not accepted yet, is served too.
+        // Clients that are connected but not yet accepted are served too.
         while let Ok(accepted) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             if accepted.is_err() {
                 break;
@@ -178,7 +178,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// A message per signal that asks the program to end.
+/// Sends a message for each signal that asks the program to end.
 #[cfg(unix)]
 fn signals() -> std::io::Result<mpsc::Receiver<()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -261,7 +261,7 @@ impl Connections {
             let _ = stream.try_write(TOO_MANY);
             return;
         };
-        // Answers are written in one piece; nothing is gained by waiting for more.
+        // Answers are written in one piece, so there is nothing to gain from waiting for more.
         let _ = stream.set_nodelay(true);
         metrics.connections.inc();
         let router = self.router.clone();
@@ -276,7 +276,7 @@ impl Connections {
         let connection = self.graceful.watch(connection);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            // A client that broke off is no error of ours.
+            // A client that disconnects is not an error of the service.
             let _ = pin!(connection).await;
             shared.metrics.connections.dec();
             drop(permit);
@@ -284,8 +284,8 @@ impl Connections {
     }
 }
 
-/// Files that may be open for connections, after the system's soft limit was raised to its hard
-/// one.
+/// The number of files that can be open for connections, after raising the system's soft limit to
+/// the hard limit.
 #[cfg(unix)]
 fn open_files() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,4 +1,4 @@
-//! The one form of an error, and why a service cannot start.
+//! The common form of all errors, and why a service cannot start.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The model does not have what every request needs.
+    /// The model lacks something that every request needs.
     #[error(transparent)]
     Model(#[from] RequestError),
-    /// An origin that no browser sends.
+    /// An origin that no browser would send.
     #[error(
         "expected an origin such as https://example.org or * and found '{0}': write scheme, host \
          and port without a path"
@@ -25,7 +25,7 @@ pub enum ServiceError {
     /// A limit that admits nothing.
     #[error("the limit '{0}' must be at least 1")]
     Zero(&'static str),
-    /// The operating system gave no thread or socket.
+    /// The operating system could not provide a thread or socket.
     #[error("the service cannot be started")]
     Io(#[from] std::io::Error),
 }
@@ -37,11 +37,11 @@ pub(crate) struct ErrorBody<'a> {
     error: Detail<'a>,
     /// The request's `x-request-id`.
     request_id: &'a str,
-    /// CompreFace's own form of an error, on its routes only: the message …
+    /// CompreFace's own error format, on its routes only: the message …
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     message: Option<&'a str>,
-    /// … and its number.
+    /// … and its code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 28)]
     code: Option<u16>,
@@ -52,7 +52,7 @@ struct Detail<'a> {
     /// The HTTP status.
     #[schema(example = 413)]
     status: u16,
-    /// What went wrong, for programs; stable.
+    /// A stable code for programs.
     #[schema(example = "body-too-large")]
     code: &'a str,
     /// The part of the request that is wrong.
@@ -61,11 +61,11 @@ struct Detail<'a> {
     expected: Option<&'a str>,
     /// What was found.
     found: Option<&'a str>,
-    /// The same in a sentence, with what to do.
+    /// The same as a sentence, with what to do.
     message: &'a str,
 }
 
-/// An error on its way to the client. [`crate::observe`] writes its body, with the request's id.
+/// An error on its way to the client. [`crate::observe`] writes its body, including the request id.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -75,7 +75,7 @@ pub(crate) struct ApiError {
     found: Option<Box<str>>,
     message: Box<str>,
     retry_after: Option<Duration>,
-    /// CompreFace's number, where its clients read one.
+    /// CompreFace's error code, where its clients read one.
     compreface: Option<u16>,
 }
 
@@ -160,7 +160,7 @@ impl ApiError {
         )
     }
 
-    /// The client ended the body early; it will hardly see this.
+    /// The client ended the body early; it is unlikely to see this.
     pub(crate) fn broken_body(found: impl Into<String>) -> Self {
         let found = found.into();
         let message = format!("the body could not be read to its end: {found}");
@@ -196,7 +196,7 @@ impl ApiError {
         )
     }
 
-    /// 429: a budget is used up.
+    /// 429: a budget is exhausted.
     pub(crate) fn busy(code: &'static str, budget: &str, retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs();
         let message =
@@ -221,7 +221,7 @@ impl ApiError {
         Self { retry_after: Some(Duration::from_secs(1)), ..error }
     }
 
-    /// What is wrong with the image, on routes that answer for one image only.
+    /// What is wrong with the image, on routes that take one image only.
     pub(crate) fn of_image(failure: &Failure) -> Self {
         let Failure { status, message } = failure;
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, status.name(), message.clone()).about(
@@ -231,7 +231,7 @@ impl ApiError {
         )
     }
 
-    /// What the model does not have.
+    /// Something that the model does not have.
     pub(crate) fn of_model(field: &str, error: &RequestError) -> Self {
         let message = error.to_string();
         Self::new(StatusCode::BAD_REQUEST, "not-in-model", message).about(
@@ -258,7 +258,7 @@ impl ApiError {
         self.status
     }
 
-    /// The body with the request's id.
+    /// The body, including the request id.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         let body = ErrorBody {
             error: Detail {

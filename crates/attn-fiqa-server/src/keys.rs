@@ -1,4 +1,4 @@
-//! The keys that a service may ask for.
+//! The keys that a service may require.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use subtle::{Choice, ConstantTimeEq};
 /// The header that carries a key.
 pub(crate) const HEADER: &str = "x-api-key";
 
-/// The most bytes of a file of keys.
+/// Maximum size of a key file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Keys as a service keeps them: their SHA-256 only.
+/// Keys as stored by a service: their SHA-256 only.
 #[derive(Clone)]
 pub struct ApiKeys(Vec<[u8; 32]>);
 
-/// Why a file of keys cannot be used.
+/// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiKeysError {
@@ -28,13 +28,13 @@ pub enum ApiKeysError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is far larger than keys are.
+    /// The file is far larger than a list of keys.
     #[error("{file}: expected one key per line, at most 1 MiB, and found more")]
     TooLarge {
         /// The file.
         file: PathBuf,
     },
-    /// A key that no header can carry, or that is easily guessed.
+    /// A key that no header can carry, or that is too easy to guess.
     #[error(
         "{file}:{line}: expected a key of at least 16 visible ASCII characters: write one key per \
          line, such as the output of `openssl rand -hex 32`"
@@ -42,10 +42,10 @@ pub enum ApiKeysError {
     BadKey {
         /// The file.
         file: PathBuf,
-        /// The line, from 1.
+        /// The line number, from 1.
         line: usize,
     },
-    /// No key at all, which nobody could use.
+    /// The file has no key, so nobody could use the service.
     #[error("{file}: expected one key per line and found none")]
     Empty {
         /// The file.
@@ -58,7 +58,7 @@ impl ApiKeys {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or holds no key or a bad one.
+    /// If the file cannot be read, or contains no key or a bad one.
     pub fn open(file: &Path) -> Result<Self, ApiKeysError> {
         let io = |source| ApiKeysError::Io { file: file.to_owned(), source };
         if std::fs::metadata(file).map_err(io)?.len() > MAX_FILE {
@@ -82,8 +82,8 @@ impl ApiKeys {
         Ok(Self(keys))
     }
 
-    /// Whether this is one of the keys. Takes the same time whether and where a key differs, and
-    /// whichever of the keys it is.
+    /// Whether this is one of the keys. Takes the same time whether and where the key differs, and
+    /// whichever key it matches.
     pub(crate) fn accepts(&self, key: &[u8]) -> bool {
         let digest: [u8; 32] = Sha256::digest(key).into();
         let found = self.0.iter().map(|known| known.ct_eq(&digest));
@@ -91,7 +91,7 @@ impl ApiKeys {
     }
 }
 
-/// Shows no key.
+/// Does not show any key.
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ApiKeys({})", self.0.len())

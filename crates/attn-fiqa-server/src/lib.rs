@@ -5,21 +5,23 @@
 //!  connections   observe, keys    admission   body   upload     queue    worker    answer
 //! ```
 //!
-//! - [`Model`] is what scores; [`ServiceOptions`] are the limits; [`Service`] joins the two.
+//! - [`Model`] does the scoring; [`ServiceOptions`] are the limits; [`Service`] combines the two.
 //! - [`Service::run`] serves a listener until it is asked to stop. [`Service::router`] is the same
-//!   service without a socket, for tests and for programs that have a server of their own.
-//! - What happens is passed to a function of the caller as [`Event`]s: the service writes no log
-//!   itself, so that a program has one format for all its lines.
+//!   service without a socket, for tests and for programs with their own server.
+//! - [`Event`]s are passed to a function of the caller: the service writes no log itself, so that a
+//!   program has one format for all its lines.
 //!
-//! # What holds
+//! # Guarantees
 //!
-//! - Scores have the bits that [`FacePipeline::score`](attn_fiqa::pipeline::FacePipeline::score)
-//!   gives for the same image, whatever else is in the queue.
-//! - Memory is bounded: a request is admitted before its body is read, by the number of requests
-//!   and by bytes, and an image is decoded when what its header says that it needs is free.
-//! - An image that cannot be used is an entry with a typed status; only what is wrong with the
-//!   request is an HTTP error, in one JSON form.
-//! - Images are neither stored nor logged, nor are their names. No connection is made to anywhere.
+//! - Scores are bit for bit those of
+//!   [`FacePipeline::score`](attn_fiqa::pipeline::FacePipeline::score) for the same image, whatever
+//!   else is in the queue.
+//! - Memory is bounded: a request is admitted before its body is read, by the number of images
+//!   and bytes, and an image is decoded once the memory that its header asks for is free.
+//! - An unusable image is an entry with a typed status; only a faulty request is an HTTP error,
+//!   always in the same JSON form.
+//! - Neither images nor their names are stored or logged. The service makes no outgoing
+//!   connections.
 
 mod admission;
 mod answer;

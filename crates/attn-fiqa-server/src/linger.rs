@@ -1,9 +1,9 @@
-//! A request's body that is read on after an early answer.
+//! Reads the rest of a request's body after an early answer.
 //!
-//! A request may be refused before its body is read: too large, no room, a wrong parameter. If the
-//! connection were closed with bytes of the body unread, the system would reset it, and a client
-//! that is still sending would see a broken pipe instead of the answer. So what is left is read
-//! and dropped, within limits.
+//! A request may be refused before its body is read, because it is too large, there is no room, or
+//! a parameter is wrong. If the connection were closed with unread bytes of the body, the system
+//! would reset it, and a client that is still sending would see a broken pipe instead of the
+//! answer. So the rest is read and discarded, within limits.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,23 +13,23 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 
-/// The longest that is read on.
+/// How long to keep reading.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The most bytes that are read on.
+/// Maximum number of bytes to keep reading.
 const MOST: u64 = 64 << 20;
 
-/// A body whose rest, if it is dropped before its end, is read and dropped in the background.
+/// A body; if it is dropped before its end, the rest is read and discarded in the background.
 pub(crate) struct Lingering {
-    /// `None` only while it is dropped.
+    /// `None` only while being dropped.
     body: Option<Incoming>,
-    /// Whether the client sends its body without being asked to. One that waits to be asked sees
-    /// an early answer anyway.
+    /// Whether the client sends its body without waiting for permission. One that waits sees an
+    /// early answer anyway.
     unasked: bool,
 }
 
 impl Lingering {
-    /// `unasked` is whether the client sends without being asked to by a status 100.
+    /// `unasked` is whether the client sends without waiting for a status 100.
     pub(crate) fn new(body: Incoming, unasked: bool) -> Self {
         Self { body: Some(body), unasked }
     }

@@ -1,4 +1,4 @@
-//! What `/metrics` shows, in the text format of OpenMetrics, which Prometheus reads.
+//! The contents of `/metrics`, in the OpenMetrics text format, which Prometheus reads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 /// Weight of the latest batch in the mean time per image.
 const LATEST: f64 = 0.2;
-/// Until the first batch was timed.
+/// Used until the first batch has been timed.
 const SECONDS_PER_IMAGE: f64 = 0.02;
 
 type RouteStatus = [(&'static str, String); 2];
@@ -24,10 +24,10 @@ pub(crate) struct Metrics {
     pub(crate) queue_seconds: Histogram,
     pub(crate) batch_seconds: Histogram,
     pub(crate) batch_images: Histogram,
-    /// Images and faces that were answered.
+    /// Answered images and faces.
     pub(crate) images: Counter,
     pub(crate) faces: Counter,
-    /// Images whose client left before they were worked on.
+    /// Images whose client left before their work began.
     pub(crate) abandoned: Counter,
     pub(crate) connections: Gauge,
     pub(crate) refused_connections: Counter,
@@ -93,13 +93,13 @@ impl Metrics {
 
     pub(crate) fn count_request(&self, route: &'static str, status: u16, duration: Duration) {
         let labels = [("route", route.to_owned()), ("status", status.to_string())];
-        // Label sets are few: routes and statuses are.
+        // There are few label sets, since there are few routes and statuses.
         let labels: RouteStatus = labels;
         self.requests.get_or_create(&labels).inc();
         self.request_seconds.observe(duration.as_secs_f64());
     }
 
-    /// A batch of this many images has passed through everything in this time.
+    /// Records that a batch of this many images took this long from start to end.
     pub(crate) fn count_batch(&self, images: usize, duration: Duration) {
         if images == 0 {
             return;
@@ -114,7 +114,7 @@ impl Metrics {
         f64::from_bits(self.seconds_per_image.load(Ordering::Relaxed))
     }
 
-    /// The text of `/metrics` with these present values.
+    /// The text of `/metrics` with these current values.
     pub(crate) fn text(&self, queue_depth: usize, images: usize, bytes: u64) -> String {
         self.queue_depth.set(queue_depth as i64);
         self.images_in_flight.set(images as i64);

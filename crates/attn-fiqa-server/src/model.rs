@@ -1,4 +1,4 @@
-//! What scores: an engine, a detector, and what answers say about them.
+//! The model of a service: an engine, a detector, and how answers describe them.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use attn_fiqa::score::{Method, QualityMap};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What scores: a network, what finds faces, and the limits of one image.
+/// A model: a network, a face detector, and the limits on one image.
 pub struct Model {
     /// The network. Built with [`EngineOptions::embedding`](attn_fiqa::engine::EngineOptions),
     /// it also serves embeddings.
     pub engine: Arc<Engine>,
-    /// What finds faces, on the engine's threads.
+    /// The face detector, on the engine's threads.
     pub detector: Arc<Detector>,
     /// Limits on one image.
     pub limits: DecodeLimits,
     /// Which faces count.
     pub choice: FaceChoice,
-    /// How answers name the model.
+    /// How answers describe the model.
     pub info: ModelInfo,
 }
 
-/// The model that scored, in every answer.
+/// The model that scored; part of every answer.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ModelInfo {
-    /// The model's name, or its file's.
+    /// The name of the model, or of its file.
     pub name: String,
-    /// The SHA-256 of its file, hexadecimal; `null` for a model that has no file.
+    /// The SHA-256 of its file, in hexadecimal; `null` for a model without a file.
     pub identifier: Option<String>,
-    /// The identifier of its calibration; `null` without one, and then no quality is given.
+    /// The identifier of its calibration; `null` without one, in which case no quality is given.
     pub calibration: Option<String>,
     /// The arithmetic of its blocks: f32, bf16x2, bf16 or int8.
     #[schema(example = "f32")]
@@ -43,7 +43,7 @@ pub struct ModelInfo {
     pub version: String,
 }
 
-/// Which of an image's faces are answered.
+/// Which faces of an image are answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Faces {
     #[default]
@@ -52,7 +52,7 @@ pub(crate) enum Faces {
     Best,
 }
 
-/// What a request wants of each image.
+/// What a request needs from each image.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Wanted {
     pub(crate) faces: Faces,
@@ -63,13 +63,13 @@ pub(crate) struct Wanted {
     pub(crate) weak_regions: bool,
     pub(crate) components: bool,
     pub(crate) photo: bool,
-    /// Another least detection score than the service's.
+    /// Overrides the service's minimum detection score.
     pub(crate) min_detection_score: Option<f32>,
-    /// The most faces of an image.
+    /// Maximum number of faces per image.
     pub(crate) max_faces: Option<usize>,
 }
 
-/// What images must have in common to go through the network together.
+/// What images must share to go through the network together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Group {
     map: bool,
@@ -87,7 +87,7 @@ impl Wanted {
 }
 
 impl ModelInfo {
-    /// Describes a model by the name that people know it by and the SHA-256 of its file.
+    /// Describes a model by its usual name and the SHA-256 of its file.
     pub fn new(
         name: impl Into<String>,
         identifier: Option<String>,
@@ -105,7 +105,7 @@ impl ModelInfo {
 }
 
 impl Model {
-    /// A model with the default limits on images and every face that the detector finds.
+    /// A model with the default limits on images that uses every detected face.
     pub fn new(engine: Arc<Engine>, detector: Arc<Detector>, info: ModelInfo) -> Self {
         Self {
             engine,
@@ -126,11 +126,11 @@ impl Model {
         self.engine.quality_map().filter(|map| map.method() == self.method())
     }
 
-    /// The pipeline that gives what is wanted.
+    /// The pipeline for a request.
     ///
     /// # Errors
     ///
-    /// What the model does not have.
+    /// If the model lacks something.
     pub(crate) fn pipeline(&self, wanted: &Wanted) -> Result<FacePipeline, RequestError> {
         let source = match wanted.aligned {
             true => FaceSource::Aligned(Fit::Exact),

@@ -1,4 +1,4 @@
-//! What happens to every request: its id, its line in the log, its count, its headers, and the
+//! Handling common to all requests: the request id, the log line, the metrics, the headers, and the
 //! body of an error.
 
 use std::hash::{BuildHasher, RandomState};
@@ -19,20 +19,20 @@ use crate::keys;
 use crate::routes;
 use crate::service::Shared;
 
-/// The header that carries a request's id.
+/// The header that carries a request id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is taken from a client.
+/// Maximum length of an id accepted from a client.
 const MAX_REQUEST_ID: usize = 128;
 
-/// What a handler says about a request, in the extensions of its answer.
+/// What a handler reports about a request, in the extensions of its response.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Handled {
     pub(crate) bytes: u64,
     pub(crate) images: usize,
 }
 
-/// Ids for requests that come without one: unlike those of other processes, and counted.
+/// Ids for requests that come without one: different from those of other processes, and numbered.
 pub(crate) struct RequestIds {
     process: u64,
     next: AtomicU64,
@@ -43,7 +43,7 @@ impl RequestIds {
         Self { process: RandomState::new().hash_one(0), next: AtomicU64::new(0) }
     }
 
-    /// The client's id where it is one that can be repeated in a log, else a new one.
+    /// The client's id if it can safely be repeated in a log, otherwise a new one.
     fn of(&self, headers: &HeaderMap) -> String {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
@@ -57,7 +57,7 @@ impl RequestIds {
     }
 }
 
-/// The method's name without a client's own words.
+/// The name of the method, without any text from the client.
 fn method_name(method: &Method) -> &'static str {
     let known = [
         (Method::GET, "GET"),
@@ -87,7 +87,7 @@ pub(crate) async fn observe(
         *response.body_mut() = Body::from(error.body(&request_id));
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        // The body is written anew, and hyper knows its length.
+        // The body has been replaced, and hyper knows its length.
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     let headers = response.headers_mut();
@@ -126,7 +126,7 @@ pub(crate) async fn observe(
     response
 }
 
-/// Lets requests with one of the keys through.
+/// Accepts only requests with one of the keys.
 pub(crate) async fn authorize(
     State(shared): State<Arc<Shared>>,
     request: Request,
@@ -144,11 +144,11 @@ pub(crate) async fn authorize(
     Ok(next.run(request).await)
 }
 
-/// What browsers are told about pages of other origins; nothing if none is named.
+/// What browsers are told about pages of other origins; `None` if no origins are named.
 ///
 /// # Errors
 ///
-/// For an origin that no browser sends.
+/// If an origin is one that no browser would send.
 pub(crate) fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServiceError> {
     if origins.is_empty() {
         return Ok(None);
@@ -168,7 +168,7 @@ pub(crate) fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServiceError
     Ok(Some(layer))
 }
 
-/// Scheme, host and perhaps port, as browsers write it.
+/// Checks for scheme, host and optional port, as browsers write it.
 fn checked_origin(origin: &str) -> Result<HeaderValue, ServiceError> {
     let wrong = || ServiceError::CorsOrigin(origin.to_owned());
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));

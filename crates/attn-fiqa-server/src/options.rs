@@ -11,51 +11,51 @@ use crate::keys::ApiKeys;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ServiceOptions {
-    /// Images that are in work or wait, of all requests together. A request without room for its
-    /// images is answered with 429.
+    /// Maximum number of images being processed or waiting, over all requests. A request without
+    /// room for its images is answered with 429.
     pub max_queue: usize,
-    /// Images of one request.
+    /// Maximum number of images in one request.
     pub max_images: usize,
-    /// Bytes of one request's body.
+    /// Maximum size of one request's body, in bytes.
     pub max_body: u64,
-    /// Bytes of memory for bodies and for images, encoded and decoded. A quarter is for bodies
-    /// in flight, half for images being decoded.
+    /// Memory for bodies and for images, encoded and decoded, in bytes. A quarter is for bodies in
+    /// flight, half for images being decoded.
     pub max_memory: u64,
-    /// Connections that are open at once; further ones are answered with 503 and closed.
+    /// Maximum number of open connections; further ones are answered with 503 and closed.
     pub max_connections: usize,
-    /// Images that are scored together at most. Scores do not depend on it.
+    /// Maximum number of images scored together. Scores do not depend on it.
     pub batch: usize,
-    /// The time for a request's header, from the first moment that it could come. Also how long
-    /// an idle connection stays open.
+    /// Time limit for receiving a request's header, counted from the earliest moment that it could
+    /// come. Also how long an idle connection stays open.
     pub header_timeout: Duration,
-    /// The time for a request's body.
+    /// Time limit for receiving a request's body.
     pub body_timeout: Duration,
-    /// The longest that the bytes of an answer wait for a client that reads none. Then the
-    /// connection is closed.
+    /// How long the bytes of an answer wait for a client that does not read. Then the connection is
+    /// closed.
     pub write_timeout: Duration,
-    /// The time that admitted requests have to be answered once the service was asked to stop.
+    /// How long admitted requests have to be answered after the service is asked to stop.
     pub shutdown_timeout: Duration,
-    /// The keys of which `x-api-key` must hold one; `None` asks for none.
+    /// The accepted values of `x-api-key`; `None` requires no key.
     pub api_keys: Option<ApiKeys>,
-    /// Origins whose pages may use the service from a browser, such as `https://example.org`;
-    /// `*` is all.
+    /// Origins whose pages may use the service from a browser, such as `https://example.org`; `*`
+    /// allows all.
     pub cors_origins: Vec<String>,
-    /// By which the gate decides where a request names no policy.
+    /// The policy of the gate for requests that name none.
     pub policy: Policy,
 }
 
 impl ServiceOptions {
-    /// Bytes of bodies that are in flight at once.
+    /// Limit on the bytes of all bodies in flight.
     pub(crate) fn body_budget(&self) -> u64 {
         (self.max_memory / 4).max(1 << 20)
     }
 
-    /// Bytes that decoding takes at once.
+    /// Limit on the bytes used for decoding at any time.
     pub(crate) fn decode_budget(&self) -> u64 {
         self.max_memory / 2
     }
 
-    /// Bytes of one body: no more than all bodies may have together.
+    /// Limit on the bytes of one body: no more than all bodies may have together.
     pub(crate) fn body_limit(&self) -> u64 {
         self.max_body.min(self.body_budget())
     }

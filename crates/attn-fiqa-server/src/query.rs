@@ -1,4 +1,4 @@
-//! Query parameters, each known by name; an unknown one is refused rather than ignored.
+//! Query parameters by name; an unknown one is refused rather than ignored.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::ApiError;
 use crate::model::{Faces, Wanted};
 
-/// The pairs of a query that were not taken yet.
+/// The pairs of a query that have not been taken yet.
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -22,13 +22,13 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// Takes a parameter.
+    /// Takes the value of a parameter.
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         let place = self.0.iter().position(|(found, _)| found == name)?;
         Some(self.0.swap_remove(place).1)
     }
 
-    /// Takes one of a few words.
+    /// Takes a parameter that is one of a few words.
     pub(crate) fn word<T: Copy>(
         &mut self,
         name: &str,
@@ -49,7 +49,7 @@ impl Query {
         Ok(self.word(name, &words)?.unwrap_or(false))
     }
 
-    /// Takes a number within a range that `expected` names.
+    /// Takes a number within a range, which `expected` describes.
     pub(crate) fn number<T: FromStr>(
         &mut self,
         name: &str,
@@ -61,7 +61,7 @@ impl Query {
         number.map(Some).ok_or_else(|| ApiError::invalid(name, expected, quoted(&value)))
     }
 
-    /// Refuses what was not taken.
+    /// Refuses parameters that were not taken.
     pub(crate) fn finish(self, known: &[&str]) -> Result<(), ApiError> {
         match self.0.first() {
             None => Ok(()),
@@ -76,7 +76,7 @@ impl Query {
     }
 }
 
-/// What was found, shortened.
+/// The value found, shortened.
 fn quoted(text: &str) -> String {
     let mut chars = text.chars();
     let head: String = chars.by_ref().take(60).collect();
@@ -86,7 +86,7 @@ fn quoted(text: &str) -> String {
 const FACES: [(&str, Faces); 3] =
     [("all", Faces::All), ("largest", Faces::Largest), ("best", Faces::Best)];
 
-/// Which faces, of the parameter `faces`.
+/// The values of the parameter `faces`.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "describes a parameter to clients")]
@@ -96,7 +96,7 @@ pub(crate) enum FacesParameter {
     Best,
 }
 
-/// Columns on request.
+/// Optional columns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
     pub(crate) band: bool,
@@ -111,7 +111,7 @@ pub(crate) struct Columns {
     pub(crate) embedding: bool,
 }
 
-/// A column on request.
+/// An optional column.
 #[derive(Clone, Copy, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub(crate) enum Column {
@@ -171,16 +171,16 @@ impl Columns {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "describes parameters to clients")]
 pub(crate) struct ScoreParameters {
-    /// Which faces of each image: all of them, the largest first; the largest one; or the one
-    /// with the highest score.
+    /// Which faces of each image: all of them, largest first; the largest one; or the one with the
+    /// highest score.
     #[param(inline, required = false)]
     faces: FacesParameter,
-    /// Every image is an aligned face of the network's size; nothing is detected. Without it,
-    /// images of exactly that size are used as they are, and the faces of all others are detected
-    /// and aligned.
+    /// Every image is an aligned face of the network's size; nothing is detected. Otherwise, images
+    /// of exactly that size are used as they are, and the faces in all others are detected and
+    /// aligned.
     #[param(required = false)]
     aligned: bool,
-    /// Further keys of each face, separated by commas.
+    /// Additional keys for each face, separated by commas.
     #[param(inline, required = false, style = Form, explode = false)]
     columns: Vec<Column>,
 }
@@ -188,7 +188,7 @@ pub(crate) struct ScoreParameters {
 /// What a request to `/v1/score` or `/v1/best` asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct ScoreQuery {
-    /// `None` where it is not said.
+    /// `None` if not given.
     pub(crate) faces: Option<Faces>,
     pub(crate) aligned: bool,
     pub(crate) columns: Columns,
@@ -219,7 +219,7 @@ impl ScoreQuery {
     }
 }
 
-/// Takes which faces.
+/// Takes the parameter `faces`.
 pub(crate) fn take_faces(query: &mut Query) -> Result<Faces, ApiError> {
     Ok(query.word("faces", &FACES)?.unwrap_or_default())
 }
@@ -236,7 +236,7 @@ mod tests {
         assert!(query.aligned && query.columns.map && query.columns.band);
         assert!(!query.columns.embedding);
         assert_eq!(ScoreQuery::parse(None).expect("none").wanted(), Wanted::default());
-        // Percent-encoded commas are commas.
+        // Percent-encoded commas count as commas.
         assert!(ScoreQuery::parse(Some("columns=map%2Cband")).expect("a query").columns.band);
         for wrong in [
             "face=all",

@@ -1,4 +1,4 @@
-//! Images that wait for the worker.
+//! The queue of images waiting for the worker.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,24 +13,24 @@ use crate::model::Group;
 /// One image on its way to the worker.
 pub(crate) struct Job {
     pub(crate) image: ImageData,
-    /// What finds its faces.
+    /// The pipeline that finds its faces.
     pub(crate) pipeline: std::sync::Arc<FacePipeline>,
-    /// Which images it may go through the network with.
+    /// Images in the same group can go through the network together.
     pub(crate) group: Group,
-    /// Bytes that decoding it takes.
+    /// Bytes needed to decode it.
     pub(crate) memory: u64,
     pub(crate) queued: Instant,
     pub(crate) reply: oneshot::Sender<ScoredImage>,
 }
 
 impl Job {
-    /// Whether anybody waits for the answer.
+    /// Whether anyone is waiting for the answer.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.reply.is_closed()
     }
 }
 
-/// First in, first out. Admission bounds it, so that it needs no limit of its own.
+/// A FIFO queue. Admission bounds it, so it needs no limit of its own.
 #[derive(Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -48,7 +48,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the images of one request, next to each other.
+    /// Adds the images of one request consecutively.
     pub(crate) fn push(&self, jobs: impl IntoIterator<Item = Job>) {
         self.lock().jobs.extend(jobs);
         self.changed.notify_all();
@@ -58,8 +58,8 @@ impl Queue {
         self.lock().jobs.len()
     }
 
-    /// The next images, at most `limit`. With `wait` at least one, unless the queue was closed;
-    /// it never waits for a second one.
+    /// Takes the next images, at most `limit`. With `wait`, returns at least one unless the queue
+    /// was closed; it never waits for a second one.
     pub(crate) fn next_batch(&self, limit: usize, wait: bool) -> Vec<Job> {
         let mut state = self.lock();
         if wait {
@@ -71,7 +71,7 @@ impl Queue {
         state.jobs.drain(..count).collect()
     }
 
-    /// Ends the worker once it has done what waits.
+    /// Lets the worker end once it has processed the waiting images.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();

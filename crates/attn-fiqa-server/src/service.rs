@@ -21,7 +21,7 @@ use crate::queue::{Job, Queue};
 use crate::worker::Worker;
 use crate::{observe, routes};
 
-/// A service: a model, its queue and the thread that works through it.
+/// A service: a model, its queue and the thread that processes it.
 ///
 /// # Examples
 ///
@@ -47,28 +47,28 @@ pub struct Service {
     worker: Option<JoinHandle<()>>,
 }
 
-/// What all requests share.
+/// State shared by all requests.
 pub(crate) struct Shared {
     pub(crate) model: Model,
     pub(crate) options: ServiceOptions,
     pub(crate) admission: Arc<Admission>,
     pub(crate) queue: Queue,
     pub(crate) metrics: Arc<Metrics>,
-    /// The model has scored a probe.
+    /// Whether the model has scored a probe.
     pub(crate) ready: AtomicBool,
-    /// The service was asked to stop.
+    /// Whether the service was asked to stop.
     pub(crate) draining: AtomicBool,
     pub(crate) report: Box<dyn Fn(Event) + Send + Sync>,
     pub(crate) request_ids: observe::RequestIds,
 }
 
 impl Service {
-    /// Starts the thread that works through the queue. `report` is called from many threads with
-    /// what happens, and must be fast.
+    /// Starts the thread that processes the queue. `report` is called with events from many
+    /// threads, and must be fast.
     ///
     /// # Errors
     ///
-    /// For options that admit nothing, a wrong origin, or if no thread can be started.
+    /// If the options admit nothing, an origin is wrong, or no thread can be started.
     pub fn new(
         model: Model,
         options: ServiceOptions,
@@ -88,7 +88,7 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         let admission =
             Admission::new(options.max_queue, options.body_budget(), Arc::clone(&metrics));
-        // More images than the queue admits could never be answered.
+        // A request with more images than the queue admits could never be answered.
         let max_images = options.max_images.min(options.max_queue);
         let shared = Arc::new(Shared {
             model,
@@ -110,24 +110,25 @@ impl Service {
         Ok(Self { shared, worker: Some(worker) })
     }
 
-    /// The service without a socket: every route, with everything that happens to a request on
-    /// its way. Works as long as the service lives.
+    /// The service without a socket: every route, with the layers that every request passes. Works
+    /// as long as the service lives.
     pub fn router(&self) -> axum::Router {
         routes::router(&self.shared)
     }
 
-    /// Has the model score a probe; `/readyz` is true afterwards. [`Service::run`] does it.
+    /// Makes the model score a probe; `/readyz` is true afterwards. [`Service::run`] does this
+    /// itself.
     pub fn warm_up(&self) {
         self.shared.warm_up();
     }
 }
 
 impl Drop for Service {
-    /// Ends the worker after what waits.
+    /// Ends the worker after it has processed the waiting images.
     fn drop(&mut self) {
         self.shared.queue.close();
         if let Some(worker) = self.worker.take() {
-            // Its panics were reported where they happened.
+            // Panics were already reported where they happened.
             let _ = worker.join();
         }
     }
@@ -140,8 +141,8 @@ impl Shared {
             queue: &self.queue,
             engine: &self.model.engine,
             metrics: &self.metrics,
-            // Answers wait for their whole batch, and more than a few images per thread make
-            // nothing faster.
+            // Answers wait for their whole batch, and more than a few images per thread bring no
+            // speedup.
             batch: self.options.batch.min(4 * threads).max(1),
             decode_budget: self.options.decode_budget(),
         };
@@ -165,17 +166,17 @@ impl Shared {
         }
     }
 
-    /// What is computed for a request.
+    /// The pipeline for a request.
     ///
     /// # Errors
     ///
-    /// 400 for what the model does not have.
+    /// 400 if the model lacks something that is requested.
     pub(crate) fn pipeline(&self, wanted: &Wanted) -> Result<Arc<FacePipeline>, ApiError> {
         let pipeline = self.model.pipeline(wanted);
         pipeline.map(Arc::new).map_err(|error| ApiError::of_model("columns", &error))
     }
 
-    /// Bytes that decoding an image takes, or why it is not decoded at all.
+    /// Bytes needed to decode an image, or why it is not decoded at all.
     pub(crate) fn memory_to_decode(&self, image: &ImageData) -> Result<u64, Failure> {
         let memory = image.memory_to_decode(&self.model.limits)?;
         let budget = self.options.decode_budget();
@@ -192,11 +193,11 @@ impl Shared {
         ))
     }
 
-    /// Scores images, in their order.
+    /// Scores images, in the given order.
     ///
     /// # Errors
     ///
-    /// 500 if the work on one of them failed.
+    /// 500 if processing one of them failed.
     pub(crate) async fn score(
         &self,
         images: Vec<ImageData>,
@@ -205,7 +206,7 @@ impl Shared {
         let pipeline = self.pipeline(wanted)?;
         let (mut jobs, mut replies) = (Vec::new(), Vec::new());
         for image in images {
-            // What the header says is a failure is one when it is decoded, too.
+            // What is a failure according to the header also fails when decoded.
             let memory = match self.memory_to_decode(&image) {
                 Err(failure) if failure.status == Status::TooLarge => {
                     replies.push(Err(failure));
@@ -237,7 +238,7 @@ impl Shared {
 }
 
 impl Service {
-    /// Lets the worker end by itself, since nobody waits for its answers any more.
+    /// Lets the worker end by itself, since nobody is waiting for its answers any more.
     pub(crate) fn abandon_worker(&mut self) {
         self.worker = None;
     }

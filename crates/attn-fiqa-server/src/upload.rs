@@ -1,4 +1,4 @@
-//! The images of a request's body: multipart files, one image as it is, or JSON with base64.
+//! The images in a request's body: multipart files, one image file, or JSON with base64.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -23,7 +23,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 const TYPES: &str = "multipart/form-data, application/json, an image type such as image/jpeg, or \
                      application/octet-stream";
 
-/// The most characters of an image's name; it is repeated in the answer.
+/// Maximum number of characters in an image's name, which is repeated in the answer.
 const MAX_NAME: usize = 1024;
 
 /// One image of a request.
@@ -32,11 +32,11 @@ pub(crate) struct Upload {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The images of a request, at least one, and its share of the budgets.
+/// The images of a request, at least one, and the share of the budgets that it holds.
 pub(crate) struct Uploads {
     pub(crate) images: Vec<Upload>,
     pub(crate) share: Share,
-    /// Bytes of the body.
+    /// Size of the body in bytes.
     pub(crate) bytes: u64,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct ImageList {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ImageInList {
-    /// A name to tell it by in the answer.
+    /// A name to identify it in the answer.
     #[schema(example = "a.jpg", max_length = 1024)]
     name: Option<String>,
     /// The image file in standard base64.
@@ -64,7 +64,7 @@ struct ImageInList {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes a body to clients")]
 pub(crate) struct ImageForm {
-    /// One image file per part. Any field name may be used, several times too.
+    /// One image file per part. Any field name is accepted and may be repeated.
     #[schema(value_type = Vec<String>, format = Binary)]
     file: Vec<Vec<u8>>,
 }
@@ -99,8 +99,8 @@ fn body_type(headers: &HeaderMap) -> Result<BodyType, ApiError> {
 ///
 /// # Errors
 ///
-/// 415 for another type, 400 for a body that is not what its type says or has no image, 413 for
-/// too many, and those of [`receive`].
+/// 415 for any other type, 400 for a body that does not match its type or has no image, 413 for too
+/// many images, and the errors of [`receive`].
 pub(crate) async fn uploads(
     shared: &Shared,
     headers: &HeaderMap,
@@ -170,7 +170,7 @@ fn checked_name(name: &str) -> Result<String, ApiError> {
     Ok(name.to_owned())
 }
 
-/// A JSON body of one type.
+/// Parses a JSON body of one type.
 pub(crate) fn parse_json<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
     expected: &str,

@@ -1,8 +1,8 @@
-//! The one thread that works through the queue, on the engine's threads.
+//! The single thread that processes the queue, on the engine's threads.
 //!
-//! While the network scores one batch, the next is decoded and its faces are found. A batch is
-//! what waits at that moment: on a CPU a single image takes as long alone as among others, so
-//! there is nothing to wait for.
+//! While the network scores one batch, the next one is decoded and its faces are detected. A batch
+//! is whatever is waiting at that moment: on a CPU an image takes as long alone as in a batch, so
+//! there is no reason to wait.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,17 +15,17 @@ use rayon::prelude::*;
 use crate::metrics::Metrics;
 use crate::queue::{Job, Queue};
 
-/// What finding faces in one image takes besides the image.
+/// Bytes needed to find faces in one image, in addition to the image.
 const DETECTION_BYTES: u64 = 96 << 20;
 
-/// How the worker shares out threads and memory.
+/// The worker, and how it divides threads and memory.
 pub(crate) struct Worker<'a> {
     pub(crate) queue: &'a Queue,
     pub(crate) engine: &'a Engine,
     pub(crate) metrics: &'a Metrics,
     /// Images per batch.
     pub(crate) batch: usize,
-    /// Bytes that decoding takes at once.
+    /// Limit on the bytes used for decoding at any time.
     pub(crate) decode_budget: u64,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Worker<'a> {
 struct Ready(Job, PreparedImage);
 
 impl Worker<'_> {
-    /// Works until the queue is closed and empty.
+    /// Runs until the queue is closed and empty.
     pub(crate) fn run(&self) {
         let mut ready: Vec<Ready> = Vec::new();
         loop {
@@ -49,8 +49,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Decodes images and finds their faces: as many at once as there are threads and memory
-    /// for. Images that nobody waits for any more are dropped.
+    /// Decodes images and finds their faces, as many at once as there are threads and memory for.
+    /// Images that nobody is waiting for any more are dropped.
     fn prepare(&self, jobs: Vec<Job>) -> Vec<Ready> {
         let mut jobs = VecDeque::from(jobs);
         let mut ready = Vec::with_capacity(jobs.len());
@@ -58,7 +58,7 @@ impl Worker<'_> {
             let wave = self.next_wave(&mut jobs);
             let prepared = wave.into_par_iter().filter_map(|mut job| {
                 let image = std::mem::replace(&mut job.image, Vec::new().into());
-                // Whoever waits for a reply that is dropped learns that the service failed.
+                // A dropped reply tells whoever waits for it that the service failed.
                 let work = AssertUnwindSafe(|| job.pipeline.prepare_image(image));
                 let prepared = catch_unwind(work).ok()?;
                 Some(Ready(job, prepared))
@@ -87,7 +87,7 @@ impl Worker<'_> {
         wave
     }
 
-    /// Scores images, all of one group together, and answers.
+    /// Scores images, all of one group together, and sends the answers.
     fn score(&self, mut ready: Vec<Ready>) {
         while let Some(group) = ready.first().map(|Ready(job, _)| job.group) {
             let (batch, rest): (Vec<_>, Vec<_>) =
@@ -107,7 +107,7 @@ impl Worker<'_> {
             for (job, image) in jobs.into_iter().zip(scored) {
                 self.metrics.images.inc();
                 self.metrics.faces.inc_by(image.faces.as_ref().map_or(0, Vec::len) as u64);
-                // Whoever left does not read it.
+                // A client that has left does not read it.
                 let _ = job.reply.send(image);
             }
         }

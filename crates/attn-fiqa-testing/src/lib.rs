@@ -1,12 +1,12 @@
 //! Shared by the tests of every crate: where expected values are, and how a test reports that it
 //! was skipped.
 //!
-//! - [`golden`] files are part of the repository. A test of them never skips.
-//! - [`shared`] files lie beside the checkout on some machines only. A test of them skips
-//!   where they are absent.
-//! - [`skip`] is the only way to skip: it writes one line to the file that
-//!   [`SKIPS_VARIABLE`] names, and `.ci/run` counts and prints these lines at its end. The
-//!   test harness hides what a passing test prints, so a printed line alone would be lost.
+//! - [`golden`] files are part of the repository. Tests that use them never skip.
+//! - [`shared`] files exist next to the checkout on some machines only. Tests that use them skip if
+//!   they are absent.
+//! - [`skip`] is the only way to skip: it writes one line to the file that [`SKIPS_VARIABLE`]
+//!   names, and `.ci/run` counts and prints these lines at the end. The test harness hides what a
+//!   passing test prints, so a printed line alone would be lost.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -27,7 +27,7 @@ pub fn golden(name: &str) -> PathBuf {
     path
 }
 
-/// A file or folder of `../shared` beside the checkout; `None`, with the test recorded as skipped,
+/// A file or folder of `../shared` next to the checkout; `None`, with the test recorded as skipped,
 /// if it is absent.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let path = root().join("../shared").join(name);

@@ -1,4 +1,4 @@
-//! Measures the seconds that decoding an image takes, for `benches/peers/jpeg.py`: reads a file
+//! Measures how many seconds decoding an image takes, for `benches/peers/jpeg.py`: reads a file
 //! name and a decoder from each line of standard input and prints a number.
 #![allow(clippy::print_stdout, reason = "the answer is for the program that asks")]
 

@@ -1,8 +1,8 @@
 //! Times detectors on one decoded image, in alternating rounds.
 //!
-//! `detect_speed IMAGE THREADS ROUNDS [FILE.onnx …]`: the built-in detector with and without
-//! landmark refinement, then each file's. For each it prints the median and the minimum of the
-//! milliseconds, and the number of detected faces.
+//! `detect_speed IMAGE THREADS ROUNDS [FILE.onnx …]`: runs the built-in detector with and without
+//! landmark refinement, then that of each file. For each it prints the median and minimum time in
+//! milliseconds and the number of detected faces.
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]
 
 use std::error::Error;

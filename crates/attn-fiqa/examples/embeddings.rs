@@ -1,4 +1,4 @@
-//! The similarity of the largest faces of two photos, by the model's own embedding.
+//! The similarity of the largest faces of two photos, from the model's own embedding.
 //!
 //! `cargo run --release -p attn-fiqa --example embeddings -- examples/astronaut.png examples/faces/blur-2.png`
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]

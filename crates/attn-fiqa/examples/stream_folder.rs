@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     pipeline.run(sources, &StreamOptions::default(), |row: Row| {
         match &row.outcome {
             Ok(assessment) => println!("{}: {}", row.label(), assessment.scores[0]),
-            // One bad image never ends the run.
+            // A bad image does not end the run.
             Err(failure) => println!("{}: {}: {failure}", row.path, failure.status),
         }
         Ok::<(), Box<dyn Error>>(())

@@ -1,7 +1,7 @@
 //! Times the engine on request, for `benches/peers`.
 //!
 //! `throughput CHECKPOINT HEADS CROPS THREADS PRECISION`: CROPS is raw RGB,
-//! `[image, row, column, channel]`. After the first score it prints `ready SCORE`; then, for every
+//! `[image, row, column, channel]`. After the first score it prints `ready SCORE`; then, for each
 //! batch size read from a line of standard input, it scores all crops once and prints the seconds
 //! taken and the sum of the scores.
 #![allow(clippy::print_stdout, reason = "an example's standard output is its result")]

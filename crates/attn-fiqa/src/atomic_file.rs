@@ -1,14 +1,14 @@
-//! Files that appear whole or not at all.
+//! Files that appear completely or not at all.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Writes a file next to `path` by `write` and then renames it, replacing any file of that name.
-/// If anything fails, `path` is as before.
+/// Writes a file next to `path` with `write`, then renames it to `path`, replacing any existing
+/// file. If anything fails, `path` is unchanged.
 ///
 /// # Errors
 ///
-/// Those of `write`, and `failed` of what the operating system refuses.
+/// Those of `write`, and operating system errors converted by `failed`.
 pub(crate) fn write_atomically<E>(
     path: &Path,
     failed: impl Fn(io::Error) -> E,
@@ -33,7 +33,7 @@ pub(crate) fn write_atomically<E>(
     Ok(())
 }
 
-/// Whether two paths are one existing file.
+/// Whether two paths lead to the same existing file.
 pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     let one = one.canonicalize().ok();
     one.is_some() && one == other.canonicalize().ok()

@@ -1,10 +1,10 @@
 //! The back end that runs an engine's network: the CPU, or another device.
 //!
-//! A score needs one vector per crop: the mean over tokens of the last block's normalized
-//! input, `m` (definitions §2). [`Backend::forward`] returns only that, so
-//! activations stay on the device and `dim` numbers per crop come back. Maps, embeddings and
-//! the paper's ablations need [`Backend::forward_with`], which a back end may omit; the engine
-//! then refuses such requests before any image is read.
+//! A score needs one vector per crop: the mean over tokens of the last block's normalized input,
+//! `m` (definitions §2). [`Backend::forward`] returns only that, so activations stay on the device
+//! and only `dim` numbers per crop are returned. Maps, embeddings and the paper's ablations need
+//! [`Backend::forward_with`], which a back end may omit; the engine then refuses such requests
+//! before any image is read.
 //!
 //! What follows (the last block's queries and keys, the key bias, the embedding head) is
 //! computed by the engine and is the same for every back end.
@@ -18,7 +18,7 @@ use crate::vit::config::VitConfig;
 
 /// A loaded network: pixels in, tokens out.
 ///
-/// The result for a crop must not depend on the batch that it is in.
+/// The result for a crop must not depend on its batch.
 pub trait Backend: Send + Sync {
     /// The shape of the network.
     fn config(&self) -> &VitConfig;
@@ -29,20 +29,20 @@ pub trait Backend: Send + Sync {
     /// A name for reports, such as `cpu avx512`.
     fn name(&self) -> String;
 
-    /// The most crops that [`Backend::forward`] takes at once; at least 1.
+    /// Maximum number of crops per call of [`Backend::forward`]; at least 1.
     fn max_batch(&self) -> usize;
 
-    /// The mean token of each crop: of the last block's input, every token brought to zero
-    /// mean and unit variance as `norm1` does before its affine part, the mean over tokens.
+    /// The mean token of each crop: the tokens of the last block's input, each brought to zero mean
+    /// and unit variance as `norm1` does before its affine part, averaged.
     ///
-    /// `crops` are `image_size` on a side and at most [`Backend::max_batch`]; `mean_tokens`
-    /// is `[crop, dim]` and is overwritten. A network with a landmark bias
-    /// ([`VitConfig::landmark_bias`]) reads [`Crop::landmarks`], or the template's where a crop has
-    /// none.
+    /// `crops` are `image_size` on a side and at most [`Backend::max_batch`]; `mean_tokens` is
+    /// `[crop, dim]` and is overwritten. A network with a landmark bias
+    /// ([`VitConfig::landmark_bias`]) reads [`Crop::landmarks`], or uses those of the template if a
+    /// crop has none.
     ///
     /// # Errors
     ///
-    /// When the batch could not be computed; what `mean_tokens` holds is then meaningless.
+    /// If the batch could not be computed; the contents of `mean_tokens` are then unspecified.
     fn forward(&self, crops: &[&Crop], mean_tokens: &mut [f64]) -> Result<(), BackendError>;
 
     /// Whether [`Backend::forward_with`] and [`Backend::query_key`] are available.
@@ -54,7 +54,7 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the batch could not be computed, or this back end does not return tokens.
+    /// If the batch could not be computed, or this back end does not return tokens.
     fn forward_with(
         &self,
         crops: &[&Crop],
@@ -64,21 +64,22 @@ pub trait Backend: Send + Sync {
         Err(BackendError::new(self.name(), "it gives mean tokens only"))
     }
 
-    /// Returns the buffers of results to the back end, so that a steady run allocates none.
+    /// Returns the buffers of results to the back end, so that none are allocated in the steady
+    /// state.
     fn recycle(&self, outputs: Vec<ForwardOutput>) {
         drop(outputs);
     }
 
-    /// The queries and keys of a block before the last one, for its attention statistics;
-    /// `None` where this back end has none.
+    /// The queries and keys of a block before the last one, for its attention statistics; `None` if
+    /// this back end has none.
     fn query_key(&self, block: usize) -> Option<&QueryKey> {
         let _ = block;
         None
     }
 }
 
-/// What [`Backend::forward_with`] returns of a forward pass. Blocks after the last one listed
-/// are not computed unless `last_output` or `dropout_passes` need them.
+/// The parts of a forward pass that [`Backend::forward_with`] returns. Blocks after the last one
+/// listed are not computed unless `last_output` or `dropout_passes` need them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ForwardOptions<'a> {
     /// The blocks whose inputs are returned, ascending.
@@ -93,9 +94,9 @@ pub struct ForwardOptions<'a> {
 /// The output of one forward pass for one crop; each matrix is `[token, dim]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForwardOutput {
-    /// Index and input of every block asked for, ascending.
+    /// Index and input of every requested block, ascending.
     pub block_inputs: Vec<(usize, Vec<f32>)>,
-    /// The last block's output, where it was asked for.
+    /// The last block's output, if requested.
     pub last_output: Option<Vec<f32>>,
     /// The last block's output of every pass with dropout.
     pub dropout_outputs: Vec<Vec<f32>>,
@@ -106,12 +107,12 @@ pub trait BackendLoader: Sync {
     /// The precisions that are faster than f32 on this device, fastest first.
     fn faster_than_f32(&self) -> Vec<Precision>;
 
-    /// Loads a network whose blocks multiply in `precision`; with `whole` also the last block
-    /// in full, which [`ForwardOptions::last_output`] needs.
+    /// Loads a network with the products of its blocks in `precision`; with `whole`, the last block
+    /// is loaded in full, which [`ForwardOptions::last_output`] needs.
     ///
     /// # Errors
     ///
-    /// When a tensor cannot be read or the device does not take the network.
+    /// If a tensor cannot be read or the device does not accept the network.
     fn load(
         &self,
         checkpoint: &Checkpoint,
@@ -127,7 +128,7 @@ pub enum LoadError {
     /// A tensor could not be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The device does not take it.
+    /// The device does not accept it.
     #[error(transparent)]
     Backend(#[from] BackendError),
 }
@@ -141,7 +142,7 @@ pub struct BackendError {
 }
 
 impl BackendError {
-    /// `backend` is its name, `problem` what its runtime reports.
+    /// `backend` is the back end's name, `problem` what its runtime reports.
     pub fn new(backend: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { backend: backend.into(), problem: problem.into() }
     }

@@ -1,4 +1,4 @@
-//! A pool of buffers, so that a steady run allocates nothing.
+//! A pool of buffers, so that nothing is allocated in the steady state.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ impl<T> BufferPool<T> {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// A buffer from the pool, or a new one where none is free. Its content is arbitrary.
+    /// A buffer from the pool, or a new one if none is free. Its contents are arbitrary.
     pub(crate) fn acquire(&self, make: impl FnOnce() -> T) -> T {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         free.unwrap_or_else(make)

@@ -36,8 +36,8 @@ impl Crop {
     }
 
     /// The same crop with its five landmarks, in the order of
-    /// [`Landmarks`](crate::align::Landmarks): each `[x, y]` in pixels of the crop, the centre of
-    /// the top-left pixel being (0, 0), so that those of a perfectly aligned face are
+    /// [`Landmarks`](crate::align::Landmarks): each `[x, y]` in pixels of the crop, where the
+    /// centre of the top-left pixel is (0, 0). Those of a perfectly aligned face are
     /// [`TEMPLATE_112`](crate::align::TEMPLATE_112), scaled to the crop's side.
     ///
     /// Only networks with a landmark bias read them
@@ -48,8 +48,8 @@ impl Crop {
         Self { landmarks: Some(landmarks), ..self }
     }
 
-    /// The landmarks in pixels of the crop, where they are known. Networks that need them take those
-    /// of the template otherwise.
+    /// The landmarks in pixels of the crop, if known. Otherwise, networks that need landmarks use
+    /// those of the template.
     pub fn landmarks(&self) -> Option<[[f32; 2]; 5]> {
         self.landmarks
     }
@@ -72,27 +72,25 @@ pub struct CropOptions {
     pub side: usize,
     /// What to do with an image of another size.
     pub fit: Fit,
-    /// The order in which the file holds its colours.
+    /// The channel order of the file.
     pub channels: ChannelOrder,
 }
 
 /// What to do with an image whose size is not the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fit {
-    /// Refuse it. An unaligned photograph is the usual reason, and its score
-    /// would mean nothing.
+    /// Refuse it. It is usually an unaligned photograph, and its score would be meaningless.
     #[default]
     Exact,
-    /// Resize it bilinearly, and say so in a note.
+    /// Resize it bilinearly, and add a note.
     Resize,
 }
 
-/// Makes the network's input of an image, with notes on what was changed.
+/// Turns an image into network input, with notes on what was changed.
 ///
-/// An image of another size is a [`Status::WrongSize`] failure under
-/// [`Fit::Exact`]; under [`Fit::Resize`] it is resized as OpenCV does, both
-/// sides on their own, so that an image that is not square changes its
-/// aspect ratio.
+/// An image of another size is a [`Status::WrongSize`] failure under [`Fit::Exact`]; under
+/// [`Fit::Resize`] it is resized as OpenCV does, each side independently, so that the aspect ratio
+/// of an image that is not square changes.
 pub fn crop_from_image(image: Image, options: &CropOptions) -> Result<(Crop, Vec<Note>), Failure> {
     let side = options.side;
     let from = (image.width(), image.height());

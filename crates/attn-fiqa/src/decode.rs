@@ -1,4 +1,4 @@
-//! Decoding to RGB pixels, with limits before anything is decoded.
+//! Decodes images to RGB pixels, and checks limits before anything is decoded.
 //!
 //! The `image` crate and others do the decoding. This module detects the format from the content,
 //! checks the declared size against the limits, refuses images that would decode to wrong colours
@@ -56,7 +56,7 @@ pub struct DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// 256 MiB: more than any photograph, less than any machine.
+    /// 256 MiB: larger than any photograph, smaller than the memory of any machine.
     pub const DEFAULT_MAX_BYTES: u64 = 256 << 20;
     /// 100 megapixels: the largest common camera sensor.
     pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
@@ -102,7 +102,7 @@ impl Default for DecodeLimits {
 pub struct Decoded {
     /// The pixels, upright, as RGB.
     pub image: Image,
-    /// In the order in which they arose.
+    /// In the order in which they occurred.
     pub notes: Vec<Note>,
 }
 
@@ -113,7 +113,7 @@ pub struct Decoded {
 /// Grey becomes three equal channels; alpha is dropped, as OpenCV's `imread` does; 16-bit samples
 /// are reduced to their upper 8 bits, as OpenCV does for PNG; the EXIF orientation is applied; a
 /// colour profile is ignored; of an animation or a multi-page document, only the first image is
-/// decoded. Each of these except the first leaves a [`Note`].
+/// decoded. Each of these except the first adds a [`Note`].
 ///
 /// # Examples
 ///
@@ -135,8 +135,8 @@ pub struct Decoded {
 /// be decoded to the right colours.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
     let Admitted { format, bytes, mut notes } = admit(bytes, limits)?;
-    // The decoders are third-party code and the bytes are untrusted. A panic in one of them is a
-    // fault of that file and must cost that file's row only. The closure shares no state that a
+    // The decoders are third-party code and the bytes are untrusted. A panic in one of them is the
+    // fault of that file and must affect only that file's row. The closure shares no state that a
     // panic could leave half-changed.
     let decoded = catching(|| {
         memory::check_available(memory::needed(format, bytes, limits)?)?;
@@ -322,8 +322,8 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
     }
 }
 
-/// Checks size, colours and data by the JPEG's own markers. Within a pool of threads, where the image
-/// is large, its samples are allocated at the same time.
+/// Checks size, colours and data by the JPEG's own markers. In a thread pool, the samples of a
+/// large image are allocated at the same time.
 fn inspect_jpeg<'a>(
     bytes: &'a [u8],
     limits: &'a DecodeLimits,
@@ -334,7 +334,7 @@ fn inspect_jpeg<'a>(
     match large {
         Some(length) if rayon::current_thread_index().is_some() => rayon::join(
             || jpeg::inspect(bytes, limits),
-            // Where they do not fit, decoding will say so.
+            // If they do not fit, decoding reports it.
             || memory::written_zeros(length).ok(),
         ),
         _ => (jpeg::inspect(bytes, limits), None),
@@ -356,7 +356,8 @@ fn finish(
     finish_into(None, decoder, limits, None, notes)
 }
 
-/// Decodes into zeroed samples that may have been allocated, with an orientation that may be known.
+/// As `finish`, with zeroed samples if they are already allocated, and the orientation if it is
+/// known.
 fn finish_into(
     samples: Option<Vec<u8>>,
     mut decoder: impl ImageDecoder,

@@ -16,7 +16,7 @@ pub enum CropOrigin {
     Detected,
     /// The face was found by the detector and aligned by refined landmarks.
     Refined,
-    /// The face was aligned by landmarks that were given.
+    /// The face was aligned by given landmarks.
     Landmarks,
 }
 
@@ -38,19 +38,19 @@ impl fmt::Display for CropOrigin {
     }
 }
 
-/// Which face of its image a row is about; coordinates are pixels of the
-/// upright image, the centre of its top-left pixel being (0, 0).
+/// The face of an image that a row describes. Coordinates are in pixels of the upright image; the
+/// centre of its top-left pixel is (0, 0).
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct FaceInfo {
     /// The origin of its crop.
     pub crop_origin: CropOrigin,
-    /// Its number in the image, 0 being the largest, by the box or, where only
-    /// landmarks are given, by the distance between the eyes.
+    /// Its number in the image, from 0 for the largest: by box, or by inter-eye distance if only
+    /// landmarks are given.
     pub index: usize,
     /// The detector's box.
     pub bounds: Option<FaceBox>,
-    /// The landmarks that it was aligned by.
+    /// The landmarks by which it was aligned.
     pub landmarks: Option<Landmarks>,
     /// The detector's confidence, 0 to 1.
     pub confidence: Option<f32>,
@@ -73,7 +73,7 @@ impl FaceInfo {
         Self { confidence: face.confidence, ..Self::with_landmarks(index, face.landmarks) }
     }
 
-    /// A face whose landmarks the caller gives.
+    /// A face with landmarks given by the caller.
     pub fn with_landmarks(index: usize, landmarks: Landmarks) -> Self {
         Self {
             crop_origin: CropOrigin::Landmarks,

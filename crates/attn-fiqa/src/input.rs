@@ -1,4 +1,4 @@
-//! An image as it goes in: encoded or decoded, alone or with the names that its row gets.
+//! Input images: encoded or decoded, alone or with the names for their rows.
 
 use std::path::PathBuf;
 
@@ -12,12 +12,12 @@ use crate::status::Failure;
 pub enum ImageData {
     /// An image file's bytes, still encoded.
     Encoded(Vec<u8>),
-    /// Decoded pixels, upright: a frame of an animation or a video.
+    /// Decoded pixels, upright, such as a frame of an animation or a video.
     Pixels(Image),
 }
 
 impl ImageData {
-    /// The bytes of memory that it holds.
+    /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Encoded(bytes) => bytes.capacity(),
@@ -25,8 +25,8 @@ impl ImageData {
         }
     }
 
-    /// The most bytes that [`ImageData::decode`] takes at once beside these; see
-    /// [`memory_needed`]. Pixels take none.
+    /// Peak memory, in bytes, that [`ImageData::decode`] needs in addition to these; see
+    /// [`memory_needed`]. Pixels need none.
     ///
     /// # Errors
     ///
@@ -38,8 +38,8 @@ impl ImageData {
         }
     }
 
-    /// The image: encoded bytes are decoded within `limits`; pixels are taken as
-    /// they are, without a note, since they were checked when they were decoded.
+    /// The image: encoded bytes are decoded within `limits`; pixels are returned unchanged and
+    /// without a note, whatever `limits`.
     ///
     /// # Errors
     ///
@@ -67,13 +67,13 @@ impl From<Image> for ImageData {
 /// One image, or why it could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceItem {
-    /// The name to show: a path as the user or the list wrote it, or
-    /// `archive.tar/member`. Bytes that are not UTF-8 are shown as `\xNN`, and a backslash
-    /// before what looks like such an escape as `\x5c`, so that no two names look alike.
-    /// (On Windows, where names are not bytes, what is not Unicode is replaced.)
+    /// The name to show: a path as the user or the list wrote it, or `archive.tar/member`. Bytes
+    /// that are not UTF-8 are shown as `\xNN`, and a backslash before what looks like such an
+    /// escape as `\x5c`, so that no two names look alike. (On Windows, where names are not bytes,
+    /// invalid Unicode is replaced.)
     pub path: String,
-    /// The name inside its input, for files to be written: relative, without
-    /// `..`, never empty. Two inputs may hold the same name.
+    /// The name within its input, for output files: relative, without `..`, never empty. Two inputs
+    /// may contain the same name.
     pub relative: PathBuf,
     /// The file's bytes, still encoded, or a frame's pixels.
     pub image: Result<ImageData, Failure>,

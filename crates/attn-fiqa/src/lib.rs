@@ -27,27 +27,27 @@
 //! | one photo and its landmarks | [`FacePipeline::score_with_landmarks`](pipeline::FacePipeline::score_with_landmarks) |
 //! | aligned crops | [`Engine::assess`](engine::Engine::assess) |
 //! | any number of images | [`FacePipeline::run`](pipeline::FacePipeline::run) over [`Sources`](source::Sources) |
-//! | a wish for maps or embeddings | a [`Request`](engine::Request) that asks for them |
+//! | a need for maps or embeddings | a [`Request`](engine::Request) that asks for them |
 //! | only the faces, or only crops | [`find_faces`](pipeline::find_faces), [`crop_faces`](pipeline::crop_faces) |
 //!
-//! The folder `examples` has a program for each of these: `score_photo`,
+//! The folder `examples` has programs for most of these: `score_photo`,
 //! `score_crops`, `stream_folder`, `maps`, `embeddings`.
 //!
 //! # What holds
 //!
-//! - A score belongs to the image alone: neither the batch nor the number of threads
-//!   changes a bit. Everything can be shared between threads.
-//! - What is wrong with an image is a [`Failure`](status::Failure) in its answer; only what
-//!   is wrong with the request, the model or the machine is an error.
+//! - A score depends only on the image: neither the batch nor the number of threads changes a bit.
+//!   Everything can be shared between threads.
+//! - A problem with an image is a [`Failure`](status::Failure) in its result; only problems with
+//!   the request, the model or the machine are errors.
 //! - Nothing is resized, reordered or dropped without a [`Note`](decode::Note).
 //! - Untrusted bytes are parsed within limits that are checked before anything is allocated,
 //!   and nothing in a model file is executed.
 //!
 //! # Features
 //!
-//! All but `heic` are on by default. A program that has its images in memory and its faces
-//! aligned or detected needs none but `builtin-model`, and then pulls in no archive readers,
-//! no ONNX runtime and no fonts, and embeds 7 MB of weights instead of 17.
+//! All but `heic` are on by default. A program that has its images in memory and its faces aligned
+//! or detected needs only `builtin-model`; it then includes no archive readers, no ONNX runtime and
+//! no fonts, and embeds 7 MB of weights instead of 17.
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -58,7 +58,7 @@
 //! | `source` | images from folders, patterns, lists and archives ([`source`]) |
 //! | `video` | animations and videos, frame by frame |
 //! | `visualize` | maps, overlays and contact sheets ([`visualize`]) |
-//! | `gate` | policies in TOML, by which face images are accepted ([`gate`]) |
+//! | `gate` | TOML policies that decide which face images are accepted ([`gate`]) |
 //! | `heic` | HEIC images |
 //!
 //! The modules are in the order in which an image passes through them. The scores are defined

@@ -1,4 +1,4 @@
-//! The score per patch: which region of the face carries or costs quality.
+//! The score per patch: which regions of the face add to or reduce quality.
 
 /// A value for every patch, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +27,9 @@ impl PatchMap {
 
     /// The values `[patch row, patch column]`, in the units of the raw score.
     ///
-    /// Their mean is the score, unless that is also of tokens before the patches
-    /// ([`ScoreTokens::All`](crate::vit::config::ScoreTokens::All)): what a class token or a register
-    /// receives belongs to no region and is left out.
+    /// Their mean is the score, unless the score also includes tokens before the patches
+    /// ([`ScoreTokens::All`](crate::vit::config::ScoreTokens::All)): what a class token or a
+    /// register receives belongs to no region and is left out.
     pub fn values(&self) -> &[f32] {
         &self.values
     }

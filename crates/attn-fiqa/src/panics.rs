@@ -1,8 +1,8 @@
-//! Panics of decoders and runtimes, turned into errors.
+//! Turns panics of decoders and runtimes into errors.
 //!
-//! Decoders and the ONNX runtime are fed with bytes from anywhere. Where one of them panics,
-//! the library returns an error for that file; but the program's panic hook runs first and by
-//! default writes to standard error. A hook that asks [`is_caught`] can leave that out.
+//! Decoders and the ONNX runtime process untrusted bytes. If one of them panics, the library
+//! returns an error for that file, but the program's panic hook runs first and by default writes to
+//! standard error. A hook that calls [`is_caught`] can skip that.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +12,8 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic of this thread, here and now, would end in an error that the library
-/// returns. For panic hooks, which need not report such a panic.
+/// Whether a panic of this thread at this point would become an error that the library returns. For
+/// panic hooks, which need not report such a panic.
 ///
 /// # Examples
 ///
@@ -28,12 +28,12 @@ thread_local! {
 /// }));
 /// ```
 pub fn is_caught() -> bool {
-    // A thread that is being torn down does no work of the library.
+    // A thread that is being torn down runs no work of the library.
     CAUGHT.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Does `work`; `None` if it panicked. For readers of untrusted bytes that may panic: whatever
-/// `work` changes outside of itself must not be used after a panic.
+/// Runs `work`; `None` if it panicked. For readers of untrusted bytes that may panic: anything that
+/// `work` changes outside itself must not be used after a panic.
 ///
 /// # Examples
 ///
@@ -45,22 +45,22 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     catching(work).ok()
 }
 
-/// Does `work` and catches its panic. Whatever `work` changes outside of itself must not be
-/// used after a panic.
+/// Runs `work` and catches its panic. Anything that `work` changes outside itself must not be used
+/// after a panic.
 pub(crate) fn catching<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     let _mark = Mark { before: CAUGHT.replace(true) };
     catch_unwind(AssertUnwindSafe(work))
 }
 
-/// Does `work`, called from inside of [`catching`], as if nothing were caught: a panic of the
-/// caller's own code is to be seen.
+/// Runs `work`, called from within [`catching`], as if nothing were caught: a panic of the caller's
+/// own code must be reported.
 #[cfg(any(test, feature = "video"))]
 pub(crate) fn reported<T>(work: impl FnOnce() -> T) -> T {
     let _mark = Mark { before: CAUGHT.replace(false) };
     work()
 }
 
-/// Puts the mark back, also when a panic unwinds.
+/// Restores the mark, even when a panic unwinds.
 struct Mark {
     before: bool,
 }
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// What the hook saw of panics with this text, whatever other tests do meanwhile.
+    /// What the hook saw for panics with this text, whatever other tests do in the meantime.
     static SEEN: Mutex<Vec<bool>> = Mutex::new(Vec::new());
     const TEXT: &str = "a decoder that gave up";
 

@@ -1,14 +1,12 @@
-//! A decoded image of any size: what a file held, before it becomes a crop.
+//! A decoded image of any size, before it becomes a crop.
 
-/// The order of the three colour channels of a pixel, in an array, a file or a network's
-/// input.
+/// The order of the three colour channels of a pixel, in an array, a file or a network input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ChannelOrder {
     /// Red, green, blue: every ordinary file, PIL and scikit-image.
     #[default]
     Rgb,
-    /// Blue, green, red: arrays of OpenCV, and the files that the extraction scripts of
-    /// CR-FIQA write.
+    /// Blue, green, red: OpenCV arrays, and files written by the extraction scripts of CR-FIQA.
     Bgr,
 }
 
@@ -41,8 +39,8 @@ impl Image {
         (expected > 0 && rgb.len() == expected).then_some(Self { width, height, rgb })
     }
 
-    /// Wraps pixels whose channels come in `order`, laid out `[row, column, channel]`, 8 bits
-    /// per channel. Red and blue are exchanged in place where blue comes first.
+    /// Wraps pixels with their channels in `order`, laid out `[row, column, channel]`, 8 bits per
+    /// channel. If blue comes first, red and blue are exchanged in place.
     ///
     /// Returns `None` unless both sides are positive and there are exactly
     /// `width · height · 3` bytes.

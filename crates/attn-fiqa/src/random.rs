@@ -1,11 +1,11 @@
-//! Seeded numbers that are the same on every machine, in every version and for any number of
+//! Seeded random numbers that are the same on every machine, in every version and for any number of
 //! threads. For noise, sampling and resampling; not for secrets.
 
-/// What SplitMix64 adds to its state: 2⁶⁴ over the golden ratio, odd.
+/// The increment of SplitMix64: 2⁶⁴ divided by the golden ratio, odd.
 pub(crate) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The output function of SplitMix64 (Steele, Lea and Flood 2014): the number that follows a
-/// state. Every bit of the state changes every bit of it, so that the numbers of neighbouring
+/// The output function of SplitMix64 (Steele, Lea and Flood 2014): the number that follows a state.
+/// Every bit of the state changes every bit of the number, so that the numbers of neighbouring
 /// states are unrelated.
 pub(crate) fn split_mix(state: u64) -> u64 {
     let mut z = state.wrapping_add(STEP);
@@ -14,8 +14,8 @@ pub(crate) fn split_mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A stream of numbers by SplitMix64. The algorithms are fixed: a seed that is written down
-/// gives the same numbers later.
+/// A stream of SplitMix64 numbers. The algorithms are fixed: a recorded seed gives the same numbers
+/// later.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// The numbers of a `seed` for one purpose; two purposes share no numbers.
+    /// The numbers of a `seed` for one purpose; those of other purposes are unrelated.
     pub fn new(seed: u64, purpose: &str) -> Self {
         Self::from_state(mix(seed, purpose))
     }
@@ -58,7 +58,7 @@ impl Random {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A whole number below `count`, which is positive and far below 2⁵³; 0 if `count` is 0.
+    /// An integer below `count`, which is positive and far below 2⁵³; 0 if `count` is 0.
     pub fn below(&mut self, count: usize) -> usize {
         ((self.uniform() * count as f64) as usize).min(count.saturating_sub(1))
     }
@@ -76,7 +76,7 @@ impl Random {
         radius * libm::cos(angle)
     }
 
-    /// Puts a slice in random order (Fisher and Yates).
+    /// Shuffles a slice (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -84,9 +84,9 @@ impl Random {
     }
 }
 
-/// A seed for everything called `name`: `seed` and the name's bytes mixed by FNV-1a. With
-/// `mix(seed, path)` as an image's seed, what happens to the image depends neither on its
-/// place in a set nor on the images beside it.
+/// A seed for `name`: `seed` and the name's bytes mixed by FNV-1a. With `mix(seed, path)` as an
+/// image's seed, what happens to the image depends neither on its position in a set nor on the
+/// other images.
 pub fn mix(seed: u64, name: &str) -> u64 {
     let start = seed ^ 0xcbf2_9ce4_8422_2325;
     name.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))

@@ -1,9 +1,8 @@
-//! Opens an untrusted path for reading if a regular file lies there, and never waits for
-//! anything else.
+//! Opens an untrusted path for reading if it is a regular file, and never waits for anything else.
 //!
-//! Opening a pipe waits for its other end, reading a device may never end, and what lies
-//! at a path can change between a look at it and the opening. So the file is opened
-//! without waiting, and the handle, which cannot change any more, decides.
+//! Opening a pipe waits for its other end, reading a device may never end, and what is at a path
+//! can change between checking and opening it. The file is therefore opened without waiting, and
+//! the check is done on its handle, which cannot change any more.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -12,11 +11,11 @@ use std::path::Path;
 /// Why no regular file could be opened.
 #[derive(Debug)]
 pub(crate) enum OpenError {
-    /// The operating system refused; the kind says whether nothing lies at the path.
+    /// The operating system refused; the kind tells whether nothing exists at the path.
     Io(io::Error),
-    /// A folder lies there.
+    /// The path is a folder.
     Folder,
-    /// A pipe, a socket or a device lies there.
+    /// The path is a pipe, a socket or a device.
     Special,
 }
 
@@ -26,14 +25,14 @@ impl From<io::Error> for OpenError {
     }
 }
 
-/// Why a file's bytes are not in memory.
+/// Why a file could not be read into memory.
 #[derive(Debug)]
 pub(crate) enum ReadError {
     /// It could not be opened.
     Open(OpenError),
-    /// It holds more bytes than allowed; how many it has, or at least has.
+    /// It has more bytes than allowed: this many, or at least this many.
     TooLong(u64),
-    /// There is no memory for that many bytes.
+    /// There is not enough memory for this many bytes.
     NoMemory(u64),
 }
 
@@ -43,19 +42,19 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Opens the regular file at `path`, following links, and returns what the system says of
-/// the file that was opened.
+/// Opens the regular file at `path`, following links, and returns it with the metadata of the
+/// opened file.
 pub(crate) fn open_regular_file(path: &Path) -> Result<(File, Metadata), OpenError> {
-    // Merely opening a device can set it in motion, so its type is checked first. This look
-    // decides nothing: what is there a moment later may be something else.
+    // Merely opening a device can activate it, so the type is checked first. This check is not
+    // decisive: a moment later, the path may be something else.
     check(&fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // A pipe without a writer is opened at once, and a terminal does not become this
-        // process's own. Neither flag does anything to a regular file.
+        // A pipe without a writer is opened at once, and a terminal does not become the controlling
+        // terminal of this process. Neither flag affects a regular file.
         options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     }
     let file = options.open(path)?;
@@ -66,8 +65,8 @@ pub(crate) fn open_regular_file(path: &Path) -> Result<(File, Metadata), OpenErr
 
 /// The bytes of the regular file at `path`, at most `limit` of them.
 ///
-/// Memory is asked for only after the length was compared with the limit, and a refusal
-/// of it is an error.
+/// Memory is requested only after the length was compared with the limit; a failed allocation is an
+/// error.
 pub(crate) fn read_regular_file(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     let (file, metadata) = open_regular_file(path).map_err(ReadError::Open)?;
     let length = metadata.len();
@@ -117,8 +116,8 @@ mod tests {
         assert!(matches!(open_regular_file("/dev/zero".as_ref()), Err(OpenError::Special)));
     }
 
-    /// A path at which a file and a pipe take turns must never hold the reader up: between
-    /// the first look and the opening the pipe may come.
+    /// A path that alternates between a file and a pipe must never block the reader: the pipe may
+    /// appear between the first check and the opening.
     #[cfg(unix)]
     #[test]
     fn a_pipe_that_takes_the_place_of_a_file_is_not_waited_for() {
@@ -141,7 +140,7 @@ mod tests {
                     }
                     fs::hard_link(kind, &next).unwrap();
                     fs::rename(&next, &path).unwrap();
-                    // Renaming one link of a file onto another of the same leaves both.
+                    // Renaming one link of a file to another link of the same file leaves both.
                     let _ = fs::remove_file(&next);
                 }
             });

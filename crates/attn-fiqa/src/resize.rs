@@ -1,9 +1,9 @@
 //! Bilinear resizing as OpenCV does it (`INTER_LINEAR`).
 //!
-//! Pixel centres lie at half-integers, so output column `x` looks at input
-//! column `(x + 0.5) · in / out − 0.5`; beyond the border the edge is repeated.
-//! There is no smoothing before shrinking: the networks were trained on
-//! images made this way, and a smoother one would score differently.
+//! Pixel centres lie at half-integers, so output column `x` samples input column
+//! `(x + 0.5) · in / out − 0.5`; beyond the border the edge is repeated. There is no smoothing
+//! before shrinking: the networks were trained on images made this way, and smoother ones would
+//! score differently.
 
 use crate::pixels::Image;
 
@@ -38,13 +38,12 @@ fn mix(a: f32, b: f32, weight: f32) -> f32 {
     a + (b - a) * weight
 }
 
-/// Resizes to `width × height` pixels; each side is scaled on its own, so the
-/// aspect ratio may change.
+/// Resizes to `width × height` pixels; each side is scaled independently, so the aspect ratio may
+/// change.
 ///
-/// Levels are rounded to the nearest integer and lie within one level of
-/// OpenCV's `INTER_LINEAR`, which rounds its weights to 11 bits.
-/// Returns `None` when a side is zero or the image would not fit in memory's
-/// address range.
+/// Levels are rounded to the nearest integer and lie within one level of OpenCV's `INTER_LINEAR`,
+/// which rounds its weights to 11 bits. Returns `None` if a side is zero or the image would not fit
+/// in the address space.
 pub fn resize_bilinear(image: &Image, width: usize, height: usize) -> Option<Image> {
     let length = width.checked_mul(height)?.checked_mul(CHANNELS)?;
     if length == 0 || isize::try_from(length).is_err() {
@@ -77,7 +76,7 @@ pub fn resize_bilinear(image: &Image, width: usize, height: usize) -> Option<Ima
 /// Resizes a grid of one number per cell, row-major, from `(rows, columns)` to
 /// `(rows, columns)`, with the geometry of [`resize_bilinear`].
 ///
-/// The caller owns both shapes: they are positive and `values` fills the first.
+/// The caller ensures that both shapes are positive and that `values` fills the first.
 #[cfg(feature = "visualize")]
 pub(crate) fn resize_bilinear_grid(
     values: &[f32],

@@ -1,6 +1,6 @@
-//! Text from untrusted files, made fit for one line of a message.
+//! Makes text from untrusted files safe for one line of a message.
 
-/// Most characters of a name from a file that a message repeats.
+/// Maximum number of characters of a file-supplied name in a message.
 const LONGEST_NAME: usize = 100;
 
 /// A name from a file: control characters are escaped, and a long one is truncated.
@@ -13,7 +13,7 @@ pub(crate) fn sanitized_name(name: &str) -> String {
     text
 }
 
-/// Most characters of a text from a network or its runtime that a message repeats.
+/// Maximum number of characters of a text from a network or its runtime in a message.
 #[cfg(feature = "onnx")]
 const LONGEST_TEXT: usize = 300;
 
@@ -23,7 +23,7 @@ pub(crate) fn sanitized(text: &str) -> String {
     sanitized_line(text, LONGEST_TEXT)
 }
 
-/// Text on one line, without control characters and truncated after `longest` of its own.
+/// Text on one line, without control characters, truncated after `longest` of its own characters.
 pub(crate) fn sanitized_line(text: &str, longest: usize) -> String {
     let mut chars = text.chars();
     let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };

@@ -18,25 +18,25 @@ pub enum Status {
     NotAnImage,
     /// An image in a known format whose data is damaged or truncated.
     BrokenImage,
-    /// A valid image of a kind that the decoder does not handle.
+    /// A valid image of a kind that the decoder does not support.
     UnsupportedImage,
     /// The detector could not be run on the image.
     DetectorFailed,
-    /// An image in which no face was found, or none that meets the choice.
+    /// An image in which no face was found, or none that satisfies the choice of faces.
     NoFace,
     /// The landmark file does not list this image.
     NoLandmarks,
     /// Landmarks that are not those of a face in the image.
     BadLandmarks,
-    /// A crop whose size is not the network's, without resizing.
+    /// A crop of a size other than the network's, without resizing.
     WrongSize,
     /// An archive that could not be read to its end.
     BrokenArchive,
     /// The network could not be run on the crop.
     NetworkFailed,
-    /// The network's arithmetic gave NaN or infinity.
+    /// The network's arithmetic produced NaN or infinity.
     NonFinite,
-    /// The image was scored but what was asked for could not be written.
+    /// The image was scored, but a requested output could not be written.
     NotWritten,
 }
 
@@ -114,15 +114,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The most characters of a message.
+    /// Maximum number of characters in a message.
     pub const MAX_MESSAGE: usize = 500;
 
     /// A failure of the given kind.
     ///
-    /// Messages repeat those of decoders and the system, and so parts of untrusted files. To
-    /// keep a row on one line, control characters and line breaks become spaces. A message
-    /// longer than [`Failure::MAX_MESSAGE`] loses its middle, since the cause comes first and
-    /// the advice last.
+    /// Messages quote decoders and the system, and therefore parts of untrusted files. To keep a
+    /// row on one line, control characters and line breaks become spaces. A message longer than
+    /// [`Failure::MAX_MESSAGE`] loses its middle, since the cause comes first and the advice last.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         debug_assert!(status != Status::Ok, "a failure cannot be ok: this is a bug");
         Self { status, message: one_short_line(message.into()) }

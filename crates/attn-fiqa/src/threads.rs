@@ -1,21 +1,20 @@
 //! Worker threads and their instruction set.
 //!
-//! Decoding, detection, the ViT and ONNX networks all run on one pool, so that there are never
-//! more busy threads than asked for. The built-in kernels all use one instruction set.
+//! Decoding, detection, the ViT and ONNX networks all run on one pool, so that there are never more
+//! busy threads than requested. The built-in kernels all use one instruction set.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub use attn_fiqa_kernels::{CpuFeature, CpuFeatures, ISA_VARIABLE, Isa, IsaError};
 
-/// Both run on `rayon` threads; only `rten`'s own can be handed to it.
+/// Both kinds of pool run on `rayon` threads; `rten` accepts only its own.
 #[cfg(feature = "onnx")]
 type Pool = rten::ThreadPool;
 #[cfg(not(feature = "onnx"))]
 type Pool = rayon::ThreadPool;
 
-/// A handle on worker threads and on the instruction set that they compute with; clones
-/// share the threads.
+/// A handle on worker threads and the instruction set that they use; clones share the threads.
 ///
 /// # Examples
 ///
@@ -43,13 +42,13 @@ pub enum ThreadsError {
     /// More threads than any machine has cores.
     #[error("{wanted} worker threads were asked for, and at most {} can be started", Threads::MAX)]
     TooMany {
-        /// The number asked for.
+        /// The requested number.
         wanted: usize,
     },
-    /// The operating system gave no threads.
+    /// The operating system provided no threads.
     #[error("cannot start {wanted} worker threads; ask for fewer")]
     NotStarted {
-        /// The number asked for; 0 stands for one per core.
+        /// The requested number; 0 stands for one per core.
         wanted: usize,
     },
     /// `ATTN_FIQA_ISA` names an instruction set that this machine does not have.
@@ -58,26 +57,25 @@ pub enum ThreadsError {
 }
 
 impl Threads {
-    /// The most worker threads: each needs a stack and may hold a decoded image.
+    /// Maximum number of worker threads: each needs a stack and may hold a decoded image.
     pub const MAX: usize = 512;
 
-    /// Starts threads; `None` is one for every core. They compute with the instruction set
-    /// that the environment variable `ATTN_FIQA_ISA` names, or else the fastest of the
-    /// machine.
+    /// Starts threads; `None` means one per core. They use the instruction set named by the
+    /// environment variable `ATTN_FIQA_ISA`, or else the fastest one of the machine.
     ///
     /// # Errors
     ///
-    /// When there are more than [`Threads::MAX`], the operating system gives none, or
-    /// the variable names an instruction set that the machine lacks.
+    /// If more than [`Threads::MAX`] are requested, the operating system provides none, or the
+    /// variable names an instruction set that the machine lacks.
     pub fn new(threads: Option<NonZeroUsize>) -> Result<Self, ThreadsError> {
         Self::with_isa(threads, Isa::from_env()?)
     }
 
-    /// Starts threads that compute with `isa`, whatever the environment says.
+    /// Starts threads that use `isa`, regardless of the environment.
     ///
     /// # Errors
     ///
-    /// When there are more than [`Threads::MAX`], or the operating system gives none.
+    /// If more than [`Threads::MAX`] are requested, or the operating system provides none.
     pub fn with_isa(threads: Option<NonZeroUsize>, isa: Isa) -> Result<Self, ThreadsError> {
         let wanted = threads.map_or(0, NonZeroUsize::get);
         if wanted > Self::MAX {
@@ -87,7 +85,7 @@ impl Threads {
         Ok(Self { pool: Arc::new(pool), isa })
     }
 
-    /// How many there are.
+    /// Number of threads.
     pub fn count(&self) -> usize {
         self.install(rayon::current_num_threads)
     }
@@ -97,7 +95,7 @@ impl Threads {
         self.isa
     }
 
-    /// Runs `work` on these threads, and whatever it splits itself into.
+    /// Runs `work`, and whatever it splits itself into, on these threads.
     pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         #[cfg(feature = "onnx")]
         return self.pool.run(work);
@@ -105,22 +103,22 @@ impl Threads {
         self.pool.install(work)
     }
 
-    /// The pool as the ONNX runtime wants it.
+    /// The pool in the form that the ONNX runtime expects.
     #[cfg(feature = "onnx")]
     pub(crate) fn pool(&self) -> Arc<rten::ThreadPool> {
         Arc::clone(&self.pool)
     }
 }
 
-/// A pool of `threads`, or of one per core if that is 0; `None` if the system gives none.
+/// A pool of `threads`, or of one per core if that is 0; `None` if the system provides none.
 #[cfg(feature = "onnx")]
 fn start(threads: usize) -> Option<Pool> {
     let pool = Pool::with_num_threads(threads);
-    // Where it could not be started, it runs what it is given on the calling thread.
+    // A pool that could not be started runs its work on the calling thread.
     pool.run(|| rayon::current_thread_index().is_some()).then_some(pool)
 }
 
-/// A pool of `threads`, or of one per core if that is 0; `None` if the system gives none.
+/// A pool of `threads`, or of one per core if that is 0; `None` if the system provides none.
 #[cfg(not(feature = "onnx"))]
 fn start(threads: usize) -> Option<Pool> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()

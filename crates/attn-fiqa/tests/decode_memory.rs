@@ -23,7 +23,7 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call is passed to the system's allocator unchanged.
+// SAFETY: every call is passed unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Shrinking happens in place; growing may need both places at once.
+        // Shrinking happens in place; growing may need both the old and the new block at once.
         let now = NOW.fetch_add(size, Ordering::Relaxed);
         let at_once = if size > layout.size() { now + size } else { now };
         PEAK.fetch_max(at_once, Ordering::Relaxed);
@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of this size and above do not count.
+/// Allocations of this size and above are not counted.
 static PROBES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// The peak number of bytes that `run` held at once, not counting the probe for available memory,
@@ -94,7 +94,7 @@ fn gif(frame: RgbaImage, left: u32) -> Vec<u8> {
     bytes
 }
 
-/// Inserts a chunk after a PNG's header.
+/// Inserts a chunk after the header of a PNG.
 fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     const HEADER: usize = 33;
     let mut checksum = flate2::Crc::new();
@@ -134,7 +134,7 @@ const FIXTURES: &str = "progressive.jpg cmyk.jpg ycck.jpg restarts.jpg lossy.web
                         planar-strips.tiff big.tiff lzw.tiff lzw16.tiff ycbcr-jpeg.tiff \
                         palette.tiff";
 
-/// Every kind that the `image` crate can write.
+/// Every format that the `image` crate can write.
 fn images() -> Vec<(String, Vec<u8>)> {
     let rgba = colour();
     let layouts = [
@@ -196,16 +196,16 @@ fn measure(name: &str, bytes: &[u8]) -> (usize, usize) {
     (needed, used)
 }
 
-/// One test only: the allocator counts for the whole process.
+/// A single test: the allocator counts for the whole process.
 #[test]
 fn decoding_takes_no_more_memory_than_estimated_from_the_header() {
     for (name, bytes) in images() {
         let (needed, used) = measure(&name, &bytes);
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
-        // In larger images, tables and rows weigh less.
+        // In larger images, tables and rows matter less.
         assert!(needed <= 2 * used + (3 << 20), "{name}: {needed} bytes said, and {used} used");
     }
-    // Small fixtures of kinds that this test cannot write.
+    // Small fixtures of formats that this test cannot write.
     for name in FIXTURES.split_whitespace() {
         let (needed, used) = measure(name, &fixture(name));
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
@@ -226,7 +226,7 @@ fn decoding_takes_no_more_memory_than_estimated_from_the_header() {
     changed_headers_never_panic();
 }
 
-/// JPEG 2000 with precincts of two samples, which bound its code-blocks.
+/// JPEG 2000 with precincts of two samples, which limit the size of its code-blocks.
 fn small_code_blocks_count_wherever_they_are_stated() {
     const SIDE: u32 = 256;
     const STYLE: &[u8] = b"\xFF\x52";
@@ -264,7 +264,7 @@ fn changed_headers_never_panic() {
     for name in FIXTURES.split_whitespace() {
         let mut bytes = fixture(name);
         for at in 0..bytes.len().min(400) {
-            // Any result will do, as long as it does not panic.
+            // Any result is fine, as long as nothing panics.
             let _ = memory_needed(&bytes[..at], &limits);
             for value in [0, 1, 0x7F, 0xFF] {
                 let own = std::mem::replace(&mut bytes[at], value);

@@ -1,5 +1,5 @@
-//! Everything runs on the threads that its owner was given: a forked child has no others, and would
-//! wait for them for ever.
+//! Everything runs on the threads it was given: a forked child has no others, and would wait for
+//! them forever.
 #![cfg(feature = "builtin-model")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap in a test is a failed test")]
 

@@ -1,4 +1,4 @@
-//! In the steady state, a run allocates nothing per image but its results.
+//! In the steady state, a run allocates nothing per image except its results.
 #![allow(unsafe_code, reason = "a counting allocator is unsafe by its trait")]
 
 #[path = "model/checkpoint_support/mod.rs"]
@@ -23,7 +23,7 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: every call is passed to the system's allocator unchanged.
+// SAFETY: every call is passed unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);

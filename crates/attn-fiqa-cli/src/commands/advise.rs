@@ -1,4 +1,4 @@
-//! `attn-fiqa advise`: what a threshold of quality buys.
+//! `attn-fiqa advise`: what a quality threshold achieves.
 
 use std::io::Write;
 
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A policy with the rule that was advised and what it does.
+/// A policy with the advised rule and its effect.
 fn policy_text(advice: &Advice) -> String {
     format!(
         "# By attn-fiqa advise: {advice}.\n\n[rules]\nquality = {{ min = {} }}\n",

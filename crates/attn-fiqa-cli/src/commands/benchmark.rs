@@ -46,8 +46,8 @@ fn beside(study: &Path) -> PathBuf {
     study.with_extension("run")
 }
 
-/// The papers' table as CSV: pAUC ×1000, its mean over data sets relative to random, and the
-/// rank.
+/// The table used in papers, as CSV: pAUC ×1000, its mean over data sets relative to random, and
+/// the rank.
 fn write_table(results: &Results, to: impl Write) -> anyhow::Result<()> {
     let mut table = csv::Writer::from_writer(to);
     let datasets = results.datasets.iter().map(|dataset| dataset.name.as_str());

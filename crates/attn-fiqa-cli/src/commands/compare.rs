@@ -1,4 +1,4 @@
-//! What the commands that measure comparisons have in common: reading them.
+//! Reads comparisons, for all commands that measure them.
 
 use std::path::{Path, PathBuf};
 
@@ -14,20 +14,20 @@ use attn_fiqa_eval::files::{
 use crate::args::{BootstrapArgs, ComparisonArgs, ScaleChoice};
 use crate::log;
 
-/// Pairs with their scores, and what tables say of their images.
+/// Pairs with their scores, and the table values of their images.
 pub(crate) struct Compared {
     pub(crate) list: PairList,
     pub(crate) comparisons: Comparisons,
-    /// Of each table of [`Tables::qualities`] one quality an image, in the order of the
-    /// list's names.
+    /// For each table in [`Tables::qualities`] one quality per image, in the order of the list's
+    /// names.
     pub(crate) qualities: Vec<Vec<f64>>,
-    /// The persons of each pair, if they were asked for.
+    /// The persons of each pair, if requested.
     pub(crate) identities: Option<Vec<[u32; 2]>>,
-    /// Distinct groups and the group of each image, if they were asked for.
+    /// The distinct groups and the group of each image, if requested.
     pub(crate) groups: Option<(Vec<String>, Vec<u32>)>,
 }
 
-/// The tables that are joined with the images of the pairs.
+/// The tables joined with the images of the pairs.
 #[derive(Default)]
 pub(crate) struct Tables<'a> {
     pub(crate) qualities: &'a [Source],
@@ -37,7 +37,8 @@ pub(crate) struct Tables<'a> {
 }
 
 impl Compared {
-    /// Reads pairs and tables. What a table lacks is an error, or is left out of all.
+    /// Reads pairs and tables. Images missing from a table are an error, or are left out of
+    /// everything.
     pub(crate) fn read(args: &ComparisonArgs, tables: &Tables<'_>) -> anyhow::Result<Self> {
         let mut list = PairList::read(&args.pairs)?;
         let embeddings = match &args.embeddings {
@@ -133,7 +134,7 @@ impl Compared {
     }
 }
 
-/// A number for the person of each image, by its name.
+/// Numbers the person of each image, based on its name.
 fn persons_by_name(names: &[String]) -> Vec<u32> {
     let mut persons: Vec<&str> = names.iter().map(|name| person(name)).collect();
     persons.sort_unstable();
@@ -142,7 +143,7 @@ fn persons_by_name(names: &[String]) -> Vec<u32> {
     names.iter().map(number).collect()
 }
 
-/// The persons of each pair, which must agree with its label.
+/// The persons of each pair; they must agree with its label.
 fn pair_persons(list: &PairList, of_image: Vec<u32>) -> anyhow::Result<Vec<[u32; 2]>> {
     for pair in &list.pairs {
         let [a, b] = [pair.a, pair.b].map(|image| of_image[image as usize]);
@@ -157,7 +158,7 @@ fn pair_persons(list: &PairList, of_image: Vec<u32>) -> anyhow::Result<Vec<[u32;
     Ok(list.pairs.iter().map(pair).collect())
 }
 
-/// The bootstrap that was asked for, if any.
+/// The requested bootstrap, if any.
 pub(crate) fn bootstrap<'a>(
     args: &BootstrapArgs,
     identities: Option<&'a [[u32; 2]]>,
@@ -183,8 +184,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The sources of `[NAME=]FILE:COLUMN,COLUMN…`, one a column, of `[NAME=]FILE:*`, one a
-    /// column of qualities, and of what [`Self::parse`] takes.
+    /// The sources in `[NAME=]FILE:COLUMN,COLUMN…`, one per column; in `[NAME=]FILE:*`, one per
+    /// column of qualities; and in whatever [`Self::parse`] accepts.
     pub(crate) fn parse_all(text: &str) -> anyhow::Result<Vec<Self>> {
         let source = Self::parse(text);
         let columns: Vec<String> = match source.column.as_deref() {
@@ -206,8 +207,8 @@ impl Source {
         Ok(columns.into_iter().map(of_column).collect())
     }
 
-    /// A colon belongs to the path unless a table's ending stands before it, and an
-    /// equals sign unless a name without a folder does.
+    /// A colon belongs to the path unless a table extension comes before it, and so does an equals
+    /// sign unless a name without a folder comes before it.
     pub(crate) fn parse(text: &str) -> Self {
         let (name, rest) = match text.split_once('=') {
             Some((name, rest)) if !name.contains(['/', '\\']) && !Path::new(text).exists() => {
@@ -233,12 +234,12 @@ impl Source {
     }
 }
 
-/// A number in a cell, or nothing.
+/// A number in a cell, empty if there is none.
 pub(crate) fn cell(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// An area as the papers print it, ×1000.
+/// An area ×1000, as printed in papers.
 pub(crate) fn thousandths(value: Option<f64>) -> String {
     value.map(|value| format!("{:.4}", 1000.0 * value)).unwrap_or_default()
 }

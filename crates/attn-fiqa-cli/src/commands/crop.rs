@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let threads = Threads::new(run.jobs)?;
     let options = args.faces.options(&args.input, &threads, Precision::F32)?;
     interrupt::end_early();
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let existing = args.folder.existing();
     let about = [("instruction_set", threads.isa().name().to_owned())];
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     Ok(summary.finish())
 }
 
-/// The names that an earlier run gave out, from the rows of the manifest.
+/// Reads the names assigned by an earlier run from the rows of the manifest.
 fn take_names(log: &mut RunLog, folder: &mut CropFolder) -> anyhow::Result<()> {
     let file = Columns::of_crops().names().position(|name| name == "file");
     let file = file.context("a manifest without files: this is a bug")?;
@@ -93,7 +93,7 @@ fn take_names(log: &mut RunLog, folder: &mut CropFolder) -> anyhow::Result<()> {
     })
 }
 
-/// Leaves out the images whose first face was cropped before the run.
+/// Excludes images whose first face was cropped before the run.
 fn admit(args: &CropArgs, before: BeforeRun) -> Admit {
     let (folder, format, keep_layout) = (args.output.clone(), args.image_format, args.keep_layout);
     Box::new(move |relative| {
@@ -105,20 +105,20 @@ fn admit(args: &CropArgs, before: BeforeRun) -> Admit {
     })
 }
 
-/// The name of an image's main crop, without its ending.
+/// The name of an image's main crop, without its extension.
 fn layout_stem(relative: &Path) -> PathBuf {
     let name = relative.file_name().unwrap_or_default().to_string_lossy();
     relative.with_file_name(stem(&name))
 }
 
-/// The name of a face's crop, without its ending.
+/// The name of a face's crop, without its extension.
 fn face_stem(relative: &Path, face: usize) -> PathBuf {
     let mut stem = relative.as_os_str().to_owned();
     stem.push(format!(".face-{face}"));
     PathBuf::from(stem)
 }
 
-/// Of the rows of one image that of its main face; without boxes the first, whose eyes are
+/// The row of the main face among the rows of an image; without boxes the first one, whose eyes are
 /// farthest apart.
 fn main_row(mut rows: Vec<CropRow>) -> Option<CropRow> {
     let size = rows.first()?.size.unwrap_or_default();
@@ -129,8 +129,8 @@ fn main_row(mut rows: Vec<CropRow>) -> Option<CropRow> {
     Some(row)
 }
 
-/// Copies the text lists below some folders to the same places below another; one that is
-/// there already stays as it is.
+/// Copies the text lists below some folders to the same places below another; existing ones are
+/// left as they are.
 fn copy_lists<'f>(
     folders: impl Iterator<Item = &'f Path>,
     to: &Path,
@@ -162,7 +162,7 @@ fn copy_lists<'f>(
     Ok(copied)
 }
 
-/// Writes the crop, if there is one, and the row of the manifest.
+/// Writes the crop, if there is one, and the manifest row.
 fn write(
     folder: &mut CropFolder,
     mut row: CropRow,
@@ -176,7 +176,7 @@ fn write(
     manifest.next_row(is_first, summary)?.write(&Record::of_crop(row, file))
 }
 
-/// Writes the crop, if there is one, and puts a refusal into its place.
+/// Writes the crop, if there is one; a refusal takes its place.
 fn write_crop(
     folder: &mut CropFolder,
     row: &mut CropRow,

@@ -1,4 +1,4 @@
-//! Crops on their way into a folder, under names of their own.
+//! Writes crops into a folder under unique names.
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::output::{BeforeRun, name_hash};
 pub(super) struct CropFolder {
     folder: PathBuf,
     format: ImageFormat,
-    /// Hashes of the names given out in this run.
+    /// Hashes of the names assigned in this run.
     taken: HashSet<u64>,
     before: BeforeRun,
     files: RunFiles,
@@ -27,23 +27,22 @@ impl CropFolder {
         Self { folder: folder.to_owned(), format, taken, before, files }
     }
 
-    /// What is written into it.
+    /// The files written into it.
     pub(super) fn files(&self) -> &RunFiles {
         &self.files
     }
 
-    /// A name inside the folder that an earlier run gave out, which this one continues.
+    /// Records a name inside the folder assigned by the earlier run that this one continues.
     pub(super) fn take(&mut self, name: &str) {
         self.taken.insert(name_hash(name.as_bytes()));
     }
 
-    /// Writes a crop under `stem` and the format's ending, or with `-2`, `-3`, …
-    /// after the stem where this run has a file of that name already. Returns
-    /// its name inside the folder.
+    /// Writes a crop as `stem` plus the format's extension, or with `-2`, `-3`, … after the stem if
+    /// this run already has a file with that name. Returns its name inside the folder.
     ///
     /// # Errors
     ///
-    /// The inner one, if a file of that name was there before the run and is to be kept.
+    /// The inner error, if a file with that name existed before the run and is to be kept.
     pub(super) fn write(
         &mut self,
         stem: &Path,
@@ -53,11 +52,11 @@ impl CropFolder {
         self.write_as(name, crop)
     }
 
-    /// The same under that very name.
+    /// The same under exactly that name.
     ///
     /// # Errors
     ///
-    /// The inner one, if there is a file of that name already, of this run or from before.
+    /// The inner error, if a file with that name exists already, from this run or from before.
     pub(super) fn write_once(
         &mut self,
         stem: &Path,
@@ -90,12 +89,12 @@ impl CropFolder {
         Ok(Ok(name.to_string_lossy().into_owned()))
     }
 
-    /// The name of the file of that number under a stem.
+    /// The file name for a stem and a number.
     fn name(&self, stem: &Path, number: u64) -> PathBuf {
         crop_name(stem, number, self.format)
     }
 
-    /// Whether the name was free.
+    /// Records a name; returns whether it was free.
     fn insert(&mut self, name: &Path) -> bool {
         self.taken.insert(name_hash(name.to_string_lossy().as_bytes()))
     }
@@ -112,7 +111,7 @@ impl CropFolder {
     }
 }
 
-/// The name of the crop of that number under a stem.
+/// The crop name for a stem and a number.
 pub(super) fn crop_name(stem: &Path, number: u64, format: ImageFormat) -> PathBuf {
     let ending = match format {
         ImageFormat::Png => "png",

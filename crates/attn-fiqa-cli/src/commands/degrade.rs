@@ -1,4 +1,4 @@
-//! `attn-fiqa degrade`: faces degraded in known ways and strengths.
+//! `attn-fiqa degrade`: faces degraded in known ways and to known strengths.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> 
     let before = BeforeRun::new(existing, SystemTime::now());
     let mut manifest = Manifest::create(&args.output, existing)?;
     let (folder, mixed) = (args.output.clone(), args.mixed.is_some());
-    // Any of an image's files stands for all of them.
+    // One file of an image stands for all of them.
     let sources = sources.only(move |_, relative| {
         let name = relative.with_extension("png");
         let first = if mixed { name } else { Path::new(CLEAN).join(name) };
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> 
         seed: args.degradation.seed,
     };
     let mut taken = HashSet::new();
-    // A name that was given out already must not be written over.
+    // A name that is already assigned must not be overwritten.
     let items = sources.map(move |item| match taken.insert(names_hash(&item.relative)) {
         true => item,
         false => SourceItem { image: Err(same_name(&item.relative)), ..item },
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> 
     Ok(summary.finish())
 }
 
-/// One image, degraded in every way and strength, or why it was not.
+/// One image, degraded in every way and to every strength, or the reason why not.
 struct Degraded {
     path: String,
     notes: Vec<Note>,
@@ -77,7 +77,7 @@ struct Degraded {
 
 /// One image that was written.
 struct Made {
-    /// `None` for the face as it is.
+    /// `None` for the unchanged face.
     kind: Option<Degradation>,
     level: Level,
     seed: u64,
@@ -146,12 +146,12 @@ fn same_name(relative: &Path) -> Failure {
     )
 }
 
-/// Stands for a name in the set of those that were given out.
+/// Represents a name in the set of assigned names.
 fn names_hash(relative: &Path) -> u64 {
     seed_for(0, &relative.to_string_lossy())
 }
 
-/// A relative path written the same on every system.
+/// A relative path written identically on every system.
 fn slashed(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
     parts.join("/")
@@ -160,14 +160,14 @@ fn slashed(path: &Path) -> String {
 const COLUMNS: [&str; 9] =
     ["source", "status", "kind", "level", "parameter", "unit", "seed", "file", "message"];
 
-/// The folder of the images that are not degraded.
+/// The folder of the undegraded images.
 const CLEAN: &str = "clean";
 
-/// What was made, one row per image.
+/// A list of the images made, one row each.
 struct Manifest(csv::Writer<NewFile>);
 
 impl Manifest {
-    /// With [`Existing::Skip`] the rows that are there stay before the new ones.
+    /// With [`Existing::Skip`], existing rows come before the new ones.
     fn create(folder: &Path, existing: Existing) -> anyhow::Result<Self> {
         let path = folder.join(MANIFEST);
         let mut file = NewFile::create(&path)?;

@@ -90,7 +90,7 @@ fn missing(names: &[String], found: &MatchedRows) -> String {
     )
 }
 
-/// From the group that is rejected least to the one rejected most.
+/// Compares the group that is rejected least with the one rejected most.
 fn sentence(by: &str, rows: &[GroupQualities], below: i8) -> Option<String> {
     let RejectionRange { least, most, ratio } = RejectionRange::of(rows)?;
     let one = |row: &GroupQualities| {

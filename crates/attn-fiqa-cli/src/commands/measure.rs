@@ -28,7 +28,7 @@ pub(crate) fn run(args: &MeasureArgs, run: &RunOptions) -> anyhow::Result<Exit> 
     }
     let pipeline = pipeline(args, run)?;
     interrupt::end_early();
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let mut rows = Rows::open(args.format, args.output.as_deref())?;
     let mut summary = Summary::start(Activity::Other("measured"), sources.progress());
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &MeasureArgs, run: &RunOptions) -> anyhow::Result<Exit> 
     Ok(summary.finish())
 }
 
-/// One that measures and sends nothing through the network.
+/// A pipeline that measures without running the network.
 fn pipeline(args: &MeasureArgs, run: &RunOptions) -> anyhow::Result<FacePipeline> {
     let checkpoint = attn_fiqa::checkpoint::builtin()?;
     let options = EngineOptions { threads: run.jobs, ..EngineOptions::default() };
@@ -57,7 +57,7 @@ fn pipeline(args: &MeasureArgs, run: &RunOptions) -> anyhow::Result<FacePipeline
     Ok(FacePipeline::new(engine, faces, options)?)
 }
 
-/// A face that could not be measured is a failed one.
+/// A face that could not be measured counts as failed.
 fn with_measures(row: Row) -> Row {
     let mut row = row;
     if row.outcome.is_ok() && row.components.is_none() {
@@ -91,7 +91,7 @@ impl Rows {
         })
     }
 
-    /// The rows of a face, or one of an image without measures.
+    /// Writes the rows of a face, or one row for an image without measures.
     fn write(&mut self, row: &Row) -> anyhow::Result<()> {
         let (status, message) = match &row.outcome {
             Err(failure) => (failure.status, message_of(failure)),

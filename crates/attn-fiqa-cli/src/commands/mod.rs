@@ -1,4 +1,4 @@
-//! What is done: one file a command.
+//! The commands, one file each.
 
 pub(crate) mod advise;
 pub(crate) mod benchmark;

@@ -1,4 +1,4 @@
-//! `attn-fiqa report`: a page of a run, or of a table of scores.
+//! `attn-fiqa report`: a page about a run, or about a table of scores.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -41,7 +41,7 @@ fn of_scores(
     images: Option<&Path>,
     options: &OverviewOptions,
 ) -> anyhow::Result<Exit> {
-    // Before any work, so that a page without a place is refused at once.
+    // Before any work, so that an unwritable page is refused at once.
     let mut destination = Destination::open(Some(output))?;
     let overview = Overview::read(file, options).map_err(advised)?;
     let faces: Vec<&RankedFace> = overview.worst.iter().chain(&overview.best).collect();
@@ -62,7 +62,7 @@ fn of_scores(
     Ok(Exit::Done)
 }
 
-/// The flag that answers an error in a file; the answers for other commands do not fit here.
+/// Adds the flag that resolves an error in a file; the hints for other commands do not apply here.
 fn advised(error: FileError) -> anyhow::Error {
     let advice = match error.problem() {
         FileProblem::NoColumn { column, .. } if column == "quality" || column == "path" => {

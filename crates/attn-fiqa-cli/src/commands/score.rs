@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     }
 
     interrupt::end_early();
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let mut about = session.about();
     if embedding && let Some(head) = &session.engine.config().embedding_head {
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     Ok(summary.finish())
 }
 
-/// A column that would be empty in every row is refused.
+/// Refuses a column that would be empty in every row.
 fn refuse_without_matches(first: Option<&QualityName>, engine: &Engine) -> anyhow::Result<()> {
     let calibrated = engine.quality_map().filter(|_| engine.match_probability().is_some());
     match (first, calibrated) {

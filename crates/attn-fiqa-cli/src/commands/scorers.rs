@@ -1,4 +1,4 @@
-//! Quality methods by name, opened: of the model, or without it.
+//! Opens quality methods by name: those of the model, and others.
 
 use attn_fiqa::engine::Engine;
 use attn_fiqa::measure::{Measure, MeasureName, QualityNetwork};
@@ -8,7 +8,7 @@ use attn_fiqa::score::Method;
 
 use crate::args::QualityName;
 
-/// The methods that were named, or the model's default.
+/// The named methods, or the model's default.
 pub(super) fn names(asked: &[QualityName], engine: &Engine) -> Vec<QualityName> {
     match asked {
         [] => vec![QualityName::Method(engine.default_method())],
@@ -16,7 +16,7 @@ pub(super) fn names(asked: &[QualityName], engine: &Engine) -> Vec<QualityName> 
     }
 }
 
-/// Refuses two methods with one column; two specifications of one ONNX file share it.
+/// Refuses two methods with the same column; two specifications of one ONNX file share it.
 pub(super) fn refuse_named_twice(asked: &[QualityName]) -> anyhow::Result<()> {
     let names: Vec<String> = asked.iter().map(QualityName::to_string).collect();
     match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
@@ -25,8 +25,8 @@ pub(super) fn refuse_named_twice(asked: &[QualityName]) -> anyhow::Result<()> {
     }
 }
 
-/// Where every score comes from, in the order of the names, and the methods that the
-/// engine is to be asked for. No scorers if the methods are all there is.
+/// The source of every score, in the order of the names, and the methods to request from the
+/// engine. There are no scorers if all names are such methods.
 pub(super) fn open(
     names: &[QualityName],
     engine: &Engine,

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         return check(args.listen);
     }
     let options = options(args, run)?;
-    // Found out before the model is loaded.
+    // Detect an unusable address before the model is loaded.
     let listener = TcpListener::bind(args.listen)
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let service = Service::new(model(args, run)?, options, report)?;
@@ -50,11 +50,11 @@ pub(crate) fn run(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     }
 }
 
-/// The most that asking takes, each way.
+/// Timeout of the readiness check, for connecting, reading and writing each.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Whether the service at an address is ready. One that listens on every address is asked on the
-/// machine's own.
+/// Whether the service at an address is ready. A service that listens on every address is checked
+/// at the loopback address.
 fn check(listen: SocketAddr) -> anyhow::Result<Exit> {
     let own: IpAddr = match listen {
         SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -81,7 +81,7 @@ fn check(listen: SocketAddr) -> anyhow::Result<Exit> {
     anyhow::bail!("the service at {address} is not ready: it answers '{line}'")
 }
 
-/// More than `/readyz` answers.
+/// More than `/readyz` returns.
 const MAX_ANSWER: u64 = 64 << 10;
 
 fn options(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<ServiceOptions> {
@@ -103,7 +103,7 @@ fn options(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<ServiceOptions>
     Ok(options)
 }
 
-/// With the embedding, where the model has one.
+/// Opens the model, with its embedding if it has one.
 fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
     let checkpoint = args.model.open()?;
     let engine_options = EngineOptions {
@@ -118,7 +118,7 @@ fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
         Some(file) => sha256_of(&file)?,
         None => checkpoint.inspect().sha256,
     };
-    // Answers say which file, and not where it lies.
+    // Answers name the file, but not its location.
     let name = args.model.name();
     let name = match std::path::Path::new(&name).file_name().and_then(|name| name.to_str()) {
         Some(file) => file.to_owned(),
@@ -131,7 +131,7 @@ fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
     Ok(model)
 }
 
-/// Writes what happens to the log. Holds nothing of an image.
+/// Writes what happens to the log, without any image data.
 fn report(event: Event) {
     match event {
         Event::Listening(address) => log::event(
@@ -164,7 +164,7 @@ fn log_access(access: &Access) {
         "{method} {route} {status}{code_text} {milliseconds} ms, {bytes} bytes, {images} images, \
          {request_id}"
     );
-    // What machines ask for every few seconds.
+    // Requested by machines every few seconds.
     let routine = matches!(*route, "/healthz" | "/readyz" | "/metrics") && *status < 500;
     let level = match status {
         _ if routine => Level::Debug,

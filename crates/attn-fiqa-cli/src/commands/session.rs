@@ -1,4 +1,4 @@
-//! What `score` and `map` share: a model, its images, and the run over them.
+//! Shared by `score` and `map`: a model, its images, and the run over them.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// With all that `methods`, and an embedding if it is asked for, need of the model.
+    /// Opens the model with everything that `methods`, and an embedding if requested, need.
     pub(super) fn open(
         model: &ModelArgs,
         run: &RunOptions,
@@ -47,7 +47,7 @@ impl Session {
         })
     }
 
-    /// How the scores come to be, for the output's metadata.
+    /// How the scores were made, for the output's metadata.
     pub(super) fn about(&self) -> Vec<(&'static str, String)> {
         let mut about = vec![
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -60,12 +60,12 @@ impl Session {
         about
     }
 
-    /// How the run's images become crops; detection shares the engine's threads.
+    /// How the run turns images into crops; detection shares the engine's threads.
     pub(super) fn faces(&self, input: &InputArgs, faces: &FaceArgs) -> anyhow::Result<FaceOptions> {
         faces.options(input, self.engine.threads(), self.engine.precision().precision)
     }
 
-    /// The model with a way to find faces.
+    /// The model combined with a way to find faces.
     pub(super) fn pipeline(
         &self,
         faces: FaceOptions,
@@ -74,12 +74,12 @@ impl Session {
         Ok(FacePipeline::new(Arc::clone(&self.engine), faces, options)?)
     }
 
-    /// Sends every image through the model; `sink` gets each row in order, after
-    /// it was counted.
+    /// Runs every image through the model; `sink` gets each row in order, after it has been
+    /// counted.
     ///
     /// # Errors
     ///
-    /// Also when there was no image at all: nothing was done.
+    /// Also if there was no image at all, so that nothing was done.
     pub(super) fn run(
         &self,
         images: Images,
@@ -91,7 +91,7 @@ impl Session {
         self.run_counting(images, pipeline, input, run, Summary::count, sink)
     }
 
-    /// The same with another way to count a row.
+    /// The same with a different way to count a row.
     pub(super) fn run_counting(
         &self,
         images: Images,
@@ -135,7 +135,7 @@ impl Session {
     }
 }
 
-/// The MLP's non-linearity, with a word where nothing says that it is this one.
+/// The non-linearity of the MLP, marked if it was only assumed.
 fn activation(checkpoint: &Checkpoint) -> String {
     let found = checkpoint.config_values().iter().find(|value| value.name == "activation");
     match found {
@@ -146,7 +146,7 @@ fn activation(checkpoint: &Checkpoint) -> String {
     }
 }
 
-/// The names of what a run scores by, in order.
+/// The names of the scoring methods of a run, in order.
 fn scorers(options: &ScoreOptions) -> Vec<String> {
     if options.scorers.is_empty() {
         return options.request.methods.iter().map(Method::to_string).collect();

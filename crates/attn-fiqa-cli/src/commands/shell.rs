@@ -9,8 +9,8 @@ use crate::args::{CompletionsArgs, ManArgs, command};
 use crate::exit::Exit;
 
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
-    // Gathered first: the generator panics where a writer fails, and a reader
-    // that leaves early is no reason to.
+    // Collected first: the generator panics if a write fails, and a reader that leaves early should
+    // not cause a panic.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "attn-fiqa", &mut script);
     io::stdout().write_all(&script)?;

@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::journal::Images;
 use crate::output::{NewFile, PlainTable};
 
-/// Pixels of a PNG for one unit of the figure.
+/// PNG pixels per unit of the figure.
 const PNG_SCALE: f64 = 2.0;
 
 pub(crate) fn run(args: &ValidateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
@@ -158,7 +158,7 @@ fn levels_table(study: &DegradationStudy) -> PlainTable {
     table
 }
 
-/// One row a method, face and kind: how it falls, and its score at every level.
+/// One row per method, face and kind: how the score falls, and its value at every level.
 fn images_table(study: &DegradationStudy, paths: &[String]) -> PlainTable {
     let levels: Vec<String> =
         study.plan().levels.iter().map(|level| format!("score@{:.2}", level.get())).collect();
@@ -181,11 +181,11 @@ fn images_table(study: &DegradationStudy, paths: &[String]) -> PlainTable {
     table
 }
 
-/// A figure a method, as SVG and as PNG.
+/// One figure per method, as SVG and as PNG.
 fn save_figures(study: &DegradationStudy, folder: &Path) -> anyhow::Result<()> {
     for (method, name) in study.methods().iter().enumerate() {
         let figure = study.figure(method)?;
-        // '@' and '=' of a method's name are awkward in some shells.
+        // '@' and '=' in a method name are awkward in some shells.
         let stem = name.replace(['@', '='], "-");
         let svg = figure.svg(SvgColours::Fixed).into_bytes();
         for (ending, bytes) in [("svg", svg), ("png", figure.png(PNG_SCALE)?)] {

@@ -70,12 +70,12 @@ fn report(compared: &Compared, points: &[OperatingPoint]) {
     }
 }
 
-/// One quality an image, as `score` writes them; minus infinity is a failure.
+/// One quality per image, as written by `score`; minus infinity is a failure.
 pub(super) fn whole_qualities(source: &Source, values: &[f64]) -> anyhow::Result<Vec<i8>> {
     let whole = |&value: &f64| {
         let failed = f64::from(FAILURE_TO_COMPUTE);
         match value {
-            // A cell of an image without a quality is empty.
+            // An image without a quality has an empty cell.
             f64::NEG_INFINITY => Ok(FAILURE_TO_COMPUTE),
             _ if value.fract() == 0.0 && (failed..=100.0).contains(&value) => Ok(value as i8),
             _ => bail!(

@@ -1,5 +1,5 @@
-//! Images in a column of an Arrow file, in the format of files or of streams, batch by batch. One
-//! batch with all its columns is in memory at a time.
+//! Images in a column of an Arrow file, in the file or stream format, batch by batch. One batch
+//! with all its columns is in memory at a time.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,17 +14,17 @@ use parquet::file::reader::ChunkReader;
 
 use super::table::{BYTES, Format, ImageRow, Names, PATH, TableError};
 
-/// What a file in the format of files starts and ends with; between lies a stream.
+/// Start and end of a file in the file format; between them is a stream.
 const MAGIC: &[u8] = b"ARROW1";
 /// The magic number and its padding.
 const FILE_START: u64 = 8;
-/// Zeros after it that are passed over.
+/// Maximum number of zero bytes skipped after it.
 const MOST_PADDING: u64 = 64;
 const WORD: usize = 4;
 /// The footer's length and the magic number.
 const FILE_END: u64 = 10;
 
-/// Bytes given to the decoder at once.
+/// Bytes passed to the decoder at once.
 const CHUNK: u64 = 1 << 20;
 
 /// Maximum size of one batch, in bytes.
@@ -78,7 +78,7 @@ impl ArrowImages {
         Ok(images)
     }
 
-    /// The next batch with rows; `None` at the end.
+    /// The next non-empty batch; `None` at the end.
     fn next_batch(&mut self) -> Result<Option<Batch>, TableError> {
         let broken = |error: ArrowError| TableError::broken(Format::Arrow, &error);
         let mut of_batch = 0_u64;
@@ -109,10 +109,10 @@ impl ArrowImages {
         }
     }
 
-    /// The batch that the next row is in; `None` at the end.
+    /// The batch that contains the next row; `None` at the end.
     fn batch(&mut self) -> Result<Option<&mut Batch>, TableError> {
         if self.batch.as_ref().is_none_or(|batch| batch.next == batch.bytes.len()) {
-            // The old one goes before the next is read.
+            // Drop the old batch before reading the next.
             self.batch = None;
             self.batch = self.next_batch()?;
         }
@@ -149,7 +149,7 @@ impl ExternalImages for ArrowImages {
     }
 }
 
-/// The messages of a file of either format.
+/// The messages of a file in either format.
 fn stream_in<R: ChunkReader + 'static>(table: R) -> io::Result<Box<dyn Read + Send>> {
     let at = |start: u64| table.get_read(start).map_err(io::Error::other);
     let length = table.len();
@@ -170,7 +170,7 @@ fn stream_in<R: ChunkReader + 'static>(table: R) -> io::Result<Box<dyn Read + Se
         }
     };
     let end = length.saturating_sub(FILE_END).saturating_sub(footer).max(FILE_START);
-    // Some writers pad the start to 64 bytes, and a message starts with a word that is not zero.
+    // Some writers pad the start to 64 bytes; a message starts with a non-zero word.
     let mut head = Vec::new();
     at(FILE_START)?.take(MOST_PADDING).read_to_end(&mut head)?;
     let padding = head.chunks(WORD).take_while(|word| word.iter().all(|&byte| byte == 0)).count();
@@ -204,7 +204,7 @@ fn check(schema: &Schema, column: &str) -> Result<(), TableError> {
     images_of(&RecordBatch::new_empty(schema.clone().into()), column).map(|_| ())
 }
 
-/// The columns of images and of their paths.
+/// The image column and its path column.
 fn images_of(batch: &RecordBatch, column: &str) -> Result<Batch, TableError> {
     let missing = || {
         let schema = batch.schema();
@@ -252,7 +252,7 @@ fn bytes_at(array: &ArrayRef, at: usize) -> Option<&[u8]> {
     }
 }
 
-/// A text; `None` if it is null, or the column is not one of texts.
+/// A text; `None` if it is null or the column does not hold texts.
 fn text_at(array: &ArrayRef, at: usize) -> Option<&str> {
     if array.is_null(at) {
         return None;

@@ -1,5 +1,5 @@
-//! Inputs that the library does not read itself, since they pull in more than a library should:
-//! columns of encoded images in Parquet and Arrow files, and object stores.
+//! Inputs that the library does not read itself, since they need more dependencies than a library
+//! should have: columns of encoded images in Parquet and Arrow files, and object stores.
 
 mod arrow_images;
 mod parquet_images;
@@ -16,7 +16,7 @@ pub(crate) use remote::RemoteOptions;
 pub(crate) use table::NO_COLUMN;
 pub use table::Tables;
 
-/// What a program built without the feature `remote` says to a URL.
+/// The response to URLs in a program built without the feature `remote`.
 #[cfg(not(feature = "remote"))]
 mod remote {
     use std::path::Path;
@@ -55,13 +55,13 @@ mod remote {
     }
 }
 
-/// What reads inputs besides the library: URLs first, since they may end like a table.
+/// The readers of further inputs: URLs first, since they may end like a table.
 #[cfg(feature = "remote")]
 pub(crate) fn externals(column: &str, remote: RemoteOptions) -> Vec<Arc<dyn External>> {
     vec![Arc::new(remote::Remote::new(column, remote)), Arc::new(Tables::new(column))]
 }
 
-/// What reads inputs besides the library.
+/// The readers of further inputs.
 #[cfg(not(feature = "remote"))]
 pub(crate) fn externals(column: &str) -> Vec<Arc<dyn External>> {
     vec![Arc::new(remote::Unsupported), Arc::new(Tables::new(column))]

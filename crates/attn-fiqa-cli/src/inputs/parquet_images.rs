@@ -17,7 +17,7 @@ use super::table::{BYTES, Format, ImageRow, Names, PATH, TableError};
 pub(super) struct ParquetImages<R: ChunkReader + 'static> {
     file: SerializedFileReader<R>,
     names: Names,
-    /// The columns of images and of their paths.
+    /// The image column and its path column.
     bytes: usize,
     path: Option<usize>,
     /// The next row group.
@@ -50,7 +50,7 @@ impl<R: ChunkReader + 'static> ParquetImages<R> {
         Ok(Self { file, names, bytes, path, next_group: 0, group: None, rows: 0, ended: false })
     }
 
-    /// The group that the next row is in; `None` at the end.
+    /// The row group that contains the next row; `None` at the end.
     fn group(&mut self) -> Result<Option<&mut Group>, ParquetError> {
         while self.group.as_ref().is_none_or(|group| group.rows_left == 0) {
             if self.next_group == self.file.num_row_groups() {
@@ -124,7 +124,7 @@ impl<R: ChunkReader + 'static> ExternalImages for ParquetImages<R> {
     }
 }
 
-/// The leaf columns of images and of their paths.
+/// The leaf columns of the images and of their paths.
 fn find(schema: &SchemaDescriptor, column: &str) -> Result<(usize, Option<usize>), TableError> {
     let leaf = |name: &str| {
         let mut leaves = schema.columns().iter();

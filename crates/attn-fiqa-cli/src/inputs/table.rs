@@ -1,5 +1,5 @@
-//! Columns of encoded images in Parquet and Arrow files, as Hugging Face's data sets have them: a
-//! struct of `bytes` and `path`, or the bytes alone.
+//! Columns of encoded images in Parquet and Arrow files, as in Hugging Face data sets: a struct of
+//! `bytes` and `path`, or the bytes alone.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use parquet::file::reader::ChunkReader;
 use super::arrow_images::ArrowImages;
 use super::parquet_images::ParquetImages;
 
-/// The fields of a struct that holds an image.
+/// The fields of an image struct.
 pub(super) const BYTES: &str = "bytes";
 pub(super) const PATH: &str = "path";
 
-/// How an error starts that another column would answer.
+/// The start of an error that naming another column would resolve.
 pub(crate) const NO_COLUMN: &str = "the table has no column of encoded images";
 
 /// Reads columns of encoded images in `.parquet` and `.arrow` files, for
@@ -32,10 +32,10 @@ pub(super) enum Format {
     Arrow,
 }
 
-/// The names of a table and its rows.
+/// The names used for a table and its rows.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
-    /// The table's own name in rows.
+    /// The name of the table in rows.
     pub(super) path: String,
     /// The prefix of relative names.
     pub(super) relative: PathBuf,
@@ -43,7 +43,7 @@ pub(super) struct Names {
 
 /// One row of a table.
 pub(super) struct ImageRow<'a> {
-    /// Its number, from 0.
+    /// The row number, from 0.
     pub(super) number: u64,
     pub(super) bytes: Option<&'a [u8]>,
     pub(super) path: Option<&'a str>,
@@ -52,9 +52,9 @@ pub(super) struct ImageRow<'a> {
 /// Why a table cannot be read.
 #[derive(Debug)]
 pub(super) enum TableError {
-    /// The table is damaged, or of an unsupported kind.
+    /// The table is damaged or of an unsupported kind.
     Broken(String),
-    /// It holds no such column; the message says what it holds.
+    /// It has no such column; the message says what it has.
     Column(String),
 }
 
@@ -70,13 +70,13 @@ impl TableError {
         ))
     }
 
-    /// That the column is not among `columns`.
+    /// The column is not among `columns`.
     pub(super) fn no_column(column: &str, columns: &[String]) -> Self {
         let shown: Vec<String> = columns.iter().map(|name| format!("'{name}'")).collect();
         Self::Column(format!("{NO_COLUMN} '{column}'; its columns are {}", shown.join(", ")))
     }
 
-    /// That the column holds something else.
+    /// The column holds something else.
     pub(super) fn other_type(column: &str, found: &str) -> Self {
         Self::Column(format!(
             "{NO_COLUMN} '{column}': it is of type {found}, and binary data or a struct of \
@@ -98,7 +98,7 @@ impl From<TableError> for Failure {
 }
 
 impl Format {
-    /// The format of a table, by its name's ending in any case.
+    /// The format of a table, by the extension of its name, in either case.
     pub(super) fn of(name: &str) -> Option<Self> {
         let (_, ending) = name.rsplit_once('.')?;
         match ending.to_ascii_lowercase().as_str() {
@@ -123,7 +123,7 @@ impl Format {
 }
 
 impl Names {
-    /// The image of one row, named by its own path if it has one, else by its number.
+    /// The image of one row, named by its own path if it has one, otherwise by its number.
     pub(super) fn image(
         &self,
         row: &ImageRow<'_>,
@@ -154,7 +154,7 @@ impl Names {
         ExternalImage { path, relative, pending }
     }
 
-    /// The row for the table itself.
+    /// A row for the table itself.
     pub(super) fn failure(&self, error: TableError) -> ExternalImage {
         let failure = Failure::from(error);
         ExternalImage {
@@ -182,8 +182,8 @@ fn bytes_of(row: &ImageRow<'_>, max_bytes: u64) -> Result<Vec<u8>, Failure> {
 }
 
 impl Tables {
-    /// Reads the column of this name: binary data, or a struct of the images' `bytes` and their
-    /// `path`. A dot separates the name of a struct from that of its field.
+    /// Reads the named column: binary data, or a struct of the images' `bytes` and their `path`. A
+    /// dot separates the name of a struct from that of its field.
     pub fn new(column: &str) -> Self {
         Self { column: column.to_owned() }
     }
@@ -198,7 +198,7 @@ impl Tables {
 impl External for Tables {
     fn accepts(&self, name: &Path) -> bool {
         let text = name.to_string_lossy();
-        // A pattern is expanded by the library, and its matches come here.
+        // The library expands patterns and passes the matches here.
         let is_pattern = || text.contains(['*', '?', '[']) && name.symlink_metadata().is_err();
         Format::of(&text).is_some() && !name.is_dir() && !is_pattern()
     }
@@ -206,7 +206,7 @@ impl External for Tables {
     fn check(&self, name: &Path) -> Result<(), String> {
         match open_file(name) {
             Ok(file) => match self.open_table(name, file) {
-                // A damaged file is a row, since the others may be whole.
+                // A damaged file becomes a row, since the others may be intact.
                 Ok(_) | Err(TableError::Broken(_)) => Ok(()),
                 Err(error @ TableError::Column(_)) => Err(error.message()),
             },

@@ -1,5 +1,4 @@
-//! Files that rows speak of, such as crops: a journal vouches for them only when they are on the
-//! disk.
+//! Files that rows refer to, such as crops: a journal vouches for them only once they are on disk.
 
 use std::fs::File;
 use std::io;
@@ -26,23 +25,23 @@ impl RunFiles {
         }
     }
 
-    /// Writes a whole file, with the folders that it lies in.
+    /// Writes a whole file, creating its parent folders.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         write_file(path, bytes)?;
         self.wrote(path).with_context(|| format!("cannot write '{}'", path.display()))
     }
 }
 
-/// Linux writes a whole file system at once: 1,000 files of 20 kB took 0.3 s, and 32 s one after the
-/// other (ext4, on a machine that was busy with other work).
+/// Linux can sync a whole file system at once: 1,000 files of 20 kB took 0.3 s, against 32 s one by
+/// one (ext4, on a machine that was busy with other work).
 #[cfg(target_os = "linux")]
 impl RunFiles {
-    /// Takes note of a file that was written.
+    /// Records that a file was written.
     pub(crate) fn wrote(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
 
-    /// Forces all files so far, and their names, to the disk.
+    /// Flushes all files written so far, and their names, to disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(File::open(&self.folder)?)?)
     }
@@ -50,9 +49,9 @@ impl RunFiles {
 
 #[cfg(not(target_os = "linux"))]
 impl RunFiles {
-    /// Takes note of a file that was written.
+    /// Records that a file was written.
     pub(crate) fn wrote(&self, file: &Path) -> io::Result<()> {
-        /// So that the list stays small in a run without a journal.
+        /// Keeps the list small in a run without a journal.
         const MOST: usize = 1024;
         let mut written = self.written();
         written.push(file.to_owned());
@@ -61,7 +60,7 @@ impl RunFiles {
         if full { self.sync() } else { Ok(()) }
     }
 
-    /// Forces all files so far, and their names, to the disk.
+    /// Flushes all files written so far, and their names, to disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         let written = std::mem::take(&mut *self.written());
         sync_each(&self.folder, &written)
@@ -76,7 +75,7 @@ impl RunFiles {
 fn sync_each(folder: &Path, files: &[PathBuf]) -> io::Result<()> {
     let mut folders = std::collections::BTreeSet::new();
     for file in files {
-        // Windows flushes only what is open to be written.
+        // Windows flushes only files that are open for writing.
         File::options().write(true).open(file)?.sync_all()?;
         let above = file.ancestors().skip(1);
         folders.extend(above.take_while(|above| above.starts_with(folder)));
@@ -85,8 +84,7 @@ fn sync_each(folder: &Path, files: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-/// A new name is on the disk only when its folder is. What cannot be done here does no harm
-/// without a loss of power.
+/// A new name is on disk only once its folder is. A failure here is harmless unless power is lost.
 pub(crate) fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -94,8 +92,8 @@ pub(crate) fn sync_folder(folder: &Path) {
     }
 }
 
-/// Stands for the time from one start of the machine to the next: what was written in the same one
-/// is there, on the disk or not. `None` where that is not known.
+/// Identifies the current boot of the machine: whatever was written during the same boot is still
+/// there, flushed to disk or not. `None` if the boot is unknown.
 pub(super) fn boot() -> Option<u32> {
     let id = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     Some(crc32fast::hash(&id))

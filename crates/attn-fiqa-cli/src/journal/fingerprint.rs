@@ -1,4 +1,4 @@
-//! What the rows of a run depend on.
+//! The settings and inputs that the rows of a run depend on.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,17 +14,17 @@ use crate::args::Typed;
 /// Two runs with equal fingerprints write the same rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
-    /// What is done: version, command, model, arithmetic and options.
+    /// How rows are computed: version, command, model, arithmetic and options.
     pub(crate) settings: BTreeMap<String, String>,
-    /// With what: the inputs as they were typed.
+    /// The inputs as typed.
     pub(crate) inputs: BTreeMap<String, String>,
-    /// Which part of it, such as `2/8`.
+    /// The part of the inputs, such as `2/8`.
     pub(crate) shard: Option<String>,
 }
 
 impl Fingerprint {
-    /// Of what was typed, and `about` how it is computed. Files among the options count with
-    /// their content.
+    /// Fingerprints the typed arguments, with `about` describing the computation. Files named by
+    /// options are identified by content.
     pub(crate) fn new(
         typed: &Typed,
         shard: Option<Shard>,
@@ -46,7 +46,7 @@ impl Fingerprint {
         Self { settings, inputs, shard: shard.map(|shard| shard.to_string()) }
     }
 
-    /// In which things another run differs, one sentence part each.
+    /// What differs in another run, one phrase per difference.
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = differences(&self.settings, &other.settings);
         found.extend(differences(&self.inputs, &other.inputs));
@@ -57,7 +57,7 @@ impl Fingerprint {
         found
     }
 
-    /// In which things the rows of another run are made otherwise, whatever its inputs.
+    /// What differs in how another run computes its rows, whatever its inputs.
     pub(crate) fn settings_differences(&self, other: &Self) -> Vec<String> {
         differences(&self.settings, &other.settings)
     }
@@ -82,10 +82,10 @@ fn changed(name: &str, before: &str, now: &str) -> String {
     format!("{name} was {} and is {}", shown(before), shown(now))
 }
 
-/// Characters of a value that a message shows.
+/// Maximum number of characters of a value shown in a message.
 const MOST_SHOWN: usize = 60;
 
-/// The digest of the file that a value names, such as a model; nothing if it names none.
+/// The digest of the file that a value names, such as a model; `None` if it names no file.
 fn digest_of(value: &str) -> Option<String> {
     let named = value.strip_prefix("onnx:").unwrap_or(value);
     let whole = sha256(Path::new(named));

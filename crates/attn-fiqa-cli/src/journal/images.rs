@@ -1,4 +1,4 @@
-//! The images of a run, in the order of its inputs, without those that are done.
+//! The images of a run, in input order, without those that are already done.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -12,17 +12,17 @@ use attn_fiqa::source::{Progress, Sources};
 use super::{DoneImage, RunLog, Shard};
 use crate::{interrupt, log};
 
-/// Names that are compared at once while images that are done are passed over.
+/// Names compared at once while finished images are skipped.
 const PASSED_OVER_AT_ONCE: u64 = 1 << 14;
 
-/// An image's place among all images of the inputs, and its name in rows as a number.
+/// An image's position among all input images, and the hash of its name in the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ImageName {
     pub(crate) ordinal: u64,
     pub(crate) name: u32,
 }
 
-/// Leaves images out by their relative name; called once per image, in order.
+/// Decides by relative name whether an image is included; called once per image, in order.
 pub(crate) type Admit = Box<dyn Fn(&Path) -> bool + Send>;
 
 #[derive(Debug, Default)]
@@ -48,16 +48,16 @@ pub(crate) struct Images {
     shards: u64,
 }
 
-/// Which image the rows are of that come next.
+/// Identifies the image of the rows that come next.
 pub(crate) struct Names(Arc<Shared>);
 
 impl Images {
-    /// All images: nobody asks for their [`Names`].
+    /// All images, for callers that do not need [`Names`].
     pub(crate) fn all(sources: Sources) -> Self {
         Self { sources, shared: Arc::default(), earlier: BTreeMap::new(), shards: 1 }
     }
 
-    /// The images of a shard that `admit` admits, and their names.
+    /// The images of a shard that `admit` accepts, and their names.
     pub(crate) fn named(
         sources: Sources,
         shard: Option<Shard>,
@@ -80,8 +80,7 @@ impl Images {
         (Self { sources, shared, earlier: BTreeMap::new(), shards }, names)
     }
 
-    /// Passes over the images that `log` holds, which must be the first of the inputs as they
-    /// were then.
+    /// Skips the images recorded in `log`, which must be the first of the inputs, unchanged.
     ///
     /// # Errors
     ///
@@ -120,17 +119,17 @@ impl Images {
         })
     }
 
-    /// The share of all images that are this run's, about.
+    /// The approximate fraction of all images that belongs to this run.
     pub(crate) fn share(&self) -> f64 {
         1.0 / self.shards as f64
     }
 
-    /// Whether an image was found, now or later.
+    /// Reports whether any image has been found, now or later.
     pub(crate) fn found(&self) -> Found {
         Found(Arc::clone(&self.shared))
     }
 
-    /// Counts of what is read.
+    /// Counts of what has been read.
     pub(crate) fn progress(&self) -> Progress {
         self.sources.progress()
     }
@@ -152,12 +151,13 @@ impl Iterator for Images {
         if item.is_none() {
             self.shared.ended.store(true, Ordering::Release);
         }
-        // It may have been waited for.
+        // Ctrl-C may have been pressed while waiting for the item.
         item.filter(|_| !interrupt::asked())
     }
 }
 
-/// Whether the inputs of a run hold an image, which may be of another shard or left out.
+/// Whether the inputs of a run contain any image, including excluded images and those of other
+/// shards.
 pub(crate) struct Found(Arc<Shared>);
 
 impl Found {
@@ -173,7 +173,7 @@ impl Names {
         next.expect("no rows without an image: this is a bug")
     }
 
-    /// How many images the inputs hold, with those of other shards, if all were read and the run
+    /// The number of input images, including those of other shards, if all were read and the run
     /// was not interrupted.
     pub(crate) fn total(&self) -> Option<u64> {
         let ended = self.0.ended.load(Ordering::Acquire) && !interrupt::asked();

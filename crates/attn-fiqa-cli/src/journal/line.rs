@@ -6,34 +6,34 @@ use attn_fiqa::status::Status;
 
 use crate::summary::FOUND;
 
-/// An image that is done, with its rows.
+/// A finished image and its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DoneImage {
-    /// Its number among all images of the inputs, from 0, those of other shards included.
+    /// Its number among all input images, from 0, including those of other shards.
     pub(crate) ordinal: u64,
-    /// CRC-32 of its name in rows.
+    /// CRC-32 of its name in the rows.
     pub(crate) name: u32,
     pub(crate) rows: u32,
-    /// How it went, as [`Summary`](crate::summary::Summary) counts it: one word per outcome.
+    /// Its outcome, as counted by [`Summary`](crate::summary::Summary): one word per outcome.
     pub(crate) outcome: String,
 }
 
 /// One line after the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// The run started then, in nanoseconds since 1970 by the clock of its file system.
+    /// When the run started, in nanoseconds since 1970 by the clock of its file system.
     Started { nanoseconds: u64 },
-    /// The data start with a heading: its bytes and their CRC-32.
+    /// The data begin with a heading of this many bytes and this CRC-32.
     Heading { bytes: u64, crc: u32 },
-    /// The rows of an image follow in the data: their bytes and CRC-32.
+    /// The rows of an image come next in the data, with this many bytes and this CRC-32.
     Image { image: DoneImage, bytes: u64, crc: u32 },
-    /// The files of all images before are on the disk. What follows was written before the next
-    /// start of the machine; `boot` stands for the one before, if it is known.
+    /// The files of all images so far are on disk. What follows was written during the same boot of
+    /// the machine, which `boot` identifies if it is known.
     Files { boot: Option<u32> },
-    /// The rows of all images before are in file number `part` of a data set, and the data start
-    /// anew.
+    /// The rows of all images so far are in file number `part` of a data set, and the data start
+    /// again from empty.
     Part { part: u64 },
-    /// All images were seen: so many, those of other shards included.
+    /// All images were seen; their number includes those of other shards.
     End { images: u64 },
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Line {
 }
 
 impl Line {
-    /// Reads a line without its end; nothing of what is none.
+    /// Parses a line without its line end; `None` if it is invalid.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split(' ');
         let first = words.next()?;
@@ -70,7 +70,7 @@ impl Line {
                     boot => Some(checksum(boot)?),
                 },
             },
-            // As many files as this and one more are counted.
+            // The number of files is this plus one.
             "part" => Self::Part { part: number(words.next()?).filter(|&part| part < u64::MAX)? },
             "end" => Self::End { images: number(words.next()?)? },
             ordinal => Self::Image {
@@ -95,7 +95,7 @@ impl Line {
     }
 }
 
-/// A number as it is written: without a sign.
+/// A number in canonical form: without a sign.
 fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -138,7 +138,8 @@ mod tests {
         }
     }
 
-    /// A line that was cut or changed is none, or another whole line, but never a panic.
+    /// A truncated or changed line is either rejected or another valid line, and never causes a
+    /// panic.
     #[test]
     fn what_is_no_line_is_refused() {
         let text = image().to_string();

@@ -13,22 +13,22 @@ use super::whole::Whole;
 use super::{DoneImage, Fingerprint, Line, Place, RunFiles};
 use crate::{interrupt, log as report};
 
-/// Rows and journal are forced to the disk this often. Without power everything else is lost; a
-/// killed process loses nothing that it wrote.
+/// How often rows and journal are flushed to disk. A loss of power loses everything since; a killed
+/// process loses nothing that it wrote.
 const SYNC_EVERY: Duration = Duration::from_secs(5);
 
 /// What earlier runs of the same command did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) images: u64,
-    /// Files of a data set that are complete.
+    /// Complete files of a data set.
     pub(crate) parts: u64,
     /// Images whose rows are in the data.
     pub(crate) images_in_data: u64,
     pub(crate) rows_in_data: u64,
 }
 
-/// Rows that are kept whatever becomes of the run.
+/// Rows that are kept whatever happens to the run.
 pub(crate) struct RunLog {
     place: Place,
     data: File,
@@ -36,30 +36,30 @@ pub(crate) struct RunLog {
     /// Bytes of the image or heading that is being written.
     pending: Vec<u8>,
     has_heading: bool,
-    /// Bytes of the data.
+    /// Length of the data in bytes.
     data_end: u64,
-    /// Where in the journal the lines of what is in the data start.
+    /// Where the journal lines for the rows in the data start.
     first_line: u64,
     done: Done,
-    /// Whether an earlier run did images, even if all of them are made again.
+    /// Whether an earlier run finished images, even if all of them are processed again.
     continues: bool,
     /// When the first of these runs started, by the clock of the file system.
     started: SystemTime,
     last_sync: Instant,
-    /// Files that the rows speak of.
+    /// Files that the rows refer to.
     files: Option<RunFiles>,
     /// The files are no longer this run's to remove.
     completed: bool,
 }
 
 impl RunLog {
-    /// Continues the run of this fingerprint whose files are at `place`, or starts it. `overwrite`
-    /// discards what a run of another fingerprint left.
+    /// Continues the run with this fingerprint whose files are at `place`, or starts it.
+    /// `overwrite` discards what a run with another fingerprint left.
     ///
     /// # Errors
     ///
-    /// If another run writes there, what is there is of a run of another fingerprint or of no run,
-    /// or it cannot be written.
+    /// If another run is writing there, if what is there was left by a run with another fingerprint
+    /// or is not from a run, or if it cannot be written.
     pub(crate) fn open(
         place: Place,
         fingerprint: &Fingerprint,
@@ -105,7 +105,7 @@ impl RunLog {
         let found = read_header(&mut BufReader::new(&self.journal));
         let found = match found {
             Ok(found) => found,
-            // A run that was killed before it had its first row.
+            // A run that was killed before its first row.
             Err(_) if data == 0 => return Ok(false),
             Err(_) if overwrite => return Ok(false),
             Err(error) => {
@@ -136,7 +136,7 @@ impl RunLog {
         Ok(true)
     }
 
-    /// Nothing of another run is removed, and nothing is added to it.
+    /// Leaves another run's files alone: nothing is removed and nothing added.
     fn leave_untouched(&mut self, had_data: bool) {
         self.completed = true;
         if !had_data {
@@ -144,7 +144,7 @@ impl RunLog {
         }
     }
 
-    /// Whether the journal is that of a shard that is complete.
+    /// Whether the journal belongs to a complete shard.
     fn is_finished(&mut self) -> anyhow::Result<bool> {
         let mut last = None;
         for line in Lines::new(&mut self.journal)? {
@@ -153,7 +153,7 @@ impl RunLog {
         Ok(matches!(last, Some(Line::End { .. })))
     }
 
-    /// Finds the longest part of the data that the journal vouches for, and drops the rest.
+    /// Keeps the longest part of the data that the journal vouches for, and drops the rest.
     fn keep_what_is_whole(&mut self) -> anyhow::Result<()> {
         let whole = Whole::find(&mut self.journal, &mut self.data, boot())?;
         if whole.damaged > 0 {
@@ -181,7 +181,7 @@ impl RunLog {
         Ok(())
     }
 
-    /// Starts anew.
+    /// Starts from scratch.
     fn start(&mut self, fingerprint: &Fingerprint) -> anyhow::Result<()> {
         self.data.set_len(0).with_context(|| self.cannot_write())?;
         self.journal.set_len(0).with_context(|| self.cannot_write())?;
@@ -197,7 +197,7 @@ impl RunLog {
         if let Ok(existing) = fs::metadata(&self.place.output)
             && existing.is_file()
         {
-            // Whoever could not read the file that is replaced shall not read this one.
+            // Anyone who could not read the replaced file must not be able to read this one.
             self.data.set_permissions(existing.permissions())?;
         }
         Ok(())
@@ -207,8 +207,8 @@ impl RunLog {
         format!("cannot write '{}'", self.place.data.display())
     }
 
-    /// From now on vouches for these files too, which rows speak of: after a loss of power, images
-    /// whose files may be lost are made again.
+    /// From now on vouches for these files, to which rows refer: after a loss of power, images
+    /// whose files may be lost are processed again.
     pub(crate) fn vouch_for(&mut self, files: RunFiles) -> anyhow::Result<()> {
         self.files = Some(files);
         // A new run has no files yet.
@@ -220,7 +220,7 @@ impl RunLog {
         &self.done
     }
 
-    /// Whether an earlier run did images, even if all of them are made again.
+    /// Whether an earlier run finished images, even if all of them are processed again.
     pub(crate) fn continues(&self) -> bool {
         self.continues
     }
@@ -237,7 +237,7 @@ impl RunLog {
         &self.place
     }
 
-    /// The images that are done, in order.
+    /// Calls `each` with the finished images, in order.
     pub(crate) fn for_each_image(
         &mut self,
         mut each: impl FnMut(DoneImage) -> anyhow::Result<()>,
@@ -251,19 +251,20 @@ impl RunLog {
         Ok(())
     }
 
-    /// Where in the data the next byte will be.
+    /// The position in the data of the next byte.
     pub(crate) fn position(&self) -> u64 {
         self.data_end + self.pending.len() as u64
     }
 
-    /// Reads bytes of images that are done.
+    /// Reads back bytes of finished images.
     pub(crate) fn read_at(&mut self, at: u64, bytes: &mut [u8]) -> anyhow::Result<()> {
         let read = self.data.seek(SeekFrom::Start(at)).and_then(|_| self.data.read_exact(bytes));
         self.data.seek(SeekFrom::End(0))?;
         read.with_context(|| format!("cannot read back '{}'", self.place.data.display()))
     }
 
-    /// The rows in the data, image by image, each with where its bytes are and the bytes.
+    /// Calls `each` for every image with rows in the data: the image, the position of its bytes,
+    /// and the bytes.
     pub(crate) fn replay(
         &mut self,
         mut each: impl FnMut(&DoneImage, u64, &[u8]) -> anyhow::Result<()>,
@@ -299,7 +300,7 @@ impl RunLog {
         Ok(())
     }
 
-    /// Keeps what was written as the heading.
+    /// Commits what was written as the heading.
     pub(crate) fn end_heading(&mut self) -> anyhow::Result<()> {
         if self.has_heading {
             self.pending.clear();
@@ -312,7 +313,7 @@ impl RunLog {
         Ok(())
     }
 
-    /// Keeps what `from` holds as the heading, however long it is.
+    /// Commits the contents of `from` as the heading, however long it is.
     pub(crate) fn copy_heading(&mut self, from: &mut impl Read) -> anyhow::Result<()> {
         let mut hasher = crc32fast::Hasher::new();
         let (mut bytes, mut buffer) = (0, vec![0; 1 << 16]);
@@ -331,7 +332,7 @@ impl RunLog {
         Ok(())
     }
 
-    /// Keeps what was written as the rows of one image.
+    /// Commits what was written as the rows of one image.
     pub(crate) fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
         let crc = crc32fast::hash(&self.pending);
         let bytes = self.pending.len() as u64;
@@ -342,11 +343,13 @@ impl RunLog {
         Ok(())
     }
 
-    /// Says that the rows so far are in file number `part` of a data set; the data start anew.
+    /// Records that the rows so far are in file number `part` of a data set; the data start again
+    /// from empty.
     pub(crate) fn end_part(&mut self, part: u64) -> anyhow::Result<()> {
         self.sync_files()?;
         self.note(&Line::Part { part })?;
-        // Else a run after a loss of power would not believe the line before, and find no data.
+        // Otherwise a run after a loss of power would not trust the line before, and would find no
+        // data.
         self.note_files()?;
         self.journal.sync_data().with_context(|| self.cannot_write())?;
         self.data.set_len(0).with_context(|| self.cannot_write())?;
@@ -358,7 +361,7 @@ impl RunLog {
         Ok(())
     }
 
-    /// Says that all images are done: so many, with those of other shards.
+    /// Records that all images are done; `images` includes those of other shards.
     pub(crate) fn end(&mut self, images: u64) -> anyhow::Result<()> {
         self.sync()?;
         self.note(&Line::End { images })
@@ -381,7 +384,7 @@ impl RunLog {
         written.with_context(|| self.kept())
     }
 
-    /// The rows and files first: the journal must not vouch for what is not there.
+    /// Rows and files come first: the journal must not vouch for what is not there.
     pub(crate) fn sync(&mut self) -> anyhow::Result<()> {
         self.data.sync_data().with_context(|| self.kept())?;
         self.sync_files()?;
@@ -398,7 +401,7 @@ impl RunLog {
         }
     }
 
-    /// Says that all files so far are on the disk.
+    /// Records that all files so far are on disk.
     fn note_files(&mut self) -> anyhow::Result<()> {
         match self.files {
             Some(_) => self.note(&Line::Files { boot: boot() }),
@@ -406,7 +409,7 @@ impl RunLog {
         }
     }
 
-    /// What is said where writing fails, as on a full disk.
+    /// The message for a failed write, such as on a full disk.
     fn kept(&self) -> String {
         format!(
             "cannot write '{}'; the rows of {} images are kept, and the same command continues \
@@ -416,7 +419,7 @@ impl RunLog {
         )
     }
 
-    /// Makes the data the output; the journal stays where `keep_journal` says so.
+    /// Turns the data into the output; the journal is kept if `keep_journal` is set.
     pub(crate) fn complete(mut self, keep_journal: bool) -> anyhow::Result<()> {
         self.sync()?;
         self.completed = true;
@@ -443,7 +446,7 @@ impl RunLog {
         fs::remove_file(journal).with_context(|| format!("cannot remove '{}'", journal.display()))
     }
 
-    /// Leaves everything for a later run, and says where it is.
+    /// Leaves everything for a later run, and reports where it is.
     pub(crate) fn leave(mut self) -> anyhow::Result<()> {
         self.sync()?;
         self.completed = true;
@@ -464,8 +467,8 @@ impl Write for RunLog {
 }
 
 impl Drop for RunLog {
-    /// A run that ends without a single image leaves nothing; one that fails later keeps what it
-    /// has done.
+    /// A run that ends without a single image leaves nothing behind; one that fails later keeps
+    /// what it has done.
     fn drop(&mut self) {
         if self.completed {
             return;

@@ -1,16 +1,16 @@
-//! What makes a run that was killed continue: its rows so far, and a journal beside them.
+//! Lets a killed run continue: its rows so far, with a journal next to them.
 //!
-//! While a run writes `FILE`, its rows are in `FILE.part` and its [`log::RunLog`] notes in
-//! `FILE.journal`, image by image, how many bytes they are and their checksum. The journal starts
-//! with a [`fingerprint::Fingerprint`] of everything that rows depend on. A run that is started
-//! again with the same command keeps the longest part of the rows that the journal vouches for,
-//! passes over as many [`images`] of its inputs, whose names must be the same, and goes on.
+//! While a run writes `FILE`, its rows are in `FILE.part`, and its [`log::RunLog`] records their
+//! length and checksum, image by image, in `FILE.journal`. The journal starts with a
+//! [`fingerprint::Fingerprint`] of everything that the rows depend on. When the same command is
+//! started again, it keeps the longest part of the rows that the journal vouches for, skips the
+//! same number of [`images`] in its inputs, whose names must be unchanged, and goes on.
 //!
-//! An image's rows are written first and its line in the journal after them, each with one system
-//! call: at whatever moment a run is killed, every image with a line has all its rows.
+//! An image's rows are written first and its journal line after them, each with one system call:
+//! whenever a run is killed, every image with a line has all its rows.
 //!
-//! Where rows speak of files, such as crops, the journal says when these reached the disk: after a
-//! loss of power the images since are made again ([`files`], [`whole`]).
+//! If rows refer to files, such as crops, the journal records when these reached the disk: after a
+//! loss of power, later images are processed again ([`files`], [`whole`]).
 
 mod files;
 mod fingerprint;
@@ -34,7 +34,8 @@ pub(crate) use shard::Shard;
 use std::fs::File;
 use std::path::Path;
 
-/// Reads a journal alone, and with its rows; how many bytes of both can be believed.
+/// Reads a journal alone, and together with its rows; returns how many bytes of both can be
+/// trusted.
 pub(crate) fn read(journal: &Path, rows: &Path) -> anyhow::Result<[u64; 2]> {
     let (_, mut reader) = JournalReader::open(journal)?;
     while let Ok(Some(_)) = reader.next_line() {}

@@ -8,12 +8,12 @@ use anyhow::{Context, bail};
 
 use crate::log as report;
 
-/// Where a run writes, and how messages call it.
+/// Where a run writes, and the path that messages show.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// What the user named.
+    /// The path given by the user.
     pub(crate) output: PathBuf,
-    /// Rows so far.
+    /// The rows so far.
     pub(crate) data: PathBuf,
     pub(crate) journal: PathBuf,
 }
@@ -29,7 +29,7 @@ impl Place {
         Self { output: file.to_owned(), data: with(".part"), journal: with(".journal") }
     }
 
-    /// For a folder that tables are written into: names that readers of tables pass over.
+    /// For a folder of tables: names that table readers ignore.
     pub(crate) fn inside(folder: &Path) -> Self {
         Self {
             output: folder.to_owned(),
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    /// What to do about what is there.
+    /// What the user can do about existing files.
     pub(crate) fn remedy(&self) -> String {
         format!(
             "remove '{}' and '{}', or start over with --overwrite",
@@ -47,7 +47,7 @@ impl Place {
         )
     }
 
-    /// Opens the journal, and refuses if another run has it open.
+    /// Opens the journal; fails if another run has it open.
     pub(super) fn lock(&self) -> anyhow::Result<File> {
         let path = &self.journal;
         let cannot = || format!("cannot write '{}'", path.display());
@@ -61,13 +61,13 @@ impl Place {
                     "another run is writing '{}': wait until it ends, or name another output",
                     self.output.display()
                 ),
-                // Some network file systems have no locks.
+                // Some network file systems do not support locks.
                 Err(TryLockError::Error(error)) => report::debug(format!(
                     "'{}' cannot be locked ({error}): start no second run that writes there",
                     path.display()
                 )),
             }
-            // Another run may have ended, and removed the file, between the two calls.
+            // Between the two calls, another run may have ended and removed the file.
             if is_at(&file, path) {
                 return Ok(file);
             }

@@ -1,5 +1,5 @@
-//! Journals, line by line. Anybody may have written them: nothing in them is believed before it
-//! was checked.
+//! Journals, line by line. They may come from anyone, so nothing in them is trusted before it is
+//! checked.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -12,14 +12,15 @@ use super::{Fingerprint, Line};
 /// The first line of a journal.
 pub(super) const MAGIC: &str = "attn-fiqa journal 1";
 
-/// No line of a journal is longer, so that a file that is none fills no memory.
+/// Upper bound on the length of a journal line, so that a file that is not a journal cannot fill
+/// the memory.
 const MAX_LINE: u64 = 1 << 20;
 
 /// Reads the start of a journal.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as the end of a sentence.
+/// Returns what is wrong with it, worded as the end of a sentence.
 pub(super) fn read_header(journal: &mut impl BufRead) -> Result<Fingerprint, &'static str> {
     let mut line = || {
         let line = read_line(journal).ok()?;
@@ -34,8 +35,8 @@ pub(super) fn read_header(journal: &mut impl BufRead) -> Result<Fingerprint, &'s
     serde_json::from_str(&header).map_err(|_| "is damaged in its first lines")
 }
 
-/// The bytes of the next line with its end, which a line that is cut or too long does not have;
-/// none at the end of the file.
+/// The bytes of the next line including its end, which is missing if the line is truncated or too
+/// long; empty at the end of the file.
 fn read_line(journal: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut line = Vec::new();
     journal.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
@@ -46,13 +47,13 @@ fn parse(line: &[u8]) -> Option<Line> {
     Line::parse(std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?)
 }
 
-/// A line and where it ends in its file.
+/// A line and the position of its end in the file.
 pub(super) struct Located {
     pub(super) line: Line,
     pub(super) end: u64,
 }
 
-/// The lines of a journal after its header, up to the first that is damaged or cut.
+/// The lines of a journal after its header, up to the first damaged or truncated line.
 pub(super) struct Lines<'a> {
     reader: BufReader<&'a File>,
     /// Where the next line starts.
@@ -69,7 +70,7 @@ impl<'a> Lines<'a> {
         Ok(lines)
     }
 
-    /// The lines from a place in the file on.
+    /// The lines from a position in the file.
     pub(super) fn starting_at(file: &'a mut File, at: u64) -> anyhow::Result<Self> {
         file.seek(SeekFrom::Start(at))?;
         Ok(Self { reader: BufReader::with_capacity(1 << 16, &*file), at })
@@ -87,7 +88,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-/// The journal of a run that is complete, line by line.
+/// The journal of a complete run, line by line.
 pub(crate) struct JournalReader {
     reader: BufReader<File>,
     path: PathBuf,
@@ -95,11 +96,11 @@ pub(crate) struct JournalReader {
 }
 
 impl JournalReader {
-    /// Opens a journal, and reads whose it is.
+    /// Opens a journal, and reads which run it belongs to.
     ///
     /// # Errors
     ///
-    /// If there is none, or it is damaged.
+    /// If it does not exist or is damaged.
     pub(crate) fn open(path: &Path) -> anyhow::Result<(Fingerprint, Self)> {
         let file = File::open(path).with_context(|| format!("cannot read '{}'", path.display()))?;
         let mut reader = BufReader::with_capacity(1 << 16, file);
@@ -109,11 +110,11 @@ impl JournalReader {
         Ok((fingerprint, Self { reader, path: path.to_owned(), ended: false }))
     }
 
-    /// The next line; nothing after [`Line::End`].
+    /// The next line; `None` after [`Line::End`].
     ///
     /// # Errors
     ///
-    /// If the journal is damaged, or ends without that line.
+    /// If the journal is damaged or ends without [`Line::End`].
     pub(crate) fn next_line(&mut self) -> anyhow::Result<Option<Line>> {
         if self.ended {
             return Ok(None);

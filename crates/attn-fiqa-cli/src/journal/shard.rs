@@ -1,4 +1,4 @@
-//! A fixed part of all images, so that many machines share a set without a coordinator.
+//! A fixed part of all images, so that several machines can share a set without a coordinator.
 
 use std::fmt;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-/// Number `index`, from 1, of `count` parts.
+/// Part number `index`, from 1, of `count`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Shard {
     index: u64,
@@ -25,8 +25,8 @@ impl Shard {
         self.count
     }
 
-    /// Whether an image belongs to this part, by its name relative to its input: the first eight
-    /// bytes of the name's SHA-256, as a big-endian number, modulo the number of parts.
+    /// Whether an image belongs to this part, decided by its name relative to its input: the first
+    /// eight bytes of the name's SHA-256, as a big-endian number, modulo the number of parts.
     pub(crate) fn takes(self, relative: &Path) -> bool {
         let digest = Sha256::digest(name(relative));
         let mut first = [0; 8];
@@ -35,7 +35,7 @@ impl Shard {
     }
 }
 
-/// The bytes of a name, the same on every system.
+/// The bytes of a name, identical on every system.
 #[cfg(not(windows))]
 fn name(relative: &Path) -> &[u8] {
     relative.as_os_str().as_encoded_bytes()

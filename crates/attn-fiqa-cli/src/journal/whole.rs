@@ -1,4 +1,4 @@
-//! What is left of a run that ended anyhow: the longest part of its rows that can be believed.
+//! What is left of a run, however it ended: the longest part of its rows that can be trusted.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -7,26 +7,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::reader::{Lines, Located};
 use super::{Done, Line};
 
-/// What can be believed of a journal and the rows that it lists.
+/// The trustworthy part of a journal and of the rows that it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Whole {
     pub(super) done: Done,
     pub(super) has_heading: bool,
     /// When the run started.
     pub(super) started: Option<SystemTime>,
-    /// Where in the data and in the journal it ends.
+    /// Where it ends in the data and in the journal.
     pub(super) data_end: u64,
     pub(super) journal_end: u64,
-    /// Where in the journal the lines of what is in the data start.
+    /// Where the journal lines for the rows in the data start.
     pub(super) first_line: u64,
-    /// Images that are listed and whose rows are damaged or gone.
+    /// Listed images whose rows are damaged or missing.
     pub(super) damaged: u64,
-    /// Images that are listed and whose files the machine may have lost.
+    /// Listed images whose files the machine may have lost.
     pub(super) not_synced: u64,
 }
 
 impl Whole {
-    /// Finds it; `boot` is that of now.
+    /// Finds the trustworthy part; `boot` is the current boot.
     pub(super) fn find(
         journal: &mut File,
         data: &mut File,
@@ -47,7 +47,7 @@ impl Whole {
             not_synced,
         };
         for (number, Located { line, end }) in lines.enumerate().take(most) {
-            // Data of images that are in a file of a data set were overwritten.
+            // The data of images that are in a data set file have been overwritten.
             let in_data = number >= last_part;
             if let Line::Heading { bytes, crc } | Line::Image { bytes, crc, .. } = line
                 && in_data
@@ -55,7 +55,7 @@ impl Whole {
                 if !matches_crc(&mut data, bytes, crc)? {
                     break;
                 }
-                // No more than the file has, hence no overflow.
+                // At most the size of the file, so this cannot overflow.
                 whole.data_end += bytes;
             }
             match line {
@@ -84,11 +84,11 @@ impl Whole {
     }
 }
 
-/// What the lines of a journal are, whatever became of the rows.
+/// What the journal lines contain, whatever became of the rows.
 struct Survey {
     /// Lines whose files are there.
     lines: usize,
-    /// Of these, how many there are up to the last file of a data set.
+    /// How many of these come before the end of the last data set file.
     last_part: usize,
     /// Images in those lines, and in the lines after them.
     listed: u64,
@@ -98,8 +98,8 @@ struct Survey {
 impl Survey {
     fn of(journal: &mut File, boot: Option<u32>) -> anyhow::Result<Self> {
         let mut found = Self { lines: usize::MAX, last_part: 0, listed: 0, not_synced: 0 };
-        // Up to the last line that says that files were synced, what `found` says, and under which
-        // boot what follows was written.
+        // At the last line that records synced files: the contents of `found`, and the boot during
+        // which the following lines were written.
         let mut synced = None;
         for (number, Located { line, .. }) in Lines::new(journal)?.enumerate() {
             match line {
@@ -121,7 +121,7 @@ impl Survey {
     }
 }
 
-/// Whether the next bytes have this checksum.
+/// Whether the next `bytes` bytes have this checksum.
 fn matches_crc(data: &mut impl Read, bytes: u64, crc: u32) -> anyhow::Result<bool> {
     let mut hasher = crc32fast::Hasher::new();
     let (mut left, mut buffer) = (bytes, vec![0; 1 << 16]);
@@ -162,7 +162,7 @@ mod tests {
 
     const BOOT: u32 = 0xb001;
 
-    /// A journal and its data: a heading, and images whose files were synced after the second.
+    /// A journal and its data: a heading, and images whose files were last synced after the second.
     fn run() -> (Vec<u8>, Vec<u8>) {
         let rows: [&[u8]; 5] = [b"path,score\n", b"a,1\n", b"b,22\n", b"c,333\n", b"d,4\n"];
         let heading = Line::Heading { bytes: rows[0].len() as u64, crc: crc32fast::hash(rows[0]) };
@@ -181,7 +181,7 @@ mod tests {
         (journal.into_bytes(), rows.concat())
     }
 
-    /// What is left is kept to the last image whose line and rows are both there.
+    /// Keeps everything up to the last image whose line and rows are both there.
     #[test]
     fn both_files_may_be_cut_at_any_byte() {
         let (journal, data) = run();
@@ -220,7 +220,7 @@ mod tests {
             assert_eq!(whole.data_end, 20);
             assert!(journal[..whole.journal_end as usize].ends_with(b"\n"));
         }
-        // Of runs without files everything is believed.
+        // Without file lines, everything is trusted.
         let text = String::from_utf8(journal).expect("text");
         let lines = text.split_inclusive('\n').filter(|line| !line.starts_with("files"));
         let without: String = lines.collect();
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!((whole.done.images, whole.not_synced), (4, 0));
     }
 
-    /// Rows that are in a file of a data set are no longer in the data, whatever their lines say.
+    /// Rows in a data set file are no longer in the data, whatever their lines say.
     #[test]
     fn lines_of_earlier_parts_are_not_compared_with_the_data() {
         let huge = Line::Image {
@@ -244,7 +244,7 @@ mod tests {
         let whole = find(&text(&lines), b"row", None);
         let done = Done { images: 3, parts: 1, images_in_data: 1, rows_in_data: 1 };
         assert_eq!((whole.done, whole.data_end, whole.damaged), (done, 3, 0));
-        // What follows the end is no part of the run.
+        // What follows the end line is not part of the run.
         let whole =
             find(&text(&[huge, Line::End { images: 1 }, Line::Part { part: 0 }]), b"", None);
         assert_eq!((whole.done.images, whole.damaged), (0, 1));

@@ -1,4 +1,4 @@
-//! One model of a registry.
+//! A registry entry for one model.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,18 +6,18 @@ use attn_fiqa::checkpoint::{CheckpointOptions, Preset};
 use attn_fiqa::vit::config::{Activation, LandmarkBias, ScoreTokens};
 use serde::{Deserialize, Serialize};
 
-/// As it is written in a registry file.
+/// An entry as written in a registry file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Entry {
-    /// What a person types after `--model`.
+    /// The name used with `--model`.
     pub(crate) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) title: Option<String>,
     /// `owner/name` on the hub; goes with `file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) repo: Option<String>,
-    /// The file's path in that repository.
+    /// Path of the file in that repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<String>,
     /// A file on this machine; excludes `repo`.
@@ -29,10 +29,10 @@ pub(crate) struct Entry {
     pub(crate) heads: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) activation: Option<String>,
-    /// The tokens that a score is the mean of.
+    /// The tokens that a score is averaged over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tokens: Option<String>,
-    /// Where the bias of landmarks is used.
+    /// Where the landmark bias is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) landmark_bias: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -56,7 +56,7 @@ pub(crate) enum Whereabouts<'a> {
 }
 
 impl Entry {
-    /// What is wrong with it, if anything.
+    /// Returns what is wrong with the entry, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         if !is_name(&self.name) {
             return Err(format!(
@@ -109,7 +109,7 @@ impl Entry {
         }
     }
 
-    /// What was typed, completed by what the entry says of its file.
+    /// The typed options, completed by what the entry says about its file.
     pub(crate) fn complete(&self, typed: CheckpointOptions) -> CheckpointOptions {
         let preset = self.preset.as_deref().and_then(Preset::from_name);
         let activation = self.activation.as_deref().and_then(Activation::from_name);
@@ -129,7 +129,7 @@ impl Entry {
     }
 }
 
-/// Whether a text can be the name of a model, or a part of a repository's name.
+/// Whether a text can be a model name or a part of a repository name.
 pub(crate) fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     text.len() <= 100

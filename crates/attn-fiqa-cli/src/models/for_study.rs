@@ -1,4 +1,4 @@
-//! Models of a study by their names.
+//! Models of a study by name.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use attn_fiqa_eval::study::config::ModelConfig;
 
 use super::{Located, Registry, locate};
 
-/// The model of a name of `attn-fiqa model list`; nothing if there is no such name.
+/// The model with a name from `attn-fiqa model list`; `None` if there is no such name.
 ///
 /// # Errors
 ///
-/// If there is one and its file is not here, or is another than before.
+/// If there is one but its file is missing or has changed.
 pub(crate) fn find_for_study(name: &str) -> Result<Option<ModelConfig>, String> {
     let message = |error: anyhow::Error| format!("{error:#}");
     if Registry::open().map_err(message)?.find(name).is_none() {

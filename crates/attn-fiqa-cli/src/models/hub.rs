@@ -1,4 +1,4 @@
-//! The Hugging Face hub or its mirror, and the cache that all its clients share.
+//! The Hugging Face hub or a mirror, and the cache that all its clients share.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use hf_hub::{Cache, Repo, RepoType};
 
 const PUBLIC: &str = "https://huggingface.co";
 
-/// A broken connection is taken up again so often before the run gives up.
+/// Maximum number of attempts at a download over broken connections.
 const ATTEMPTS: usize = 3;
 
-/// Where files come from and go to, by the environment variables of the hub's own
-/// client.
+/// Where files are fetched from and stored, configured by the environment variables of the hub's
+/// own client.
 #[derive(Debug)]
 pub(crate) struct Hub {
     endpoint: String,
@@ -23,18 +23,18 @@ pub(crate) struct Hub {
     offline: bool,
 }
 
-/// What the hub says of a file before it is fetched.
+/// What the hub announces about a file before it is fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Announced {
     /// In bytes.
     pub(crate) size: u64,
-    /// The SHA-256 of large files; small ones have another mark.
+    /// The SHA-256 of a large file; small files have another mark.
     pub(crate) sha256: Option<String>,
     mark: String,
 }
 
 impl Hub {
-    /// `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`,
+    /// Reads `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH` and
     /// `HF_HUB_OFFLINE`.
     pub(crate) fn from_env() -> anyhow::Result<Self> {
         let set = |name: &str| env::var(name).ok().map(|value| value.trim().to_owned());
@@ -86,7 +86,7 @@ impl Hub {
         self.offline
     }
 
-    /// The file beside the cache that pins are kept in.
+    /// The file next to the cache that holds the pins.
     pub(crate) fn pins_file(&self) -> PathBuf {
         self.cache.parent().unwrap_or(&self.cache).join("attn-fiqa-pins.toml")
     }
@@ -95,7 +95,7 @@ impl Hub {
         Repo::new(repo.to_owned(), RepoType::Model)
     }
 
-    /// A file that was fetched before, by whatever client.
+    /// A file that was fetched earlier, by any client.
     pub(crate) fn cached(&self, repo: &str, file: &str) -> Option<PathBuf> {
         Cache::new(self.cache.clone()).repo(Self::repo(repo)).get(file)
     }
@@ -111,13 +111,13 @@ impl Hub {
         Ok((api, repo))
     }
 
-    /// Asks for a file's size and mark.
+    /// Requests a file's size and mark.
     pub(crate) fn announced(&self, repo: &str, file: &str) -> anyhow::Result<Announced> {
         let (api, of_repo) = self.api(repo)?;
         let found =
             api.metadata(&of_repo.url(file)).map_err(|error| self.explain(&error, repo, file))?;
         let (mark, commit) = (found.etag().to_owned(), found.commit_hash());
-        // Both become names of files in the cache.
+        // Both become file names in the cache.
         let is_plain = |text: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
             (1..=200).contains(&text.len()) && text.bytes().all(plain)
@@ -134,8 +134,8 @@ impl Hub {
         Ok(Announced { size: found.size() as u64, sha256, mark })
     }
 
-    /// How much of an announced file an interrupted download has left; what cannot
-    /// be its beginning is removed.
+    /// How much of an announced file an interrupted download left behind; a partial file that
+    /// cannot be its beginning is removed.
     pub(crate) fn begun(&self, repo: &str, announced: &Announced) -> u64 {
         let blob = Cache::new(self.cache.clone()).repo(Self::repo(repo)).blob_path(&announced.mark);
         let part = blob.with_extension("part");
@@ -147,7 +147,7 @@ impl Hub {
         length
     }
 
-    /// Fetches a file into the cache, going on where an earlier run was interrupted.
+    /// Fetches a file into the cache, resuming an interrupted download.
     pub(crate) fn fetch(
         &self,
         repo: &str,
@@ -163,7 +163,7 @@ impl Hub {
                 Err(error) => error,
             };
             let now = self.begun(repo, announced);
-            // A connection that brought something is worth another.
+            // A connection that made progress is worth another attempt.
             if status(&error).is_some() || (now <= before && attempt > 1) || attempt == ATTEMPTS {
                 let mut explained = self.explain(&error, repo, file);
                 if now > 0 {
@@ -180,7 +180,7 @@ impl Hub {
         unreachable!("the last attempt returns: this is a bug")
     }
 
-    /// Takes a file out of the cache again.
+    /// Removes a file from the cache.
     pub(crate) fn discard(path: &Path) {
         if let Ok(blob) = path.canonicalize() {
             let _ = std::fs::remove_file(blob);
@@ -208,7 +208,7 @@ impl Hub {
     }
 }
 
-/// The status of an answer that was no success.
+/// The status of an unsuccessful response.
 fn status(error: &ApiError) -> Option<u16> {
     let ApiError::RequestError(error) = error else { return None };
     match **error {
@@ -217,7 +217,7 @@ fn status(error: &ApiError) -> Option<u16> {
     }
 }
 
-/// The crate takes progress by value and by type.
+/// The crate takes the progress by value and by type.
 struct Bar(Box<dyn Progress>);
 
 impl Progress for Bar {

@@ -1,4 +1,4 @@
-//! From what was typed after `--model` to a file.
+//! Resolves the value of `--model` to a file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,22 +8,22 @@ use attn_fiqa::checkpoint::CheckpointOptions;
 use super::entry::{Entry, Whereabouts, is_name};
 use super::{Hub, Registry};
 
-/// The name of the built-in model, for those who want to name it.
+/// The name of the built-in model, for users who want to name it.
 pub(crate) const BUILT_IN: &str = "built-in";
 
 /// The licence of its weights.
 pub(crate) const BUILT_IN_LICENCE: &str = "MIT OR Apache-2.0";
 
-/// A model that was asked for.
+/// The requested model.
 #[derive(Debug)]
 pub(crate) enum Located {
     BuiltIn,
-    /// A file, and the entry that it was found by, if it was by a name.
+    /// A file, and its registry entry if it was found by name.
     File(PathBuf, Option<Box<Entry>>),
 }
 
 impl Located {
-    /// What was typed about the file, completed by what its entry says.
+    /// The typed options for the file, completed by its entry.
     pub(crate) fn complete(&self, typed: CheckpointOptions) -> CheckpointOptions {
         match self {
             Self::File(_, Some(entry)) => entry.complete(typed),
@@ -32,8 +32,8 @@ impl Located {
     }
 }
 
-/// A file that is there is that file; else it is the name of a model, if there is
-/// one. What is neither and looks like a file is left for its reader to refuse.
+/// An existing file is used as such; otherwise the text is the name of a model, if there is one. If
+/// it is neither but looks like a file, opening it reports the error.
 pub(crate) fn locate(typed: &Path) -> anyhow::Result<Located> {
     let as_file = || Ok(Located::File(typed.to_owned(), None));
     let name = match typed.to_str() {

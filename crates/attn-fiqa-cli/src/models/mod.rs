@@ -1,4 +1,4 @@
-//! Models by name: what is known, what the user added, what lies in the cache.
+//! Models by name: those known, those added by the user, and those in the cache.
 
 mod entry;
 mod for_study;

@@ -1,4 +1,4 @@
-//! What the first download of a file was, so that a later one cannot be another.
+//! Records the first download of a file, so that a later one cannot be a different file.
 
 use std::path::PathBuf;
 
@@ -10,19 +10,19 @@ const HEADER: &str = "# Written by `attn-fiqa model pull`: the SHA-256 of each f
                       download, and the\n# licence accepted then. Remove an entry to trust a \
                       file anew.\n\n";
 
-/// One file of the hub.
+/// One file on the hub.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pin {
     pub(crate) repo: String,
     pub(crate) file: String,
     pub(crate) sha256: String,
-    /// The licence as it was shown when it was accepted; empty if none was.
+    /// The licence as shown when it was accepted; empty if none was.
     #[serde(default)]
     pub(crate) licence: String,
 }
 
-/// The pins beside one cache.
+/// The pins that belong to one cache.
 #[derive(Debug)]
 pub(crate) struct Pins {
     path: PathBuf,
@@ -57,7 +57,7 @@ impl Pins {
         self.pins.iter().find(|pin| pin.repo == repo && pin.file == file)
     }
 
-    /// Keeps a pin in place of an earlier one, and writes them.
+    /// Stores a pin, replacing an earlier one, and writes the file.
     pub(crate) fn put(&mut self, pin: Pin) -> anyhow::Result<()> {
         self.pins.retain(|other| (&other.repo, &other.file) != (&pin.repo, &pin.file));
         self.pins.push(pin);

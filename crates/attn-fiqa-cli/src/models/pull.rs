@@ -16,13 +16,13 @@ use crate::log;
 /// Whether the licence was accepted on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Accepted {
-    /// By an option.
+    /// Accepted by an option.
     Yes,
-    /// Not yet: a person at a terminal is asked.
+    /// Not yet accepted: the user is asked on a terminal.
     Ask,
 }
 
-/// Where a SHA-256 to compare with comes from.
+/// Where the expected SHA-256 comes from.
 enum Expected {
     Registry(String),
     Pin(String),
@@ -30,7 +30,7 @@ enum Expected {
 }
 
 impl Expected {
-    /// What the registry says, else what the first download had.
+    /// That of the registry, otherwise that of the first download.
     fn of(entry: &Entry, pin: &Pin) -> Self {
         match &entry.sha256 {
             Some(hash) => Self::Registry(hash.clone()),
@@ -47,7 +47,7 @@ impl Expected {
     }
 }
 
-/// Brings a model into the cache, or verifies that it is there; the file's path.
+/// Fetches a model into the cache, or verifies the one there; returns the path of the file.
 pub(crate) fn pull(entry: &Entry, accepted: Accepted) -> anyhow::Result<PathBuf> {
     let name = &entry.name;
     let (repo, file) = match entry.whereabouts() {
@@ -109,7 +109,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The hash of the file in the cache, if it is the expected one.
+    /// The hash of the cached file, if it is the expected one.
     fn verify_cached(&self, path: &Path) -> anyhow::Result<String> {
         let found = sha256_of(path)?;
         self.check(&found, || {
@@ -119,7 +119,7 @@ impl Source<'_> {
         Ok(found)
     }
 
-    /// Fetches the file, or the rest of it; its path and hash. A wrong one is removed.
+    /// Fetches the file or the rest of it; returns its path and hash. A wrong file is removed.
     fn download(&self) -> anyhow::Result<(PathBuf, String)> {
         let Self { repo, file, hub, .. } = *self;
         let announced = hub.announced(repo, file)?;
@@ -152,7 +152,7 @@ impl Source<'_> {
         Ok((path, found))
     }
 
-    /// Refuses a hash that is not the expected one; `which` names its file.
+    /// Fails if a hash is not the expected one; `which` names its file.
     fn check(&self, found: &str, which: impl Fn() -> String) -> anyhow::Result<()> {
         match self.expected.hash() {
             Some(hash) if hash != found => {
@@ -163,7 +163,7 @@ impl Source<'_> {
     }
 }
 
-/// Shows the licence, and lets nothing be fetched before it was accepted.
+/// Shows the licence, and fails if it is not accepted, so that nothing is fetched before.
 fn accept(entry: &Entry, accepted: Accepted) -> anyhow::Result<()> {
     log::ask(format!("{}: {}", entry.name, entry.title.as_deref().unwrap_or("a model of others")));
     let repo = entry.repo.as_deref().unwrap_or_default();
@@ -223,7 +223,7 @@ fn mismatch(
     )
 }
 
-/// The progress of a download, for a person on a terminal.
+/// The progress of a download, shown on a terminal.
 struct Download(crate::progress::Progress);
 
 impl Progress for Download {

@@ -1,4 +1,4 @@
-//! The registry in the program and the user's own.
+//! The built-in registry and the user's own.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ struct Models {
     model: Vec<Entry>,
 }
 
-/// Everything that has a name, but for the built-in model.
+/// All named models except the built-in one.
 #[derive(Debug)]
 pub(crate) struct Registry {
     known: Vec<Entry>,
@@ -43,12 +43,12 @@ impl Registry {
         Ok(Self { known, own, own_file })
     }
 
-    /// The model of this name; the user's own first.
+    /// The model with this name; the user's own take precedence.
     pub(crate) fn find(&self, name: &str) -> Option<&Entry> {
         self.own.iter().chain(&self.known).find(|entry| entry.name == name)
     }
 
-    /// The user's own, then the known ones that these do not replace.
+    /// The user's own models, then the known ones that they do not replace.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&Entry, bool)> {
         let hidden = |entry: &&Entry| self.own.iter().any(|own| own.name == entry.name);
         let known = self.known.iter().filter(move |entry| !hidden(entry));
@@ -59,12 +59,12 @@ impl Registry {
         self.own.iter().any(|entry| entry.name == name)
     }
 
-    /// Where the user's own is kept.
+    /// The file that holds the user's own models.
     pub(crate) fn own_file(&self) -> &Path {
         &self.own_file
     }
 
-    /// Adds or replaces one of the user's own, and writes them.
+    /// Adds or replaces one of the user's own models, and writes the file.
     pub(crate) fn put(&mut self, entry: Entry) -> anyhow::Result<()> {
         entry.check().map_err(anyhow::Error::msg)?;
         self.own.retain(|own| own.name != entry.name);
@@ -72,7 +72,7 @@ impl Registry {
         self.write()
     }
 
-    /// Takes one of the user's own off the list, and writes it.
+    /// Removes one of the user's own models, and writes the file.
     pub(crate) fn remove(&mut self, name: &str) -> anyhow::Result<Entry> {
         let Some(index) = self.own.iter().position(|entry| entry.name == name) else {
             bail!("no model '{name}' was added; `attn-fiqa model list` shows which were");
@@ -89,7 +89,7 @@ impl Registry {
     }
 }
 
-/// Where a user's names and copies are kept: `ATTN_FIQA_HOME`, or the system's place.
+/// Where the user's model names and copies are kept: `ATTN_FIQA_HOME`, or the system's data folder.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("ATTN_FIQA_HOME").filter(|folder| !folder.is_empty()) {
         return Ok(folder.into());
@@ -111,7 +111,7 @@ fn parse(text: &str) -> Result<Vec<Entry>, String> {
     Ok(models.model)
 }
 
-/// A small text file, or `None` where there is none.
+/// Reads a small text file; `None` if there is none.
 pub(super) fn read_limited(path: &Path) -> anyhow::Result<Option<String>> {
     let size = match std::fs::metadata(path) {
         Ok(found) => found.len(),
@@ -125,7 +125,7 @@ pub(super) fn read_limited(path: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(text.with_context(|| format!("cannot read '{}'", path.display()))?))
 }
 
-/// Makes the file and its folder; nobody ever reads half of it.
+/// Writes a file, creating its folder; nobody ever reads a half-written file.
 pub(super) fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
@@ -147,7 +147,7 @@ mod tests {
         assert!(known.iter().any(|entry| entry.name == "cvlface-vit-b"));
         for entry in &known {
             assert!(entry.licence.is_some(), "{}: no licence", entry.name);
-            // Files of timm say their layout in their configuration.
+            // The configuration of timm files describes their layout.
             let described = entry.preset.is_some() || entry.name.starts_with("timm-");
             assert!(entry.repo.is_some() && described, "{}", entry.name);
         }

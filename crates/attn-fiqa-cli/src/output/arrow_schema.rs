@@ -1,7 +1,8 @@
-//! What readers that build on Arrow are told of a table's columns.
+//! The description of a table's columns for readers built on Arrow.
 //!
-//! Parquet has lists of any length only. Arrow's own schema beside Parquet's, where readers look
-//! for it, says that all embeddings have one length, so that they come back as a matrix.
+//! Parquet lists have no fixed length. Arrow's own schema, stored in the metadata entry where such
+//! readers look for it, declares that all embeddings have the same length, so that they are read
+//! back as a matrix.
 
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::Kind;
 
-/// The entry of a file's metadata in which Arrow's schema is looked for.
+/// The key of the metadata entry where readers look for Arrow's schema.
 pub(super) const ARROW_SCHEMA: &str = "ARROW:schema";
 
-/// Starts an encapsulated message of Arrow's.
+/// Starts an encapsulated Arrow message.
 const CONTINUATION: [u8; 4] = [0xFF; 4];
 
 /// The columns as an encapsulated message in Base64; lists in the column `embedding` have

@@ -1,10 +1,10 @@
-//! A row's cells on their own, and their bytes while a table is not complete.
+//! The cells of a row as owned values, and their encoding while a table is incomplete.
 
 use attn_fiqa::causes::FoundCause;
 
 use super::Cell;
 
-/// One cell with what it holds.
+/// One owned cell.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum OwnedCell {
     Text(String),
@@ -16,7 +16,7 @@ pub(crate) enum OwnedCell {
     Causes(Option<Vec<OwnedCause>>),
 }
 
-/// A cause by its name.
+/// A cause, identified by name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OwnedCause {
     pub(crate) name: String,
@@ -48,8 +48,8 @@ impl From<Cell<'_>> for OwnedCell {
     }
 }
 
-/// Appends a row's bytes: each cell its kind, whether it is there, and what it holds, numbers in
-/// little-endian order and texts after their length.
+/// Appends an encoded row: for each cell its kind, whether it has a value, and the value, with
+/// numbers in little-endian order and texts prefixed by their length.
 pub(crate) fn encode(cells: &[OwnedCell], to: &mut Vec<u8>) {
     put_length(to, cells.len());
     for cell in cells {
@@ -109,7 +109,7 @@ fn put_option<T>(to: &mut Vec<u8>, value: Option<&T>, put: impl FnOnce(&mut Vec<
     }
 }
 
-/// Reads the next row off the front of `bytes`; nothing if they hold none.
+/// Decodes the next row from the front of `bytes`; `None` if they do not hold a row.
 pub(crate) fn decode(bytes: &mut &[u8]) -> Option<Vec<OwnedCell>> {
     let count = take_length(bytes)?;
     (0..count).map(|_| decode_cell(bytes)).collect()
@@ -143,7 +143,7 @@ fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 
 fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(take(bytes, 4)?.try_into().ok()?) as usize;
-    // Whatever is counted has at least one byte each.
+    // Every counted item takes at least one byte.
     (length <= bytes.len()).then_some(length)
 }
 
@@ -164,7 +164,7 @@ fn take_list<T>(
     (0..count).map(|_| item(bytes)).collect()
 }
 
-/// The outer `None` is for bytes that hold no such value.
+/// The outer `None` means that the bytes do not hold such a value.
 fn take_option<T>(
     bytes: &mut &[u8],
     value: impl FnOnce(&mut &[u8]) -> Option<T>,

@@ -1,4 +1,4 @@
-//! What a row holds: the one list that every format follows.
+//! The contents of a row: the one list that every format follows.
 
 use attn_fiqa::align::Landmarks;
 use attn_fiqa::causes::{FaceRegion, FoundCause};
@@ -12,33 +12,33 @@ use attn_fiqa::status::{Failure, Status};
 use crate::args::Column;
 use crate::hint::message_of;
 
-/// A column's place in a row and the name of its heading. Every format writes
-/// the fields of [`Columns::fields`] in their order.
+/// A column's position in a row and its name in the heading. Every format writes the fields of
+/// [`Columns::fields`] in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// Whether it was asked for, and a table for people shows it too.
+    /// Whether the user requested it; the table for people then shows it too.
     pub(crate) on_request: bool,
     what: What,
 }
 
-/// What a column's cells are.
+/// The type of a column's cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Always there, perhaps empty.
+    /// Always present, possibly empty.
     Text,
-    /// A whole number or none.
+    /// An optional whole number.
     Whole,
-    /// A number or none.
+    /// An optional number.
     Number,
-    /// Numbers or none.
+    /// An optional list of numbers.
     List,
-    /// A word or none.
+    /// An optional word.
     Word,
-    /// Words or none.
+    /// An optional list of words.
     Words,
-    /// Causes or none.
+    /// An optional list of causes.
     Causes,
 }
 
@@ -81,7 +81,7 @@ enum What {
     Landmark(usize),
     Width,
     Height,
-    /// A component measure: its native value, or that on 0 to 100.
+    /// A component measure: its native value or its value from 0 to 100.
     Component(Component, Scale),
     Received,
     Embedding,
@@ -94,9 +94,8 @@ enum Scale {
     Scalar,
 }
 
-/// The columns of a run: path, face and status, the scores and the quality, how the face was
-/// found, those on request, and message. Without detection there are
-/// no columns about faces.
+/// The columns of a run: path, face and status, the scores and the quality, how the face was found,
+/// the requested columns, and the message. Without detection there are no face columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Columns {
     /// All of them, in order.
@@ -104,13 +103,13 @@ pub(crate) struct Columns {
     /// Names of the score columns; the first is `score`.
     pub(crate) scores: Vec<String>,
     pub(crate) map: bool,
-    /// How the rows came to be, by name, for formats that have a place for it.
+    /// How the rows were made, as named values, for formats that can store them.
     pub(crate) about: Vec<(&'static str, String)>,
 }
 
 /// What a run's columns depend on.
 pub(crate) struct ColumnChoice<'a> {
-    /// The names of what is scored by, at least one.
+    /// The names of the scoring methods, at least one.
     pub(crate) methods: &'a [String],
     pub(crate) on_request: &'a [Column],
     /// Whether faces are detected.
@@ -119,7 +118,7 @@ pub(crate) struct ColumnChoice<'a> {
 }
 
 impl Columns {
-    /// Of rows with scores.
+    /// Columns for rows with scores.
     pub(crate) fn new(choice: &ColumnChoice<'_>) -> Self {
         let further = choice.methods.iter().skip(1).cloned();
         let scores: Vec<String> = std::iter::once("score".to_owned()).chain(further).collect();
@@ -131,7 +130,7 @@ impl Columns {
         fields.push(field("status", Kind::Text, What::Status));
         let score = |(index, name)| field(name, Kind::Number, What::Score(index));
         fields.extend(scores.iter().map(String::as_str).enumerate().map(score));
-        // Beside the score that it belongs to.
+        // Next to the score that it belongs to.
         let after_first_score = fields.len() + 1 - scores.len();
         fields.insert(after_first_score, field("quality", Kind::Whole, What::Quality));
         let about_quality = [
@@ -173,7 +172,7 @@ impl Columns {
         Self { fields, scores, map: asked(Column::Map), about: Vec::new() }
     }
 
-    /// Of rows without scores: the faces themselves.
+    /// Columns for rows without scores: the faces themselves.
     pub(crate) fn of_faces() -> Self {
         let mut fields = vec![
             field("path", Kind::Text, What::Path),
@@ -186,7 +185,7 @@ impl Columns {
         Self { fields, scores: Vec::new(), map: false, about: Vec::new() }
     }
 
-    /// Of the manifest of crops, which can be read as a landmark file.
+    /// Columns for a manifest of crops, which can be read as a landmark file.
     pub(crate) fn of_crops() -> Self {
         let mut columns = Self::of_faces();
         let file = [
@@ -197,12 +196,12 @@ impl Columns {
         columns
     }
 
-    /// The same of rows that came to be so.
+    /// The same columns, with a description of how the rows were made.
     pub(crate) fn with_about(self, about: Vec<(&'static str, String)>) -> Self {
         Self { about, ..self }
     }
 
-    /// Every column's name, in order.
+    /// The column names, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name.as_str())
     }
@@ -231,14 +230,14 @@ fn found_fields() -> Vec<Field> {
     .into()
 }
 
-/// `left_eye_x, left_eye_y` to `right_mouth_x, right_mouth_y`, by which a landmark
-/// file is read.
+/// `left_eye_x, left_eye_y` to `right_mouth_x, right_mouth_y`, the names used to read a landmark
+/// file.
 fn landmark_fields() -> Vec<Field> {
     let name = |index: usize| format!("{}_{}", Landmarks::NAMES[index / 2], ["x", "y"][index % 2]);
     (0..10).map(|index| field(&name(index), Kind::Number, What::Landmark(index))).collect()
 }
 
-/// Two columns for each component measure, named as OFIQ names them.
+/// Two columns per component measure, named as in OFIQ.
 fn component_fields() -> Vec<Field> {
     let fields = Component::ALL.into_iter().flat_map(|component| {
         let native = What::Component(component, Scale::Native);
@@ -251,34 +250,34 @@ fn component_fields() -> Vec<Field> {
     fields.collect()
 }
 
-/// One face's row, or that of an image without any. Of a failed image only path,
-/// status, perhaps the size, and the message are there.
+/// The row of one face, or of an image without a face. For a failed image, only path, status,
+/// message and possibly the size are set.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) path: String,
-    /// The path, and from an image's second row on `#` and the face's number.
+    /// The path, followed by `#` and the face number from an image's second row on.
     pub(crate) label: String,
     pub(crate) status: Status,
     /// The file that the face was written to, or empty.
     pub(crate) file: String,
     pub(crate) face: Option<FaceInfo>,
     pub(crate) scores: Option<Vec<f32>>,
-    /// Of the first score, 0 to 100, or -1 where none could be computed; `None`
-    /// without a calibration of that method.
+    /// Quality of the first score, 0 to 100, or -1 if it could not be computed; `None` if the
+    /// method has no calibration.
     pub(crate) quality: Option<i8>,
-    /// Of a match, by the first score, 0 to 1.
+    /// Probability of a match given the first score, 0 to 1.
     pub(crate) match_probability: Option<f32>,
-    /// The strongest first.
+    /// Strongest first.
     pub(crate) causes: Option<Vec<FoundCause>>,
     pub(crate) main_cause: Option<&'static str>,
-    /// The weakest first.
+    /// Weakest first.
     pub(crate) weak_regions: Option<Vec<&'static str>>,
     pub(crate) jitter_std: Option<f32>,
     pub(crate) size: Option<(usize, usize)>,
     pub(crate) components: Option<Components>,
     pub(crate) map: Option<Vec<f32>>,
     pub(crate) embedding: Option<Vec<f32>>,
-    /// Why the image failed, or what was ignored or changed on its way.
+    /// Why the image failed, or what was ignored or changed while processing it.
     pub(crate) message: String,
 }
 
@@ -309,12 +308,12 @@ impl Record {
         Self { status: failure.status, message: message_of(&failure), ..self }
     }
 
-    /// An image that could not be searched for faces, or that has none.
+    /// An image that could not be searched for faces or has none.
     pub(crate) fn without_face(path: String, failure: Failure) -> Self {
         Self::new(path, None, &[]).failed(failure)
     }
 
-    /// A face that was found and not scored.
+    /// A face that was detected but not scored.
     pub(crate) fn of_face(path: String, index: usize, face: &Face, notes: &[Note]) -> Self {
         let info = FaceInfo::detected(index, face);
         Self { face: Some(info), ..Self::new(path, None, notes) }
@@ -329,7 +328,7 @@ impl Record {
         }
     }
 
-    /// The same with the quality of its first score.
+    /// The same row with the quality of its first score.
     pub(crate) fn with_quality(self, map: Option<&QualityMap>) -> Self {
         let quality = map.map(|map| match &self.scores {
             Some(scores) => map.quality(scores[0]),
@@ -338,7 +337,7 @@ impl Record {
         Self { quality, ..self }
     }
 
-    /// The same with the probability of a match by its first score.
+    /// The same row with the match probability of its first score.
     pub(crate) fn with_match_probability(self, law: Option<MatchProbability>) -> Self {
         let score = self.scores.as_ref().map(|scores| scores[0]);
         Self { match_probability: law.zip(score).map(|(law, score)| law.of(score)), ..self }
@@ -352,7 +351,7 @@ impl Record {
             What::Face => Cell::Whole(self.face.map(|face| face.index as i64)),
             What::Status => Cell::Text(self.status.name()),
             What::File => Cell::Text(&self.file),
-            // A measure that this face does not have is NaN.
+            // NaN marks a measure that this face does not have.
             What::Score(index) => {
                 let score = self.scores.as_ref().map(|scores| scores[index]);
                 Cell::Number(score.filter(|score| !score.is_nan()))
@@ -424,12 +423,12 @@ impl From<Row> for Record {
     }
 }
 
-/// A name as a terminal or a line of text can take it: without control characters.
+/// A name made safe for a terminal or a line of text: without control characters.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Notes in one line.
+/// Notes joined into one line.
 pub(crate) fn describe_notes(notes: &[Note]) -> String {
     notes.iter().map(Note::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -50,7 +50,7 @@ impl RunOutput for CsvRows {
     }
 }
 
-/// The first record of a file with these columns.
+/// The heading record for these columns.
 pub(super) fn heading(columns: &Columns) -> anyhow::Result<Vec<u8>> {
     csv_record(columns.names())
 }
@@ -62,7 +62,7 @@ pub(crate) fn csv_record(cells: impl Iterator<Item = impl AsRef<[u8]>>) -> anyho
     Ok(bytes)
 }
 
-/// One record; its bytes do not depend on those before.
+/// Writes one record; its bytes do not depend on earlier records.
 pub(super) fn write_record(
     to: &mut impl std::io::Write,
     cells: impl Iterator<Item = impl AsRef<[u8]>>,

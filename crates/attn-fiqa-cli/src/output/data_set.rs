@@ -1,7 +1,7 @@
-//! A folder of Parquet files that readers take as one table.
+//! A folder of Parquet files that readers treat as one table.
 //!
-//! Rows are kept one by one, as for a single file, until there are enough for a file; then it
-//! appears as a whole. `_SUCCESS` appears when all of them are there.
+//! Rows are kept one by one, as for a single file, until there are enough for a file, which then
+//! appears complete. `_SUCCESS` appears once all files are there.
 
 use std::fs;
 use std::io::{BufWriter, IntoInnerError, Write};
@@ -14,7 +14,7 @@ use super::parquet_table::{ParquetTable, TableSchema};
 use super::{Columns, NewFile, OwnedCell, Record, RunOutput, RunPlan, Sink, encode};
 use crate::journal::{DoneImage, Place, RunLog};
 
-/// Marks a data set that is complete, as Spark and Hadoop do.
+/// Marks a complete data set, as in Spark and Hadoop.
 pub(crate) const SUCCESS: &str = "_SUCCESS";
 
 /// The name of file number `part`.
@@ -22,7 +22,7 @@ pub(crate) fn part_name(part: u64) -> String {
     format!("part-{part:05}.parquet")
 }
 
-/// The number of a file of this name.
+/// The number in a file name of this form.
 fn part_number(name: &str) -> Option<u64> {
     name.strip_prefix("part-")?.strip_suffix(".parquet")?.parse().ok()
 }
@@ -37,7 +37,7 @@ pub(super) struct DataSet {
 }
 
 impl DataSet {
-    /// Starts a data set in an empty or new folder, or continues it.
+    /// Starts a data set in an empty or new folder, or continues one.
     pub(super) fn open(
         folder: &Path,
         columns: Columns,
@@ -67,7 +67,7 @@ impl DataSet {
         Ok(data_set)
     }
 
-    /// The rows of one image stay together, so that a file may have some more than asked for.
+    /// The rows of one image stay together, so a file may have slightly more rows than asked for.
     fn end_part_if_full(&mut self) -> anyhow::Result<()> {
         if self.log.done().rows_in_data >= self.rows_per_file {
             self.end_part()?;
@@ -75,7 +75,7 @@ impl DataSet {
         Ok(())
     }
 
-    /// Makes the next file of the rows so far.
+    /// Writes the rows so far as the next file.
     fn end_part(&mut self) -> anyhow::Result<()> {
         let part = self.log.done().parts;
         write_table(&mut self.log, &self.folder.join(part_name(part)), &self.schema)?;
@@ -104,7 +104,7 @@ impl RunOutput for DataSet {
     fn finish(mut self: Box<Self>, images: Option<u64>) -> anyhow::Result<()> {
         let Some(images) = images else { return self.log.leave() };
         let done = self.log.done();
-        // A shard without an image is a table without rows.
+        // A shard without images becomes a table without rows.
         if done.rows_in_data > 0 || done.parts == 0 {
             self.end_part()?;
         }
@@ -115,7 +115,8 @@ impl RunOutput for DataSet {
     }
 }
 
-/// Makes the folder, or refuses one with anything in it that is not of an unfinished run.
+/// Creates the folder. Unless `overwrite`, refuses one with any contents that are not from an
+/// unfinished run.
 pub(crate) fn open_folder(folder: &Path, place: &Place, overwrite: bool) -> anyhow::Result<()> {
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
@@ -137,7 +138,7 @@ pub(crate) fn open_folder(folder: &Path, place: &Place, overwrite: bool) -> anyh
             folder.display()
         );
     }
-    // From now on it is not complete.
+    // From here on the data set is incomplete.
     if success.exists() {
         fs::remove_file(&success)
             .with_context(|| format!("cannot remove '{}'", success.display()))?;
@@ -145,7 +146,7 @@ pub(crate) fn open_folder(folder: &Path, place: &Place, overwrite: bool) -> anyh
     Ok(())
 }
 
-/// Removes the files of a data set from number `first` on: those of the run before.
+/// Removes the files of a data set from number `first` on, left by an earlier run.
 pub(crate) fn remove_parts(folder: &Path, first: u64) -> anyhow::Result<()> {
     let context = || format!("cannot read the folder '{}'", folder.display());
     for entry in fs::read_dir(folder).with_context(context)? {
@@ -173,7 +174,7 @@ pub(crate) fn parts(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
 }
 
-/// A data set whose rows are all there to be written.
+/// Writes a data set whose rows are all available.
 pub(crate) struct DataSetWriter {
     folder: PathBuf,
     schema: TableSchema,
@@ -205,7 +206,7 @@ impl DataSetWriter {
         Ok(())
     }
 
-    /// The rows of one image.
+    /// Adds the rows of one image.
     pub(crate) fn push(&mut self, rows: Vec<Vec<OwnedCell>>) -> anyhow::Result<()> {
         if self.rows >= self.rows_per_file {
             self.end_part()?;

@@ -1,5 +1,5 @@
-//! Standard output, a pipe or a device, a file that appears only when it is complete, or the log
-//! of a run that a later one can continue.
+//! Output destinations: standard output, a pipe or a device, a file that appears only when it is
+//! complete, or the log of a run that can be continued later.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
@@ -12,21 +12,21 @@ use tempfile::NamedTempFile;
 use crate::interrupt::{Unfinished, place_of};
 use crate::journal::{DoneImage, Fingerprint, Place, RunLog, Shard};
 
-/// How the output of a run is kept, so that a run that was killed can be continued.
+/// How the output of a run is kept, so that a killed run can be continued.
 #[derive(Debug, Clone)]
 pub(crate) struct RunPlan {
     pub(crate) fingerprint: Fingerprint,
-    /// Whether what is there may be replaced.
+    /// Whether existing output may be replaced.
     pub(crate) overwrite: bool,
     pub(crate) shard: Option<Shard>,
-    /// Rows of one file of a data set.
+    /// Rows per data set file.
     pub(crate) rows_per_file: Option<NonZeroU64>,
 }
 
-/// Rows of one file of a data set, unless others are asked for.
+/// Default number of rows per data set file.
 pub(crate) const DEFAULT_ROWS_PER_FILE: NonZeroU64 = NonZeroU64::new(100_000).unwrap();
 
-/// Whether an output is a folder for a data set: it is one, or is written with a `/` at its end.
+/// Whether an output is a folder for a data set: an existing folder, or a path ending in `/`.
 pub(crate) fn is_folder(output: &Path) -> bool {
     let ends_with_separator = output
         .as_os_str()
@@ -38,7 +38,7 @@ pub(crate) fn is_folder(output: &Path) -> bool {
 
 /// Where bytes go.
 pub(crate) enum Destination {
-    /// Every row is sent at once, so that a reader downstream need not wait.
+    /// Every row is flushed immediately, so that a reader downstream need not wait.
     Stdout(Stdout),
     File(NewFile),
     Log {
@@ -56,7 +56,7 @@ impl Destination {
         }
     }
 
-    /// The same for rows that a later run can continue, if they go into a file.
+    /// The same for rows that a later run can continue, if they are written to a file.
     pub(crate) fn open_run(output: Option<&Path>, plan: &RunPlan) -> anyhow::Result<Self> {
         match output.map(open_log).transpose()?.flatten() {
             None => Self::open(output),
@@ -67,12 +67,12 @@ impl Destination {
         }
     }
 
-    /// Whether rows of an earlier run are there, with their heading.
+    /// Whether it holds rows of an earlier run, with their heading.
     pub(crate) fn has_heading(&self) -> bool {
         matches!(self, Self::Log { log, .. } if log.has_heading())
     }
 
-    /// Says that what was written is the heading.
+    /// Marks what was written as the heading.
     pub(crate) fn end_heading(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Log { log, .. } => log.end_heading(),
@@ -80,7 +80,7 @@ impl Destination {
         }
     }
 
-    /// Says that what was written since are the rows of this image.
+    /// Marks what was written since as the rows of this image.
     pub(crate) fn end_image(&mut self, image: &DoneImage) -> anyhow::Result<()> {
         match self {
             Self::Log { log, .. } => log.end_image(image),
@@ -95,7 +95,7 @@ impl Destination {
         }
     }
 
-    /// Completes the output of a run over so many images, or none if it was interrupted.
+    /// Completes the output of a run over `images` images, or `None` if it was interrupted.
     pub(crate) fn finish_run(self, images: Option<u64>) -> anyhow::Result<()> {
         match (self, images) {
             (Self::Log { log, .. }, None) => log.leave(),
@@ -142,15 +142,15 @@ impl Write for Destination {
     }
 }
 
-/// A file written beside its place and moved there when it is complete: nobody
-/// ever reads half of it, and a failed run leaves nothing.
+/// A file written next to its final path and moved there when it is complete: nobody ever reads a
+/// half-written file, and a failed run leaves nothing behind.
 ///
-/// What is no place for a file (standard output, another open descriptor, a pipe, a
-/// device) is written to as it is and never replaced.
+/// A path that is not a regular file (standard output, another open descriptor, a pipe, a device)
+/// is written to directly and never replaced.
 pub(crate) struct NewFile {
     to: To,
     path: PathBuf,
-    /// So that it does not stay if the program is ended.
+    /// Removes the file if the program is terminated.
     _unfinished: Option<Unfinished>,
 }
 
@@ -173,14 +173,14 @@ impl NewFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // The process's own mask still applies, as for any new file.
+            // The process umask still applies, as for any new file.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
         let file = builder
             .tempfile_in(&folder)
             .with_context(|| format!("cannot write into the folder '{}'", folder.display()))?;
         if let Ok(existing) = fs::metadata(path) {
-            // Whoever could not read the file that is replaced shall not read this one.
+            // Anyone who could not read the replaced file must not be able to read this one.
             fs::set_permissions(file.path(), existing.permissions())
                 .with_context(|| format!("cannot write '{}'", path.display()))?;
         }
@@ -189,7 +189,7 @@ impl NewFile {
         Ok(Self { to, path: path.to_owned(), _unfinished: unfinished })
     }
 
-    /// Completes the output of a whole run, which has another name if it was interrupted.
+    /// Completes the output of a whole run; the file gets another name if the run was interrupted.
     pub(crate) fn finish_run(mut self) -> anyhow::Result<()> {
         if matches!(self.to, To::Beside(_)) {
             self.path = place_of(self.path);
@@ -205,7 +205,7 @@ impl NewFile {
             To::Beside(file) => file.into_inner().map_err(io::IntoInnerError::into_error),
         };
         let file = file.with_context(context)?;
-        // Else, after a loss of power, the name may be there and the bytes not.
+        // Otherwise, after a loss of power, the name may exist without the contents.
         file.as_file().sync_all().with_context(context)?;
         file.persist(&path).map_err(|e| e.error).with_context(context)?;
         Ok(())
@@ -228,7 +228,8 @@ impl Write for NewFile {
     }
 }
 
-/// Where a run into a file at `path` keeps its rows; nothing if `path` is no place for a file.
+/// Where a run that writes to a file at `path` keeps its rows; `None` if `path` is not a regular
+/// file.
 fn open_log(path: &Path) -> anyhow::Result<Option<Place>> {
     let found = fs::metadata(path);
     let in_place = is_stdout(path)
@@ -240,7 +241,7 @@ fn open_log(path: &Path) -> anyhow::Result<Option<Place>> {
     Ok(Some(Place::beside(&file_to_make(path)?)))
 }
 
-/// The file that is made or replaced at a path.
+/// The file that is created or replaced at a path.
 fn file_to_make(path: &Path) -> anyhow::Result<PathBuf> {
     if is_folder(path) {
         anyhow::bail!("cannot write '{}': it is a folder", path.display());
@@ -257,7 +258,7 @@ pub(crate) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-") || descriptor(path) == Some(1)
 }
 
-/// The number of the open descriptor that a path names, as `/dev/stdout` and `/dev/fd/3` do.
+/// The number of the open descriptor that a path names, such as `/dev/stdout` or `/dev/fd/3`.
 fn descriptor(path: &Path) -> Option<u32> {
     if !cfg!(unix) {
         return None;
@@ -270,22 +271,22 @@ fn descriptor(path: &Path) -> Option<u32> {
         if folders.contains(&parent) {
             return path.file_name()?.to_str()?.parse().ok();
         }
-        // The descriptor's own link, to its file, is never followed.
+        // The link from the descriptor to its file is never followed.
         let target = fs::read_link(&path).ok()?;
         path = parent.join(target);
     }
     None
 }
 
-/// What is written to as it is: standard output, and what is there and is no file. Nothing
-/// where a file is to be made or replaced.
+/// A destination that is written to directly: standard output, or anything that exists and is not a
+/// file. `None` if a file is to be created or replaced.
 fn in_place(path: &Path) -> io::Result<Option<File>> {
     if is_stdout(path) {
         return standard_output().map(Some);
     }
     if descriptor(path).is_some() {
-        // Opening a descriptor by its name starts at the beginning of its file: whatever is
-        // in it must stay.
+        // Opening a descriptor by name starts at the beginning of its file, and existing contents
+        // must stay.
         return File::options().append(true).open(path).map(Some);
     }
     match fs::metadata(path) {
@@ -308,23 +309,23 @@ fn standard_output() -> io::Result<File> {
     Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
 }
 
-/// As many as Linux follows.
+/// The limit on Linux.
 const MAX_LINKS: usize = 40;
 
-/// The file that a path leads to, there or not: it is replaced, and not a link to it.
+/// The file that a path leads to, whether or not it exists: the file is replaced, not a link to it.
 fn resolve_links(path: &Path) -> anyhow::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
             Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // No link, or nothing at all.
+            // Not a link, or nothing there.
             Err(_) => return Ok(path),
         }
     }
     anyhow::bail!("cannot write '{}': it is one of a circle of links", path.display())
 }
 
-/// The folder that a file lies in or would lie in, its links followed.
+/// The folder that a file is or would be in, with links followed.
 pub(crate) fn folder_of(path: &Path) -> PathBuf {
     let path = resolve_links(path).unwrap_or_else(|_| path.to_owned());
     match path.parent() {
@@ -333,12 +334,12 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Whether two paths are one existing file.
+/// Whether two paths name the same existing file.
 pub(crate) fn same_file(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// A path from the root, links followed as far as it exists.
+/// An absolute path, with links followed as far as it exists.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     if let Ok(found) = fs::canonicalize(path) {
         return found;

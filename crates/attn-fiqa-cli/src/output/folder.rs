@@ -1,4 +1,4 @@
-//! A folder that files are written into: one rule for every command.
+//! A folder that files are written into: the same rule for every command.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -8,23 +8,23 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
-/// What is done about a folder that is not empty.
+/// How to treat a folder that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existing {
-    /// It is refused.
+    /// Refuse it.
     Refuse,
-    /// Files of the same names are written over.
+    /// Overwrite files with the same names.
     Overwrite,
-    /// Images whose files are there are left out.
+    /// Skip images whose files exist.
     Skip,
 }
 
-/// Makes a folder, or refuses one that holds something that `existing` does not allow.
-/// `unfinished` is a file of a run that was not finished there and may be continued.
+/// Creates a folder; refuses one with contents that `existing` does not allow. `unfinished` is a
+/// file of an unfinished run there that may be continued.
 ///
 /// # Errors
 ///
-/// Also if the folder cannot be made or read, or nothing can be written into it.
+/// Also if the folder cannot be created, read or written to.
 pub(crate) fn open_folder(
     folder: &Path,
     existing: Existing,
@@ -42,14 +42,14 @@ pub(crate) fn open_folder(
             folder.display()
         );
     }
-    // Found out before any work.
+    // Detected before any work is done.
     tempfile::tempfile_in(folder)
         .map(drop)
         .with_context(|| format!("cannot write into the folder '{}'", folder.display()))
 }
 
-/// Which of a folder's files were there before a run started: what is left of an earlier attempt
-/// of the same run is none of them.
+/// Which files of a folder existed before a run started, not counting those left by an earlier
+/// attempt of the same run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BeforeRun {
     existing: Existing,
@@ -62,12 +62,12 @@ impl BeforeRun {
         Self { existing, started }
     }
 
-    /// Whether images are left out whose files are there.
+    /// Whether images are skipped if their files exist.
     pub(crate) fn is_skipping(self) -> bool {
         self.existing == Existing::Skip
     }
 
-    /// Whether there is such a file, which is to be kept.
+    /// Whether such a file exists and is to be kept.
     pub(crate) fn keeps(&self, file: &Path) -> bool {
         self.existing == Existing::Skip
             && fs::metadata(file)
@@ -76,14 +76,14 @@ impl BeforeRun {
     }
 }
 
-/// Stands for a name in a set of those that were given out: eight bytes, however long it is.
+/// Represents a name in a set of assigned names by eight bytes, however long it is.
 pub(crate) fn name_hash(name: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(name);
     hasher.finish()
 }
 
-/// Writes a whole file, with the folders that it lies in.
+/// Writes a whole file, creating its parent folders.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         match fs::write(path, bytes) {

@@ -1,4 +1,4 @@
-//! A JSON object a line.
+//! One JSON object per line.
 
 use std::io::Write;
 
@@ -67,8 +67,8 @@ fn list(values: Option<&[f32]>) -> Value {
     json!(values.map(|values| values.iter().copied().map(shortest).collect::<Vec<_>>()))
 }
 
-/// The fewest digits that give the same f32 back, as the other formats print it;
-/// a plain widening would show digits that nobody computed.
+/// The fewest digits that round-trip to the same f32, as the other formats print it; plain widening
+/// would show digits that were never computed.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }

@@ -1,4 +1,4 @@
-//! Rows on their way to a file or to standard output.
+//! Writes rows to a file or to standard output.
 
 mod arrow_schema;
 mod cells;
@@ -40,33 +40,33 @@ pub(crate) use run::RunRows;
 use crate::args::{FormatChoice, TextFormat};
 use crate::journal::{DoneImage, Place, RunLog};
 
-/// What a folder's files are listed in.
+/// The file that lists a folder's files.
 pub(crate) const MANIFEST: &str = "manifest.csv";
 
-/// Takes what comes of a run, image by image.
+/// Receives the output of a run, image by image.
 pub(crate) trait RunOutput {
-    /// What was written since the last call is all of this image.
+    /// Everything written since the last call belongs to this image.
     fn end_image(&mut self, _image: &DoneImage) -> anyhow::Result<()> {
         Ok(())
     }
 
-    /// What an earlier run wrote that this one continues.
+    /// The log of the earlier run that this one continues.
     fn log(&mut self) -> Option<&mut RunLog> {
         None
     }
 
-    /// Completes the output of a run over so many images; a file gets its name only here. `None`
-    /// if the run was interrupted.
+    /// Completes the output of a run over `images` images; only now does a file get its name.
+    /// `None` if the run was interrupted.
     fn finish(self: Box<Self>, images: Option<u64>) -> anyhow::Result<()>;
 }
 
-/// Takes one record a face and, at the end, makes the result appear.
+/// Receives one record per face and makes the result appear at the end.
 pub(crate) trait Sink: RunOutput {
     fn write(&mut self, record: &Record) -> anyhow::Result<()>;
 }
 
-/// The format asked for, else that of the file's ending, else a table for a
-/// person and CSV for a program.
+/// The requested format, else the one implied by the file extension, else a table on a terminal and
+/// CSV otherwise.
 pub(crate) fn choose_format(
     asked: Option<FormatChoice>,
     output: Option<&Path>,
@@ -94,8 +94,8 @@ pub(crate) fn choose_format(
     }
 }
 
-/// The format asked for, else that of the file's ending, else a table for a person and CSV for a
-/// program.
+/// The requested format, else the one implied by the file extension, else a table on a terminal and
+/// CSV otherwise.
 pub(crate) fn choose_text_format(
     asked: Option<TextFormat>,
     output: Option<&Path>,
@@ -119,7 +119,7 @@ pub(crate) fn choose_text_format(
     }
 }
 
-/// Opens the output; nothing is in place of an existing file until the end.
+/// Opens the output; an existing file is not replaced until the end.
 pub(crate) fn open(
     format: FormatChoice,
     output: Option<&Path>,
@@ -131,7 +131,7 @@ pub(crate) fn open(
         bail!("parquet is no text for a terminal; name a file with --output");
     }
     if format == FormatChoice::Table {
-        // Its bars need all rows.
+        // The bars need all rows.
         return Ok(Box::new(table::Table::new(Destination::open(output)?, columns)));
     }
     let folder = output.filter(|output| is_folder(output));
@@ -146,8 +146,8 @@ pub(crate) fn open(
     sink_into(format, destination, columns)
 }
 
-/// Opens the manifest of a folder, in CSV. With [`Existing::Skip`] the rows of the one that is
-/// there stay before the new ones.
+/// Opens the manifest of a folder, in CSV. With [`Existing::Skip`], the rows of the existing
+/// manifest come before the new ones.
 pub(crate) fn open_manifest(
     folder: &Path,
     existing: Existing,
@@ -161,7 +161,7 @@ pub(crate) fn open_manifest(
     sink_into(FormatChoice::Csv, destination, columns)
 }
 
-/// The manifest that is there as the heading of a new one.
+/// Uses the existing manifest as the heading of a new one.
 pub(crate) fn keep_manifest(
     destination: &mut Destination,
     existing: Existing,

@@ -1,4 +1,4 @@
-//! Tables that `parquet_table` wrote, read back row by row.
+//! Reads back tables written by `parquet_table`, row by row.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ impl TableReader {
         &self.schema
     }
 
-    /// The next row; nothing after the last.
+    /// The next row; `None` after the last.
     pub(crate) fn next_row(&mut self) -> anyhow::Result<Option<Vec<OwnedCell>>> {
         let row = caught(|| self.rows.next()).ok_or_else(|| given_up(&self.path))?;
         let Some(row) = row else { return Ok(None) };
@@ -66,12 +66,12 @@ impl TableReader {
     }
 }
 
-/// What a panic of the reader is to a person: it panics at some damaged pages.
+/// The error shown when the reader panics, as it does on some damaged pages.
 fn given_up(path: &Path) -> anyhow::Error {
     anyhow!("cannot read '{}': its pages are damaged", path.display())
 }
 
-/// What a column holds, by its type.
+/// The kind of a column, derived from its type.
 fn kind_of(field: &Type) -> Option<Kind> {
     if field.is_primitive() {
         let optional = field.get_basic_info().repetition() == Repetition::OPTIONAL;
@@ -113,7 +113,7 @@ fn cell_of(field: Field, kind: Kind) -> Option<OwnedCell> {
     })
 }
 
-/// The outer `None` is for a value of another type.
+/// The outer `None` means a value of another type.
 fn optional<T>(field: Option<Field>, value: impl FnOnce(Field) -> Option<T>) -> Option<Option<T>> {
     match field {
         None => Some(None),
@@ -174,7 +174,7 @@ mod tests {
         table.finish().expect("written")
     }
 
-    /// Rows of a file, of which there may be no end.
+    /// Reads the rows of a file, which may never end.
     fn read(path: &Path) -> anyhow::Result<Vec<Vec<OwnedCell>>> {
         let mut reader = TableReader::open(path)?;
         let mut rows = Vec::new();
@@ -187,7 +187,7 @@ mod tests {
         Ok(rows)
     }
 
-    /// A wrong byte anywhere is an error or another value, and never a panic.
+    /// A wrong byte anywhere causes an error or another value, never a panic.
     #[test]
     fn every_byte_may_be_wrong() {
         let whole = table();

@@ -1,5 +1,5 @@
-//! Rows into Apache Parquet, whose tables have their index at the end and cannot be continued:
-//! until all rows are there they are kept one by one, as `cells` writes them.
+//! Writes rows as Apache Parquet. Its tables have their index at the end and cannot be appended to,
+//! so rows are kept one by one, in the encoding of `cells`, until all of them are there.
 
 use std::io::{BufWriter, IntoInnerError, Write};
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) fn cells_of(record: &Record, columns: &Columns) -> Vec<OwnedCell> {
     columns.fields.iter().map(|field| record.cell(field).into()).collect()
 }
 
-/// Onto standard output or into what is no file: nothing can be continued.
+/// Writes to standard output or something that is not a file, where a run cannot be continued.
 pub(super) struct ParquetStream {
     table: ParquetTable<Destination>,
     columns: Columns,
@@ -42,7 +42,7 @@ impl RunOutput for ParquetStream {
     }
 }
 
-/// Into a file, once all rows are there.
+/// Writes to a file once all rows are there.
 pub(super) struct ParquetFile {
     log: RunLog,
     keep_journal: bool,
@@ -102,7 +102,7 @@ pub(super) fn write_table(
     writer.into_inner().map_err(IntoInnerError::into_error).with_context(context)?.finish()
 }
 
-/// The rows that a run keeps until a table is complete go into `destination` as they are.
+/// Rows kept by a run until the table is complete go into `destination` as they are.
 pub(super) fn open(destination: Destination, columns: Columns) -> anyhow::Result<Box<dyn Sink>> {
     Ok(match destination {
         Destination::Log { log, keep_journal } => {

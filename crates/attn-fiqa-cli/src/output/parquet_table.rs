@@ -1,4 +1,4 @@
-//! Apache Parquet, through the `parquet` crate's column writers.
+//! Writes Apache Parquet with the column writers of the `parquet` crate.
 
 use std::io::Write;
 use std::mem;
@@ -14,38 +14,38 @@ use parquet::schema::types::{Type, TypePtr};
 use super::arrow_schema::{ARROW_SCHEMA, arrow_schema};
 use super::{Columns, Kind, OwnedCause, OwnedCell};
 
-/// Rows of a group: they are held in memory until it is full.
+/// Rows per row group; they are held in memory until the group is full.
 const ROW_GROUP: usize = 8192;
 
-/// The name of each entry of a table's metadata starts with it.
+/// The prefix of every metadata entry of a table.
 pub(crate) const ABOUT: &str = "attn_fiqa.";
 
-/// Says how many numbers an embedding has.
+/// Names the number of values in an embedding.
 pub(crate) const EMBEDDING_LENGTH: &str = "embedding_length";
 
-/// What a table is like: its columns, what is said about it, and how it is compressed.
+/// The form of a table: its columns, metadata and compression.
 #[derive(Debug, Clone)]
 pub(crate) struct TableSchema {
     pub(crate) columns: Vec<(String, Kind)>,
-    /// How the rows came to be, by name without [`ABOUT`].
+    /// How the rows were made, by name without [`ABOUT`].
     pub(crate) about: Vec<(String, String)>,
     pub(crate) compression: Compression,
 }
 
 impl TableSchema {
-    /// Of one file.
+    /// The schema of a single file.
     pub(crate) fn of_file(columns: &Columns) -> Self {
         let fields = columns.fields.iter().map(|field| (field.name.clone(), field.kind));
         let about = columns.about.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         Self { columns: fields.collect(), about: about.collect(), compression: Compression::SNAPPY }
     }
 
-    /// Of the files of a data set.
+    /// The schema of the files of a data set.
     pub(crate) fn of_data_set(columns: &Columns) -> Self {
         Self::of_file(columns).for_data_set()
     }
 
-    /// Numbers in each cell of the column `embedding`, if there is one.
+    /// Values per cell of the column `embedding`, if there is one.
     fn embedding_length(&self) -> Option<i32> {
         let (_, length) = self.about.iter().find(|(name, _)| name == EMBEDDING_LENGTH)?;
         length.parse().ok()
@@ -162,7 +162,7 @@ impl<W: Write + Send> ParquetTable<W> {
     }
 }
 
-/// The file's columns, in the order in which they are written.
+/// The columns of the file, in the order in which they are written.
 fn schema(columns: &[(String, Kind)]) -> anyhow::Result<TypePtr> {
     let text = |name: &str| {
         Type::primitive_type_builder(name, PhysicalType::BYTE_ARRAY)
@@ -185,7 +185,7 @@ fn schema(columns: &[(String, Kind)]) -> anyhow::Result<TypePtr> {
             .with_fields(fields.map(Arc::new).into())
             .build()
     };
-    // Three levels, as the Parquet format describes lists.
+    // Three levels, as the Parquet format specifies for lists.
     let list = |name: &str, element: Type| {
         let repeated = Type::group_type_builder("list")
             .with_repetition(Repetition::REPEATED)
@@ -243,7 +243,7 @@ fn write_lists<T: parquet::data_type::DataType, W: Write + Send>(
     group: &mut Group<'_, W>,
     lists: impl Iterator<Item = Option<impl AsRef<[T::T]>>>,
 ) -> anyhow::Result<()> {
-    /// No list at all, an empty list, and an element of a list (Dremel levels).
+    /// No list, an empty list, and an element of a list (Dremel levels).
     const NO_LIST: i16 = 0;
     const EMPTY: i16 = 1;
     const ELEMENT: i16 = 2;

@@ -1,11 +1,11 @@
-//! A small table of results: aligned for a person, CSV for a program.
+//! A small table of results: aligned for people, CSV for programs.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use super::NewFile;
 
-/// A heading and rows of as many cells.
+/// A heading and rows with the same number of cells.
 pub(crate) struct PlainTable {
     heading: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -21,7 +21,7 @@ impl PlainTable {
         self.rows.push(row);
     }
 
-    /// Onto standard output.
+    /// Prints to standard output.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
         if stdout.is_terminal() {
@@ -32,19 +32,19 @@ impl PlainTable {
         Ok(stdout.flush()?)
     }
 
-    /// Onto standard output as CSV, whoever reads.
+    /// Prints to standard output as CSV, whoever reads it.
     pub(crate) fn print_csv(&self) -> anyhow::Result<()> {
         self.write_csv(&mut io::stdout().lock())
     }
 
-    /// Onto standard output for eyes, whoever reads.
+    /// Prints to standard output in aligned columns, whoever reads it.
     pub(crate) fn print_aligned(&self) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(self.aligned().as_bytes())?;
         Ok(stdout.flush()?)
     }
 
-    /// Into a CSV file, which appears only when it is complete.
+    /// Writes a CSV file, which appears only when it is complete.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let mut file = NewFile::create(path)?;
         self.write_csv(&mut file)?;

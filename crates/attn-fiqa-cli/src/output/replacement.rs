@@ -1,4 +1,4 @@
-//! A whole file in place of another, under the lock of a run.
+//! Replaces a whole file, under the lock of a run.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use anyhow::Context;
 use crate::interrupt::Unfinished;
 use crate::journal::sync_folder;
 
-/// A file that is written beside its place under a name of its own, so that a run that is killed
-/// leaves no nameless file behind: the next one writes it again.
+/// A file written next to its final path under a predictable name, so that a killed run leaves no
+/// unnamed file behind: the next run overwrites it.
 pub(super) struct Replacement {
     file: File,
     beside: PathBuf,
@@ -27,20 +27,20 @@ impl Replacement {
         let context = || format!("cannot write '{}'", beside.display());
         let file = File::create(&beside).with_context(context)?;
         if let Ok(existing) = fs::metadata(to) {
-            // Whoever could not read the file that is replaced shall not read this one.
+            // Anyone who could not read the replaced file must not be able to read this one.
             file.set_permissions(existing.permissions()).with_context(context)?;
         }
         let unfinished = Unfinished::new(&beside);
         Ok(Self { file, beside, to: to.to_owned(), _unfinished: unfinished })
     }
 
-    /// Puts it in its place.
+    /// Moves the file to its final path.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         let context = || format!("cannot write '{}'", self.to.display());
-        // Else, after a loss of power, the name may be there and the bytes not.
+        // Otherwise, after a loss of power, the name may exist without the contents.
         self.file.sync_all().with_context(context)?;
         fs::rename(&self.beside, &self.to).with_context(context)?;
-        // A journal that is removed or written next must not be there without it.
+        // A journal that is removed or written next must not get to disk without it.
         sync_folder(self.to.parent().unwrap_or(Path::new("")));
         Ok(())
     }

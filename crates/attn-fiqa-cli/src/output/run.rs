@@ -1,4 +1,4 @@
-//! The rows of a run on their way out, image by image.
+//! Writes the rows of a run, image by image.
 
 use attn_fiqa::source::Sources;
 
@@ -6,7 +6,7 @@ use super::{RunOutput, RunPlan};
 use crate::journal::{Admit, DoneImage, ImageName, Images, Names, RunLog};
 use crate::summary::Summary;
 
-/// Where rows go, and which images they are of.
+/// Where rows go, and which images they belong to.
 pub(crate) struct RunRows<O: RunOutput + ?Sized> {
     output: Box<O>,
     names: Names,
@@ -16,7 +16,8 @@ pub(crate) struct RunRows<O: RunOutput + ?Sized> {
 }
 
 impl<O: RunOutput + ?Sized> RunRows<O> {
-    /// The images of `sources` whose rows `output` does not hold yet, and where their rows go.
+    /// The images in `sources` whose rows `output` does not hold yet, and the destination of their
+    /// rows.
     ///
     /// # Errors
     ///
@@ -39,8 +40,8 @@ impl<O: RunOutput + ?Sized> RunRows<O> {
         self.output.log()
     }
 
-    /// Where the next row goes; `is_first` says that it is the first of its image, which
-    /// `summary` has counted.
+    /// The destination of the next row; `is_first` marks the first row of an image that `summary`
+    /// has already counted.
     pub(crate) fn next_row(&mut self, is_first: bool, summary: &Summary) -> anyhow::Result<&mut O> {
         if is_first {
             self.end_image(summary.outcome_before())?;
@@ -50,7 +51,7 @@ impl<O: RunOutput + ?Sized> RunRows<O> {
         Ok(&mut self.output)
     }
 
-    /// All rows of the current image are written.
+    /// Marks all rows of the current image as written.
     fn end_image(&mut self, outcome: String) -> anyhow::Result<()> {
         let Some(ImageName { ordinal, name }) = self.current.take() else { return Ok(()) };
         let rows = std::mem::take(&mut self.rows);

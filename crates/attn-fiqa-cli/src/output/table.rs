@@ -1,11 +1,11 @@
-//! A table for people: path, quality, score, and a bar over the range of the set.
+//! A table for people: path, quality, score, and a bar scaled to the range of the set.
 
 use std::io::Write;
 
 use super::columns::describe_causes;
 use super::{Cell, Columns, Destination, Record, RunOutput, Sink, printable};
 
-/// Rows kept to find the range of the bars; what a person can scroll through.
+/// Rows kept to find the range of the bars; as many as a person would scroll through.
 const ROWS_WITH_BARS: usize = 10_000;
 const BAR_WIDTH: usize = 24;
 /// Eighths of a character cell, so that a bar shows small differences.
@@ -15,7 +15,7 @@ pub(super) struct Table {
     destination: Destination,
     columns: Columns,
     rows: Vec<Record>,
-    /// More rows than are kept came: they are written as they come, without bars.
+    /// There are more rows than are kept: they are written as they arrive, without bars.
     overflowed: bool,
 }
 
@@ -91,7 +91,7 @@ impl RunOutput for Table {
     }
 }
 
-/// A cell as a person reads it.
+/// A cell as shown to people.
 fn shown(cell: Cell<'_>) -> String {
     match cell {
         Cell::Text(text) | Cell::Word(Some(text)) => printable(text),
@@ -103,7 +103,8 @@ fn shown(cell: Cell<'_>) -> String {
     }
 }
 
-/// `low` is an empty bar, `high` a full one; a set of one value has no range and no bar.
+/// `low` gives an empty bar, `high` a full one; if all values are equal, there is no range and no
+/// bar.
 fn bar(score: f32, low: f32, high: f32) -> String {
     if high <= low {
         return String::new();

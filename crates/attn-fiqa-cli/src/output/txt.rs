@@ -1,4 +1,4 @@
-//! The field's quality file: `path score` a line, 15 digits.
+//! The quality file format common in the field: one `path score` pair per line, with 15 digits.
 
 use std::io::Write;
 
@@ -17,10 +17,10 @@ impl Txt {
 
 impl Sink for Txt {
     fn write(&mut self, record: &Record) -> anyhow::Result<()> {
-        // The format has no status, and readers parse whatever comes after
-        // the last space as a number: a failed image is not a number.
+        // The format has no status, and readers parse whatever follows the last space as a number,
+        // so a failed image is written as NaN.
         let score = record.scores.as_ref().map_or(f64::NAN, |scores| f64::from(scores[0]));
-        // A line break in a name would make two rows of one.
+        // A line break in a name would split one row into two.
         let path = printable(&record.label);
         if score.is_nan() {
             writeln!(self.destination, "{path} nan")?;

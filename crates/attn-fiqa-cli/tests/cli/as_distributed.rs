@@ -1,4 +1,4 @@
-//! Benchmarks whose images are photos and not aligned crops, from their folder to scores.
+//! Benchmarks with photos instead of aligned crops, from their folder to scores.
 
 use crate::support::{self, Table, Workplace, face_bytes};
 

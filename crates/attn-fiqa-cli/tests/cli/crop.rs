@@ -56,7 +56,7 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
     assert_eq!(score(&["out/photo.png.face-0.png", "--aligned"]), by_detector);
     assert_eq!(score(&["a/photo.png", "--landmarks", "out/manifest.csv"]), by_detector);
 
-    // A second run starts in a folder that is not empty only when it is told what to do.
+    // A second run in a non-empty folder must be told what to do.
     here.run(&args).refused_with("the folder 'out' is not empty: name another, or use --overwrite");
     let complete = here.read("out/manifest.csv");
     here.write("out/photo.png.face-0.png", "mine");
@@ -74,7 +74,8 @@ fn images_whose_files_are_there_are_left_out() {
     let first = here.read_text("out/manifest.csv");
     here.write("out/one.png.face-0.png", "mine");
     here.write("set/another.png", wide_image());
-    // What is newer than a run is of the run; a file of the same tick is no test.
+    // A file newer than the start of a run counts as the run's own; a file written in the same tick
+    // would test nothing.
     std::thread::sleep(std::time::Duration::from_millis(50));
     let ran = here.run(&args).ended_with(0);
     assert!(ran.said().contains("1 cropped"), "{}", ran.stderr);
@@ -92,7 +93,7 @@ fn images_whose_files_are_there_are_left_out() {
 fn size_format_and_landmarks_are_as_asked_for() {
     let here = Workplace::new();
     here.write("photo.png", wide_image());
-    // Two faces with external landmarks, the second of which are invalid.
+    // Two faces with external landmarks; those of the second are invalid.
     here.write(
         "points.txt",
         "photo.png 195 120 245 118 222 150 203 172 243 170 0.9\n\
@@ -150,7 +151,7 @@ fn maps_are_drawn_back_onto_photos() {
     let number = |name: &str| face.numbers(name)[0];
     let (x, y) = (number("box_x"), number("box_y"));
     let (width, height) = (number("box_width"), number("box_height"));
-    // All around the face's box and nowhere far from it.
+    // All around the face's box, and nowhere far from it.
     assert!(changed.len() as f32 > 0.8 * width * height, "{} pixels", changed.len());
     for (column, row) in changed {
         let (column, row) = (column as f32, row as f32);

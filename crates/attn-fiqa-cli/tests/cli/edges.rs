@@ -139,7 +139,7 @@ fn json_grids_have_the_score_of_the_manifest() {
     let score = Table::parse(&here.read_text("maps/manifest.csv")).column("score")[0].to_owned();
     let grid: serde_json::Value =
         serde_json::from_str(&here.read_text("maps/blur-1.png.grid.json")).unwrap();
-    // JSON has twice the digits.
+    // JSON has twice as many digits.
     assert_eq!(grid["score"].as_f64().unwrap() as f32, score.parse::<f32>().unwrap());
 }
 
@@ -192,7 +192,7 @@ fn a_private_file_stays_private_and_a_dangling_link_gets_its_target() {
     here.run(&["score", "blur-1.png", "-o", "circle.csv"]).refused_with("circle of links");
 }
 
-/// Temporary files are written beside the output: the system's temporary folder may be small.
+/// Temporary files are written next to the output: the system's temporary folder may be small.
 #[test]
 #[cfg(unix)]
 fn temporary_files_are_written_beside_the_output() {
@@ -231,7 +231,7 @@ fn a_long_decoder_message_is_truncated() {
         tiff.extend(value.to_le_bytes());
     }
     tiff.extend([0; 4]);
-    // Of different sizes, which the decoder complains about.
+    // Samples of different sizes, which the decoder complains about.
     tiff.extend((0..samples).flat_map(|i| (8 + (i % 2) as u16).to_le_bytes()));
     here.write("odd.tif", &tiff);
     let ran = here.run(&["score", "odd.tif", "--aligned", "-o", "odd.csv"]).ended_with(1);

@@ -53,7 +53,7 @@ fn real_recognisers_give_the_embeddings_made_elsewhere() {
         for (found, expected) in found.chunks_exact(128).zip(expected.chunks_exact(128)) {
             let cosine = cosine(found, expected);
             // The stored embeddings belong to slightly different pixels than these files contain:
-            // ONNX Runtime on them comes no closer. With red and blue swapped, the cosine is below
+            // ONNX Runtime comes no closer on them. With red and blue swapped, the cosine is below
             // 0.97.
             assert!(cosine > 0.995, "{model}: cosine {cosine}");
         }

@@ -64,12 +64,12 @@ fn the_best_of_each_group_are_kept() {
         let table = here.run(&args).ended_with(0).table();
         table.column("score").into_iter().map(str::to_owned).collect()
     };
-    // By folder: ann has four rows, bob two, and one lies beside them.
+    // By folder: ann has four rows, bob two, and one row is next to these folders.
     assert_eq!(scores(&["--top", "1"]), ["0.9", "0.7", "0.1"]);
     assert_eq!(scores(&["--top", "2"]), ["0.9", "0.5", "0.6", "0.7", "0.1"]);
     assert_eq!(scores(&["--top-share", "0.5"]), ["0.9", "0.5", "0.7", "0.1"]);
     assert_eq!(scores(&["--top-share", "0.5", "--top", "1"]), ["0.9", "0.7", "0.1"]);
-    // By person, who is in other folders too; the last row has none.
+    // By person, across folders; the last row has no person.
     assert_eq!(scores(&["--top", "1", "--by", "person"]), ["0.9", "0.7"]);
     assert_eq!(scores(&["--top", "2", "--by", "person"]), ["0.9", "0.5", "0.6", "0.7"]);
     assert_eq!(scores(&["--top", "1", "--by", "person", "--below", "61"]), ["0.9"]);
@@ -188,7 +188,7 @@ fn parquet_is_copied_with_its_lists_and_nulls() {
     here.run(&["filter", "none.csv"]).refused_with("none.csv");
 }
 
-/// A damaged table is an error, or rows that can still be read, and never a crash.
+/// A damaged table gives an error or the rows that can still be read, never a crash.
 #[test]
 fn damaged_tables_are_refused() {
     let here = Workplace::with_faces(&["blur-1.png", "blur-2.png"]);
@@ -221,7 +221,7 @@ fn parquet_rows(path: &Path) -> Vec<BTreeMap<String, Field>> {
     reader.into_iter().map(|row| cells(row.expect("a row"))).collect()
 }
 
-/// What is listed is found again, whatever its name.
+/// A listed image is found again, whatever its name.
 #[cfg(unix)]
 #[test]
 fn names_come_through_a_list_as_they_are() {

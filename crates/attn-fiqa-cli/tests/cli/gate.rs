@@ -1,4 +1,4 @@
-//! `attn-fiqa gate`, and the component measures that policies may ask for.
+//! `attn-fiqa gate`, and the component measures that policies may use.
 
 use serde_json::Value;
 
@@ -179,7 +179,7 @@ fn measures_are_rows_with_their_basis() {
     let place = place.expect("a measure of the standard");
     assert_eq!(table.column("basis")[place], "same formula");
     assert_eq!(table.column("scalar")[place], "100");
-    // The same as beside the quality.
+    // The same as next to the quality.
     let score = here.run(&["score", "photo.png", "--columns", "components"]).ended_with(0);
     assert_eq!(score.table().column("HeadPoseRoll")[0], table.column("native")[place]);
 

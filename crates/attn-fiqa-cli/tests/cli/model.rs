@@ -210,7 +210,7 @@ fn the_parts_of_the_builtin_model_are_the_whole() {
     assert!(small == attn_fiqa_models::ATTN_FIQA_T, "the part for scores differs");
 }
 
-/// A random network of timm with a class token, beside its `config.json`.
+/// A random timm network with a class token, next to its `config.json`.
 fn timm() -> String {
     let file = attn_fiqa_testing::golden("families").join("timm-token/model.safetensors");
     file.display().to_string()

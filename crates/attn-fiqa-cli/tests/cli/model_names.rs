@@ -178,7 +178,7 @@ fn a_file_that_changed_since_the_first_download_is_refused() {
     let place = Place::new(as_mark);
     place.pull().ended_with(0);
     std::fs::remove_dir_all(place.here.path("hf/hub")).unwrap();
-    // Within the weights, whose values nothing checks.
+    // Within the weights, where no check looks at values.
     place.hub.change(|shelf| {
         let middle = shelf.bytes.len() / 2;
         shelf.bytes[middle] ^= 1;

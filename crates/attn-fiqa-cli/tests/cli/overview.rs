@@ -6,7 +6,7 @@ use crate::support::{Table, Workplace};
 
 const FACES: [&str; 3] = ["astronaut.png", "blur-3.png", "jpeg-2.jpg"];
 
-/// Example faces, a file that is no image, and their scores in every format.
+/// Example faces, a file that is not an image, and their scores in every format.
 fn workplace() -> Workplace {
     let here = Workplace::new();
     FACES.iter().for_each(|face| here.face(face, &format!("set/{face}")));

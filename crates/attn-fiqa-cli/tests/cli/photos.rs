@@ -168,7 +168,7 @@ fn refinement_is_for_the_built_in_detector_or_on_request() {
     let (own, refined) = (run(&["--refine", "never"]), run(&[]));
     assert_eq!((own.0.as_str(), refined.0.as_str()), ("detected", "refined"));
     assert_ne!(own.1, refined.1);
-    // The same weights on another runtime, whose sums have another order.
+    // The same weights on another runtime, which sums in a different order.
     let same = |found: (String, f32), expected: &(String, f32)| {
         assert_eq!(found.0, expected.0);
         assert!((found.1 - expected.1).abs() < 1e-2, "{found:?} is not {expected:?}");

@@ -2,12 +2,12 @@
 
 use crate::support::{Workplace, examples};
 
-/// How far a precision may move the scores of the example faces from f32's, in standard
-/// deviations of f32's: the root mean square over the faces, and the largest. Measured on
-/// the five instruction sets from `baseline` to `avx512-bf16`: at most 0.0032 and 0.009 in
-/// bf16, 0.0063 and 0.023 in int8. (Scores of LFW's faces spread over 0.17, those of these,
-/// most of which are damaged, over 1.40: so the same precisions move LFW's by 0.013 and
-/// 0.033 of their standard deviation, `docs/performance.md`.)
+/// How far a precision may move the scores of the example faces from those of f32, in standard
+/// deviations of the f32 scores: the root mean square over the faces, and the largest. Measured on
+/// the five instruction sets from `baseline` to `avx512-bf16`: at most 0.0032 and 0.009 in bf16,
+/// 0.0063 and 0.023 in int8. (The scores of LFW faces have a spread of 0.17; those of the example
+/// faces, most of which are damaged, 1.40. So the same precisions move LFW scores by more of their
+/// standard deviation, `docs/performance.md`.)
 const BF16: Moved = Moved { root_mean_square: 0.005, largest: 0.015 };
 const INT8: Moved = Moved { root_mean_square: 0.01, largest: 0.035 };
 

@@ -1,4 +1,4 @@
-//! Images from URLs: a server of this test's own, and moto's S3 where it is installed.
+//! Images from URLs: a server run by this test, and moto's S3 if installed.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -147,7 +147,7 @@ fn what_cannot_be_read_from_a_url_is_refused() {
     here.run(&["score", "s3:///a.jpg"]).refused_with("s3:///a.jpg: this ");
 }
 
-/// Runs `score` with these variables, and none of the stores' that are set.
+/// Runs `score` with these variables, and without any store variables that are already set.
 fn with(here: &Workplace, variables: &[(&str, &str)], args: &[&str]) -> Ran {
     let args = [&["score", "--aligned", "--stall", "2"], args].concat();
     let mut command = here.command(&args);
@@ -204,7 +204,7 @@ fn a_prefix_of_a_store_is_listed_and_its_images_are_read() {
     }
 }
 
-/// Other systems have stores of their own, and no variable.
+/// Other systems have their own certificate stores, and no variable.
 #[cfg(target_os = "linux")]
 #[test]
 fn certificates_are_checked_with_those_of_ssl_cert_file() {
@@ -228,7 +228,7 @@ fn certificates_are_checked_with_those_of_ssl_cert_file() {
     assert_eq!(ran.table().rows.len(), 3);
 }
 
-/// Ends the server with the test.
+/// Stops the server when the test ends.
 struct Server(Child);
 
 impl Drop for Server {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Table, Workplace};
 
-/// Names that need care in every format, and one image that is none.
+/// Names that need care in every format, and one file that is not an image.
 const NAMES: [&str; 6] =
     ["a.png", "b,\"c\".png", "two words.png", "é's.png", "text.png", "last.png"];
 
@@ -54,7 +54,7 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// What every file of an output holds.
+/// The contents of every file of an output.
 fn content(here: &Workplace, output: &str) -> Vec<(String, Vec<u8>)> {
     if here.path(output).is_file() {
         return vec![(output.to_owned(), here.read(output))];
@@ -123,7 +123,7 @@ fn a_killed_run_is_continued_to_the_same_bytes() {
         let mut loud = args.clone();
         loud.retain(|&arg| arg != "-q");
         let ran = here.run_fed(&loud, &list(&NAMES)).ended_with(1);
-        // Elsewhere a kill is not told from a loss of power, and files were not synced yet.
+        // Elsewhere a kill cannot be told apart from a power loss, and files were not synced yet.
         if cfg!(target_os = "linux") || !["crops", "npy"].contains(&output) {
             assert!(ran.stderr.contains("holds 4 images of an earlier run"), "{}", ran.stderr);
             assert!(ran.stderr.contains(", 4 images by earlier runs in "), "{}", ran.stderr);
@@ -135,8 +135,8 @@ fn a_killed_run_is_continued_to_the_same_bytes() {
     }
 }
 
-/// After a loss of power the rows may be there and the files that they speak of not: images are
-/// made again from the last time that all files were on the disk.
+/// After a power loss, rows may exist whose files do not: images are processed again from the last
+/// point at which all files were on disk.
 #[test]
 fn files_that_a_loss_of_power_took_are_made_again() {
     let commands: [(&[&str], &str, &str); 3] = [
@@ -155,7 +155,7 @@ fn files_that_a_loss_of_power_took_are_made_again() {
         kill(start(&here, &args, &NAMES[..4], journal));
         let lines = here.read_text(journal);
         let machine = lines.lines().find(|line| line.starts_with("files ")).unwrap().to_owned();
-        // Another start of the machine, and files of which only the names reached the disk.
+        // Another boot of the machine, and files of which only the names reached the disk.
         here.write(journal, lines.replace(&machine, "files 00000000"));
         let made: Vec<String> = here.files("out");
         let made = made.iter().filter(|name| !name.contains("manifest") && !name.starts_with('_'));
@@ -169,7 +169,7 @@ fn files_that_a_loss_of_power_took_are_made_again() {
     }
 }
 
-/// Whatever is cut off or changed, what is left is continued to the same bytes.
+/// Whatever is cut off or changed, continuing from the rest gives the same bytes.
 #[test]
 fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
     let args = ["score", "--aligned", "--batch", "2", "--list", "-", "--output", "scores.csv"];
@@ -202,7 +202,7 @@ fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
             let ran = here.run_fed(&args, &list(&NAMES)).ended_with(1);
             assert_eq!(here.read("scores.csv"), expected, "damage {number} of {damaged}");
             let said = ran.stderr.contains("damaged or gone, and are made again");
-            // A damaged line of the journal may or may not still be one that rows do not fit.
+            // A damaged journal line may or may not be detected as one that the rows do not match.
             if damaged == 0 {
                 assert_eq!(said, number != 2, "{number}: {}", ran.stderr);
             }
@@ -210,7 +210,7 @@ fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
         }
     }
 
-    // A journal whose first lines are damaged vouches for nothing.
+    // A journal with damaged first lines vouches for nothing.
     for header in [&b""[..], b"attn-fiqa journal 2\n{}\n", b"attn-fiqa journal 1\n{\"sett"] {
         here.write("scores.csv.part", &part);
         here.write("scores.csv.journal", header);
@@ -240,13 +240,13 @@ fn runs_that_differ_are_not_mixed() {
         ran.refused_with("is of an unfinished run that differs, and the two are not mixed");
         assert_eq!(here.files(""), left);
     }
-    // Neither are images that have changed.
+    // Nor are changed images.
     let mut names = NAMES;
     names.swap(0, 1);
     here.run_fed(&args, &list(&names)).refused_of("since the inputs have changed: image 1");
     here.run_fed(&args, b"").refused_of("since the inputs have changed: image 1");
     assert_eq!(here.files(""), left);
-    // The number of threads and how much is said make no difference.
+    // The number of threads and the verbosity make no difference.
     let args = [&args[..], &["--jobs", "1", "--batch", "1", "--verbose"]].concat();
     let ran = here.run_fed(&args, &list(&NAMES)).ended_with(1);
     assert!(ran.stderr.contains("holds 2 images of an earlier run"), "{}", ran.stderr);
@@ -267,7 +267,7 @@ fn a_second_run_into_the_same_output_is_refused() {
     }
 }
 
-/// A part of another program is not touched.
+/// Another program's `.part` file is not touched.
 #[test]
 fn a_file_of_the_same_name_as_a_part_is_kept() {
     let here = workplace();
@@ -281,7 +281,7 @@ fn a_file_of_the_same_name_as_a_part_is_kept() {
 
 #[test]
 fn a_full_disk_keeps_what_is_whole() {
-    // A file that may have no more than so many bytes stands for a full disk.
+    // A limit on the file size simulates a full disk.
     let here = workplace();
     let names = NAMES.repeat(20);
     let args = ["score", "--aligned", "--list", "-", "--output", "scores.csv"];

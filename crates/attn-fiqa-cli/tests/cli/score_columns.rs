@@ -211,7 +211,7 @@ fn causes_are_named_where_they_cost_quality() {
     assert!(first["strength"].as_f64().unwrap() > 0.3 && first["gain"].as_f64().unwrap() > 10.0);
     assert_eq!(objects[4]["causes"], serde_json::Value::Null);
     assert!(objects[0]["weak_regions"].is_array());
-    // A table for people has them, and measures without the network, too.
+    // A table for people also has them, and so do measures without the network.
     let shown = here.run(&[&args[..], &["--format", "table"]].concat()).ended_with(1);
     assert!(shown.stdout().contains(&format!(" {}", table.rows[1][6])), "{}", shown.stdout());
     let measured = here.run(&[&args[..], &["--method", "laplacian"]].concat()).ended_with(1);

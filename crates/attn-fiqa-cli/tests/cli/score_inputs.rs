@@ -64,8 +64,8 @@ fn tar(names: &[&str]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// Runs `score` and asserts that these paths come in this order, all of them scored, and the same
-/// face with the same score whatever its input.
+/// Runs `score` and asserts that these paths come in this order, all of them scored, and that the
+/// same face has the same score whatever its input.
 #[track_caller]
 fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]) {
     let reference = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];

@@ -1,5 +1,5 @@
-//! `attn-fiqa serve` as a process: its configuration, its answers beside those of `score`, its
-//! clients in the documentation, and its end.
+//! `attn-fiqa serve` as a process: its configuration, its answers compared with those of `score`,
+//! the clients in its documentation, and its shutdown.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -29,7 +29,7 @@ impl Serving {
             .expect("the program");
         let lines = BufReader::new(child.stderr.take().expect("standard error")).lines();
         let (sender, log) = std::sync::mpsc::channel();
-        // Read to its end, or the service would wait for a reader.
+        // Read to the end, or the service would wait for a reader.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let _ = sender.send(line);
@@ -57,7 +57,7 @@ impl Serving {
         format!("http://{}", self.address)
     }
 
-    /// Sends a request with `connection: close`; the answer's status and body.
+    /// Sends a request with `connection: close`; returns the answer's status and body.
     fn send(&self, head: &str, body: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
         send(&self.address, head, body)
     }
@@ -130,7 +130,7 @@ fn a_face_is_the_row_of_score() {
         {
             assert_eq!(&face[key], value, "{key}");
         }
-        // Notes are the image's.
+        // Notes belong to the image.
         let message = entry["message"].as_str().unwrap_or_default();
         assert_eq!(json!(message), row["message"]);
     }
@@ -156,7 +156,7 @@ fn flags_come_before_variables_and_these_before_the_file() {
     assert_eq!(found["max-images"].as_integer(), Some(8));
     assert_eq!(found["max-body"].as_str(), Some("3M"));
     assert_eq!(found["listen"].as_str(), Some("127.0.0.1:1"));
-    // What is printed is a configuration.
+    // The printed text is a valid configuration.
     place.write("printed.toml", text.as_bytes());
     let again = program()
         .args(["serve", "--config", "printed.toml", "--print-config"])
@@ -321,8 +321,8 @@ fn the_clients_of_the_documentation_work() {
     }
 }
 
-/// What the examples of deployment say about the service is so. There is no engine for containers
-/// here: the files are read, not run.
+/// What the deployment examples say about the service is true. There is no container engine here:
+/// the files are read, not run.
 #[test]
 fn examples_of_deployment_are_well_formed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -356,7 +356,7 @@ fn examples_of_deployment_are_well_formed() {
         let compose = read("compose.yaml");
         let service = &compose[0]["services"]["attn-fiqa"];
         assert_eq!(service["read_only"], true);
-        // Every variable is one of the command.
+        // Every variable is one that the command has.
         let help = run(program().args(["serve", "--print-config"]));
         let compose_names = service["environment"].as_object().expect("variables").keys().cloned();
         let names = env.iter().filter_map(|entry| entry["name"].as_str().map(str::to_owned));

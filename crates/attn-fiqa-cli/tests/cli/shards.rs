@@ -1,4 +1,4 @@
-//! `--shard` and `merge`: parts of a set, each made on its own, and put together again.
+//! `--shard` and `merge`: parts of a set, each computed on its own, and merged again.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::{Table, Workplace};
 
 const SHARDS: [&str; 3] = ["1/3", "2/3", "3/3"];
 
-/// Twelve images in two folders, two of which are none.
+/// Twelve files in two folders, two of which are not images.
 fn workplace() -> Workplace {
     let here = Workplace::new();
     for (number, face) in
@@ -24,7 +24,7 @@ fn shard(here: &Workplace, args: &[&str], shard: &str, output: &str) {
     assert!(here.path(output).exists(), "{output}");
 }
 
-/// What every file of an output holds.
+/// The contents of every file of an output.
 fn content(here: &Workplace, output: &str) -> Vec<(String, Vec<u8>)> {
     if here.path(output).is_file() {
         return vec![(String::new(), here.read(output))];
@@ -64,7 +64,7 @@ fn merged_shards_have_the_bytes_of_one_run() {
         assert!(ran.stderr.starts_with("3 parts merged: 12 images, 12 rows"), "{}", ran.stderr);
         assert_eq!(content(&here, &merged), content(&here, &name("whole")), "{ending}");
     }
-    // An embedding's length is its column 'score'.
+    // The length of an embedding is in the column 'score'.
     let embed = ["embed", "set", "--aligned", "-q", "--format", "parquet"];
     for (output, more) in
         [("e/", &[][..]), ("e1/", &["--shard", "1/2"]), ("e2/", &["--shard", "2/2"])]
@@ -129,7 +129,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     shard(&here, &args, "2/3", "lines.jsonl");
     merge(&["1.csv", "lines.jsonl", "3.csv"]).refused_with("name an output with the same");
 
-    // Rows that were changed after the run, and a journal that was.
+    // Rows that were changed after the run, then a changed journal.
     let (whole, journal) = (here.read_text("2.csv"), here.read_text("2.csv.journal"));
     for changed in [
         whole.replacen("0.png", "9.png", 1),
@@ -148,7 +148,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     merge(&["1.csv", "2.csv", "3.csv"]).refused_with("the run of '2.csv.journal' is not finished");
     here.write("2.csv.journal", &journal);
 
-    // An image that came between.
+    // An image added in the meantime.
     here.face("blur-1.png", "set/0/00.png");
     shard(&here, &args, "2/3", "2.csv");
     merge(&["1.csv", "2.csv", "3.csv"]).refused_with(
@@ -157,7 +157,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     assert!(!here.path("out.csv").exists());
 }
 
-/// More shards than images: some have none, and are merged like the others.
+/// More shards than images: some are empty, and are merged like the others.
 #[test]
 fn a_shard_without_an_image_is_no_error() {
     let here = Workplace::with_faces(&["blur-1.png", "dark-5.png"]);
@@ -172,7 +172,7 @@ fn a_shard_without_an_image_is_no_error() {
     assert_eq!(here.read("merged.csv"), here.read("whole.csv"));
     let rows = |name: &str| Table::parse(&here.read_text(name)).rows.len();
     assert_eq!(parts.map(rows).iter().sum::<usize>(), 2);
-    // A shard that is made again replaces itself.
+    // A shard that is computed again replaces itself.
     here.run(&[&args[..], &["--shard", "1/5", "--output", "1.csv"]].concat()).ended_with(0);
     here.run(&[&["merge"], &parts[..], &["-o", "merged.csv"]].concat()).ended_with(0);
 }

@@ -40,7 +40,7 @@ fn expected(table: &str) -> Vec<[String; 2]> {
     rows.map(|(row, status)| [format!("{table}{row}"), status.to_owned()]).into()
 }
 
-/// A Parquet file with the columns `label` and `image` (a struct), in groups of this many rows.
+/// A Parquet file with the columns `label` and `image` (a struct), in row groups of this size.
 fn parquet(rows: &[Row], group: usize, compression: Compression) -> Vec<u8> {
     let schema = "message schema {
         optional int64 label;

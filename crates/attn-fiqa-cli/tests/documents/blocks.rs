@@ -23,7 +23,7 @@ pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
                 let mut words = info.split_whitespace();
                 let language = words.next().unwrap_or_default().to_owned();
                 let no_run = words.find_map(|word| word.strip_prefix("no-run=")).map(str::to_owned);
-                // A block in a list is indented as its fence is.
+                // A block in a list is indented like its fence.
                 indent = line.len() - line.trim_start().len();
                 open = Some(Block { line: index + 2, language, no_run, text: String::new() });
             }

@@ -1,7 +1,7 @@
-//! The links of a Markdown file, and the anchors that its headings make.
+//! The links of a Markdown file, and the anchors of its headings.
 
-/// Where the links of a file point to, with the number of their line; those to the web are left
-/// out, since no test can follow them.
+/// The targets of a file's links, with their line numbers; links to the web are left out, since no
+/// test can follow them.
 pub(crate) fn relative_links(markdown: &str) -> Vec<(usize, String)> {
     let mut links = Vec::new();
     for (number, line) in prose(markdown) {
@@ -21,14 +21,14 @@ pub(crate) fn relative_links(markdown: &str) -> Vec<(usize, String)> {
     links
 }
 
-/// The anchors of a file's headings, as GitHub and mdBook make them.
+/// The anchors of a file's headings, as GitHub and mdBook generate them.
 pub(crate) fn anchors(markdown: &str) -> Vec<String> {
     let mut anchors: Vec<String> = Vec::new();
     for (_, line) in prose(markdown) {
         let Some(heading) = line.strip_prefix('#').map(|rest| rest.trim_start_matches('#')) else {
             continue;
         };
-        // Of a link in a heading only the text counts.
+        // Of a link in a heading, only the text counts.
         let mut text = heading.trim().to_owned();
         while let (Some(start), Some(end)) = (text.find("]("), text.find(')')) {
             if end < start {
@@ -58,7 +58,7 @@ fn prose(markdown: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// A line without what stands between back-quotes.
+/// A line without the text between back-quotes.
 fn without_code(line: &str) -> String {
     line.split('`').step_by(2).collect()
 }

@@ -1,7 +1,7 @@
 //! Runs every command of every document as a reader would: each document in a folder of its own,
 //! block after block.
 //!
-//! Commands stand in blocks of `sh`. One that no test can run says why on its fence, as in
+//! Commands are in `sh` blocks. A block that no test can run says why on its fence, as in
 //! "```sh no-run=network"; these blocks are counted among the skipped tests.
 
 mod blocks;
@@ -33,7 +33,7 @@ const REASONS: [(&str, &str); 7] = [
 /// Documents whose commands another test runs, with the files that only they need.
 const ELSEWHERE: [(&str, &str); 1] = [("docs/inputs.md", "cli/tables.rs")];
 
-/// What begins a line of a command.
+/// What a line of a command begins with.
 const PROGRAMS: [&str; 5] = ["attn-fiqa ", "cargo ", "docker ", "pip install", "curl "];
 
 fn root() -> PathBuf {
@@ -50,7 +50,7 @@ fn documents() -> Vec<String> {
             let path = entry.expect("an entry").path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if path.is_dir() {
-                // Builds, environments and packages of others.
+                // Builds, environments and third-party packages.
                 if !matches!(name, "target" | "node_modules" | "venv" | ".venv" | ".git" | "book") {
                     open.push(path);
                 }
@@ -183,7 +183,7 @@ fn blocks_that_are_not_run_say_why() {
     ));
 }
 
-/// With `--help` at its end a command is parsed up to there and does nothing else.
+/// With `--help` at the end, a command is parsed up to that point and does nothing else.
 #[test]
 fn commands_that_are_not_run_can_be_parsed() {
     let mut parsed = 0;
@@ -208,7 +208,7 @@ fn commands_that_are_not_run_can_be_parsed() {
     assert!(parsed > 3, "{parsed} commands");
 }
 
-/// Whoever looks for a document finds it on the first page, in the index and in the book.
+/// Every document can be found from the first page, the index and the book.
 #[test]
 fn every_document_is_listed() {
     let lists = ["README.md", "docs/README.md", "docs/SUMMARY.md"];
@@ -220,7 +220,7 @@ fn every_document_is_listed() {
             let Some(name) = document.strip_prefix("docs/") else { continue };
             let listed =
                 links.iter().filter(|(_, target)| target.rsplit('/').next() == Some(name)).count();
-            // The first page may name a document where it is needed; mdBook takes each once.
+            // The first page may name a document wherever it is needed; mdBook accepts each once.
             let expected = if list == "README.md" { 1..=usize::MAX } else { 1..=1 };
             if !expected.contains(&listed) && !matches!(name, "README.md" | "SUMMARY.md") {
                 missing += &format!("{document} is listed {listed} times in {list}\n");

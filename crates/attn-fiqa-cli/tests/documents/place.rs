@@ -57,7 +57,8 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// Runs a block as `bash` does, and gives its output. The service is started and left running.
+    /// Runs a block as `bash` does, and returns its output. The service is started and left
+    /// running.
     pub(crate) fn run(&mut self, block: &Block) -> Result<String, String> {
         let text = block
             .text

@@ -17,8 +17,7 @@ const FOLDS: usize = 5;
 /// anywhere below, from the landmark-aligned or the coarsely aligned distribution.
 ///
 /// Mated comparisons: all pairs of images of the same person. The protocol has no non-mated ones;
-/// as many as there are mated ones are drawn from images of different persons, with replacement,
-/// from `seed`.
+/// the same number is drawn from images of different persons, with replacement, using `seed`.
 ///
 /// # Errors
 ///
@@ -65,7 +64,7 @@ fn image_names(folder: &Path) -> Result<Vec<String>, FileError> {
     Ok(names)
 }
 
-/// The images of one of the two distributions; if both lack images, of the one that lacks fewer.
+/// The images of one of the two distributions; if both are incomplete, the one with fewer missing.
 fn images(
     name: &str,
     folder: &Path,
@@ -91,7 +90,7 @@ fn images(
     }
 }
 
-/// All mated pairs, and as many non-mated ones drawn by the seed.
+/// All mated pairs, and the same number of non-mated ones drawn using the seed.
 fn pairs(folder: &str, images: &[BenchmarkImage], seed: u64) -> Result<Vec<Pair>, FileError> {
     let mut of_person: Vec<Vec<u32>> = Vec::new();
     let mut person_of = Vec::with_capacity(images.len());

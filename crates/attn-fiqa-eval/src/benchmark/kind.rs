@@ -65,12 +65,12 @@ impl BenchmarkKind {
         }
     }
 
-    /// Reads the benchmark at `path` and names it `name`. A missing image is an error, or with
-    /// [`Missing::Skip`] a failure when it is read.
+    /// Reads the benchmark at `path` and names it `name`. A missing image is an error or, with
+    /// [`Missing::Skip`], a failure when it is read.
     ///
     /// A file ending in `.bin` is read as InsightFace's, whatever the kind: most of these sets are
-    /// distributed that way. A folder is read in its own layout; one without it but with
-    /// `pair_list.txt`, as the CR-FIQA extraction writes it; and any other file is a list of pairs,
+    /// distributed that way. A folder is read in the set's own layout or, if it has `pair_list.txt`
+    /// instead, in the layout written by the CR-FIQA extraction. Any other file is a list of pairs,
     /// without images.
     ///
     /// # Errors

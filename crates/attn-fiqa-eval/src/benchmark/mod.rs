@@ -48,7 +48,7 @@ pub struct Benchmark {
 /// An image of a benchmark.
 #[derive(Debug, Clone)]
 pub struct BenchmarkImage {
-    /// Its name, unique within the benchmark and used in quality and embedding files.
+    /// Its name: unique within the benchmark, and used in quality and embedding files.
     pub name: String,
     /// Where its bytes are.
     pub source: ImageSource,
@@ -69,7 +69,7 @@ impl BenchmarkImage {
         }
     }
 
-    /// An image of which only name and source are known.
+    /// An image with only a name and a source.
     pub(crate) fn new(name: impl Into<String>, source: ImageSource) -> Self {
         Self { name: name.into(), source, identity: None, landmarks: None }
     }
@@ -178,8 +178,8 @@ impl Benchmark {
     }
 
     /// As [`Self::template_embeddings`], from embeddings of `dim` numbers that are read one by one,
-    /// so that those of all images need not be in memory: `read` copies the embedding of an image
-    /// and says whether it has one. A unit without any gets an embedding of length 1.
+    /// so that not all of them need to be in memory: `read` copies the embedding of an image and
+    /// returns whether it has one. A unit without any gets an embedding of length 1.
     pub(crate) fn gather_embeddings<E: From<EvalError>>(
         &self,
         dim: usize,

@@ -7,7 +7,7 @@ pub(super) struct Cholesky {
 }
 
 impl Cholesky {
-    /// The factor of a symmetric matrix `[size, size]`, of which only the lower triangle is read.
+    /// The factor of a symmetric matrix `[size, size]`; only its lower triangle is read.
     ///
     /// `None` unless it is positive definite.
     pub(super) fn of(matrix: &[f64], size: usize) -> Option<Self> {
@@ -29,7 +29,7 @@ impl Cholesky {
         Some(Self { size, lower })
     }
 
-    /// The `x` of `A·x = right`.
+    /// Solves `A·x = right` for `x`.
     pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
         let row = |index: usize| &self.lower[index * self.size..][..=index];
         let mut x = right.to_vec();

@@ -18,8 +18,8 @@ pub struct ErrorMetrics {
     /// degraded to a level of 0.5 or more, those with the lowest scores discarded first, as
     /// in the protocol `iso`. 0 … 0.3.
     pub pauc: f64,
-    /// Mean square of the difference between a match (0 or 1) of a degraded sample with
-    /// its clean face and its probability by the score (Brier 1950). 0 … 1.
+    /// Mean squared difference between whether a degraded sample matches its clean face (0 or 1)
+    /// and the match probability predicted from the score (Brier 1950). 0 … 1.
     pub brier: f64,
 }
 
@@ -67,7 +67,7 @@ impl<'a> ScoreEvaluator<'a> {
         &self.samples
     }
 
-    /// `None` without a comparison, or where a score is NaN.
+    /// `None` without a comparison, or if a score is NaN.
     pub(super) fn pauc(&self, scores: &[f64]) -> Option<f64> {
         let lower = |&(a, b, _): &(u32, u32, bool)| scores[a as usize].min(scores[b as usize]);
         let qualities: Vec<f64> = self.pairs.iter().map(lower).collect();

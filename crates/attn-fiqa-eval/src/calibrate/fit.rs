@@ -1,10 +1,10 @@
-//! The key bias with which a score prevents the most errors of a recogniser.
+//! The key bias with which the score prevents the most recogniser errors.
 //!
-//! `y − βQ` is regressed on `q̄` (definitions §2), `y` being the target of each sample:
-//! with weights `w`, the sum `βQ + w·q̄` predicts `y`, and so does `Q + (w/β)·q̄`, which is
-//! the score under the key bias `c = (w/β)·H/scale`. Ridge and β are chosen by
-//! cross-validation over faces (samples of one face are never on both sides), by the
-//! errors that discarding by the score prevents.
+//! `y − βQ` is regressed on `q̄` (definitions §2), `y` being the target of each sample: with
+//! weights `w`, the sum `βQ + w·q̄` predicts `y`, and so does `Q + (w/β)·q̄`, which is the score
+//! under the key bias `c = (w/β)·H/scale`. Ridge and β are chosen by cross-validation over faces
+//! (samples of one face are never on both sides), by the errors prevented when discarding by the
+//! score.
 
 use attn_fiqa::random::Random;
 use attn_fiqa::vit::config::VitConfig;
@@ -21,7 +21,7 @@ use crate::statistics::spearman;
 /// One in this many faces is held out of the fit, for its report.
 const HELD_OUT: usize = 5;
 
-/// Folds of the other faces, by which ridge and β are chosen.
+/// Folds of the other faces, used to choose ridge and β.
 const FOLDS: usize = 5;
 
 /// The fewest faces for a meaningful report.
@@ -44,18 +44,18 @@ const SAME_CORRELATION: f64 = 5e-4;
 pub struct FitOptions<'a> {
     /// `scale/H` of the network.
     pub scale_over_heads: f64,
-    /// A key bias `[head, head_dim]` to evaluate beside the fitted one.
+    /// A key bias `[head, head_dim]` to evaluate alongside the fitted one.
     pub existing: Option<&'a [f32]>,
-    /// Fixes which faces are held out and how the others are divided.
+    /// Determines which faces are held out and how the others are divided.
     pub seed: u64,
 }
 
-/// Fits a key bias to measured samples, `targets` being one per sample.
+/// Fits a key bias to measured samples, with one target per sample.
 ///
 /// # Errors
 ///
-/// [`CalibrateError::TooFewFaces`], and [`CalibrateError::NothingToFit`] where
-/// targets or scores do not vary.
+/// [`CalibrateError::TooFewFaces`], and [`CalibrateError::NothingToFit`] if targets or scores do
+/// not vary.
 ///
 /// # Panics
 ///
@@ -73,7 +73,7 @@ pub fn fit(
     }
     let (held_out, fitted) = split(faces, options.seed);
     let held_out = held_out.len();
-    // Of each face: its fold, or FOLDS for the faces held out.
+    // For each face: its fold, or FOLDS if it is held out.
     let mut part_of = vec![FOLDS; faces];
     for (position, &face) in fitted.iter().enumerate() {
         part_of[face] = position % FOLDS;
@@ -146,7 +146,7 @@ struct Part<'a> {
     evaluator: Option<ScoreEvaluator<'a>>,
 }
 
-/// Of all candidates as good as the best, the most conservative one: the largest β, then the
+/// Among all candidates as good as the best, the most conservative one: the largest β, then the
 /// largest ridge.
 fn choose(candidates: &[Candidate]) -> Option<Candidate> {
     let errors = || candidates.iter().filter_map(|candidate| candidate.errors);
@@ -173,7 +173,7 @@ fn combine(weights: &Weights, beta: f64) -> impl Iterator<Item = f64> {
     weights.target.iter().zip(&weights.score).map(move |(target, score)| target - beta * score)
 }
 
-/// Cross-validation: each fold is evaluated by what was fitted on the others.
+/// Cross-validation: each fold is evaluated with weights fitted on the others.
 struct Validation<'a> {
     folds: &'a [Moments],
     parts: &'a [Part<'a>],
@@ -210,7 +210,7 @@ impl Validation<'_> {
                         })
                         .collect();
                     let found = part.evaluator.as_ref().and_then(|evaluator| {
-                        // The model has two parameters, so fitting it on the fold itself is harmless.
+                        // With two parameters, fitting on the fold itself is harmless.
                         evaluator.errors(&predicted, evaluator.match_model(&predicted)?)
                     });
                     let errors = sum.errors.zip(found).map(|(sum, found)| ErrorMetrics {
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(choose(&choices), Some(choices[2]));
         assert_eq!(choose(&choices[..2]), Some(choices[1]));
         assert_eq!(choose(&[]), None);
-        // Errors count for more than the correlation.
+        // Errors take precedence over the correlation.
         for (choice, pauc) in choices.iter_mut().zip([0.2, 0.1999, 0.19, 0.18, 0.3]) {
             choice.errors = Some(ErrorMetrics { pauc, brier: 0.1 });
         }

@@ -2,16 +2,15 @@
 
 use attn_fiqa::score::MatchProbability;
 
-/// Steps of Newton's method; few suffice, and for perfectly separable outcomes no number
-/// does.
+/// Number of Newton steps; a few suffice, but for perfectly separable outcomes no number does.
 const STEPS: usize = 50;
 
 /// Penalty on the squared standardised slope, per sample: keeps it finite for perfectly
 /// separable outcomes.
 const RIDGE: f64 = 1e-6;
 
-/// The maximum-likelihood probability of `outcomes` at `values`, of one length; `None`
-/// without both outcomes, or where the values do not vary.
+/// The maximum-likelihood probability of `outcomes` at `values` (of equal length); `None` unless
+/// both outcomes occur and the values vary.
 pub(super) fn fit_logistic(values: &[f64], outcomes: &[bool]) -> Option<MatchProbability> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

@@ -11,8 +11,8 @@ use super::recognition::{between_faces, dot};
 use super::{CalibrateError, MatedPair, Measurements, Sample};
 use crate::degrade::{Degradation, Level, seed_for};
 
-/// Most samples of one face that are compared with each other; comparisons grow with the
-/// square of it.
+/// Maximum number of samples of one face that are compared with each other; the number of
+/// comparisons grows with its square.
 const COMPARED: usize = 12;
 
 /// Number of faces whose samples are made and assessed together.
@@ -20,7 +20,7 @@ const FACES_AT_ONCE: usize = 16;
 
 /// A face recognition network.
 pub trait Recogniser: Sync {
-    /// One embedding per crop, in their order, of one length and not normalised.
+    /// One embedding per crop, in order, all of the same length and not normalised.
     fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>>;
 }
 
@@ -36,7 +36,7 @@ impl Recogniser for attn_fiqa::recognise::Recogniser {
 pub struct Face {
     /// Its name: its degradations depend only on the name and the seed.
     pub name: String,
-    /// Aligned, of the network's size.
+    /// Aligned, at the network's input size.
     pub crop: Crop,
 }
 
@@ -103,8 +103,8 @@ impl Assessor<'_> {
 /// Makes and assesses the samples of every face: the clean face and its degraded
 /// versions, compared with it and with each other by the recogniser.
 ///
-/// Without a `recogniser`, the engine's own embedding is used, which it must have been built with.
-/// `fmr` is the false match rate between clean faces that defines the recogniser's threshold.
+/// Without a `recogniser`, the engine's own embedding is used; the engine must have been built with
+/// it. `fmr` is the false match rate between clean faces that defines the recogniser's threshold.
 /// `done` is called for every face, in order, with its failure if there is one: such a face has no
 /// samples. The samples' faces are numbered in the order of `faces`, skipping those without
 /// samples.
@@ -315,8 +315,8 @@ fn mean<'a>(embeddings: impl Iterator<Item = &'a [f32]>) -> Vec<f64> {
     sum
 }
 
-/// The cosine between two embeddings of length 1, each minus `mean`; 0 where one of them
-/// is then all zeros.
+/// The cosine between two embeddings of length 1, each minus `mean`; 0 if one of them is then all
+/// zeros.
 fn centred_cosine(a: &[f32], b: &[f32], mean: &[f64]) -> f64 {
     let centred = |embedding: &[f32]| -> Vec<f64> {
         embedding.iter().zip(mean).map(|(&value, mean)| f64::from(value) - mean).collect()

@@ -3,10 +3,9 @@
 //! 1. [`measure`]: samples of faces, clean and degraded; the published score, the
 //!    mean query, and a recogniser's comparisons.
 //! 2. [`RecognitionTarget`]: how likely the recogniser is to match each sample.
-//! 3. [`fit`]: the key bias, by ridge regression, chosen and evaluated by the recogniser's
-//!    errors on faces held out.
-//! 4. [`quality_scale`]: 0–100 by matches; [`quality_map`]: by rank, where there is no such
-//!    scale.
+//! 3. [`fit`]: the key bias, by ridge regression, chosen and evaluated by the recogniser's errors
+//!    on held-out faces.
+//! 4. [`quality_scale`]: 0–100 by matches; [`quality_map`]: by rank, if there is no such scale.
 //! 5. [`cause_samples`] and [`fit_causes`]: the readout of causes.
 
 mod causes;
@@ -70,7 +69,7 @@ impl Sample {
 /// Two samples of one face and the similarity of their embeddings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatedPair {
-    /// Index of the one sample.
+    /// Index of one sample.
     pub a: u32,
     /// Index of the other.
     pub b: u32,
@@ -89,7 +88,7 @@ pub struct Measurements {
     pub fmr: f64,
     /// Comparisons between clean faces.
     pub non_mated: usize,
-    /// The highest cosines of those, descending: one more than may match at `fmr`.
+    /// Their highest cosines, descending: one more than may match at `fmr`.
     pub highest_non_mated: Vec<f32>,
     /// The covariance of a mean query whose mean token has independent elements with the variances
     /// observed in the samples: `W·diag(var m)·Wᵀ`, `[D, D]`, lower triangle.
@@ -117,19 +116,19 @@ pub struct Fit {
     pub beta: f64,
     /// All candidates of the cross-validation.
     pub candidates: Vec<Candidate>,
-    /// Faces that the key bias was fitted on.
+    /// Number of faces that the key bias was fitted on.
     pub faces_fitted: usize,
-    /// Faces that neither the choice nor the fit saw.
+    /// Number of faces used neither for the choice nor for the fit.
     pub faces_held_out: usize,
     /// On the held-out faces: one row per kind, the last one for all samples.
     pub agreement: Vec<Agreement>,
-    /// By the recogniser's errors on the faces held out, where it has a threshold.
+    /// The recogniser's errors on the held-out faces, if it has a threshold.
     pub held_out_errors: Option<HeldOutErrors>,
-    /// Of each face, whether it was held out.
+    /// For each face, whether it was held out.
     pub held_out: Vec<bool>,
 }
 
-/// Scores before and after a fit, by the recogniser's errors on faces held out.
+/// The recogniser's errors on held-out faces, with the scores before and after a fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeldOutErrors {
     /// The published score.
@@ -141,7 +140,7 @@ pub struct HeldOutErrors {
 }
 
 impl Fit {
-    /// Over all samples of the faces held out.
+    /// Over all samples of the held-out faces.
     pub fn overall(&self) -> &Agreement {
         self.agreement.last().expect("a fit has a row for all samples: this is a bug")
     }
@@ -167,12 +166,12 @@ pub struct Candidate {
     pub beta: f64,
     /// The mean rank correlation with the target over the folds.
     pub agreement: f64,
-    /// The means of the recogniser's errors over the folds, where it has a threshold.
+    /// The means of the recogniser's errors over the folds, if it has a threshold.
     pub errors: Option<ErrorMetrics>,
 }
 
-/// The rank correlation of scores with utility, before and after the fit; `None`
-/// where one of the two does not vary.
+/// The rank correlation of scores with utility, before and after the fit; `None` if one of the two
+/// does not vary.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Agreement {
     /// The degradation's name, or `all`.
@@ -199,7 +198,7 @@ pub enum CalibrateError {
     TooFewFaces {
         /// Faces with samples.
         found: usize,
-        /// The fewest.
+        /// Minimum number of faces.
         needed: usize,
     },
     /// Scores or targets do not vary.

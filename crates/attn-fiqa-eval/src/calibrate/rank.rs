@@ -7,8 +7,8 @@ use super::{CalibrateError, Sample};
 /// The map by rank in a reference set: quality `q` is the score below which `q` percent of the set
 /// lie.
 ///
-/// Clean faces have half of the set's weight and degraded samples the other half, whatever their
-/// numbers: a score that separates them has quality 50 between them.
+/// Clean faces have half of the set's weight and degraded samples the other half, regardless of how
+/// many there are: a score that separates them has quality 50 between them.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub fn quality_map(
     QualityMap::new(method, scores).map_err(|_| CalibrateError::NothingToFit)
 }
 
-/// The score at a fraction of the weight, on straight lines between `(fraction, score)`.
+/// The score at a fraction of the weight, interpolated linearly between `(fraction, score)`.
 fn at(places: &[(f64, f64)], fraction: f64) -> Option<f64> {
     let above = places.partition_point(|&(place, _)| place < fraction);
     let (&(low, below), &(high, next)) =

@@ -35,7 +35,7 @@ pub struct RecognitionTarget {
     pub agreement: f64,
 }
 
-/// Why the norm of a recogniser's embeddings cannot serve as target.
+/// Why the norm of a recogniser's embeddings cannot serve as the target.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecognitionError {
@@ -67,7 +67,7 @@ pub enum RecognitionError {
          {needed} is expected"
     )]
     UninformativeNorm {
-        /// Rank correlation of norm and cosine; 0 where the norm does not vary.
+        /// Rank correlation of norm and cosine; 0 if the norm does not vary.
         agreement: f64,
         /// Minimum accepted value.
         needed: f64,

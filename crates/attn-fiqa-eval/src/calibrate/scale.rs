@@ -14,7 +14,7 @@ pub struct ScaleInput<'a> {
     pub clean: &'a [f64],
     /// Scores of degraded images of these faces.
     pub degraded: &'a [f64],
-    /// Whether each degraded image matches its clean face, as many as `degraded`.
+    /// Whether each degraded image matches its clean face; as long as `degraded`.
     pub matched: &'a [bool],
     /// Name of the recogniser, for the record.
     pub recogniser: &'a str,
@@ -22,8 +22,8 @@ pub struct ScaleInput<'a> {
     pub fmr: f64,
 }
 
-/// Fits a scale of 0–100 to any score: qualities mean how often the recogniser matches an image,
-/// and how good ordinary clean faces are.
+/// Fits a scale of 0–100 to any score, anchored to how often the recogniser matches an image and to
+/// how good ordinary clean faces are.
 ///
 /// `None` if the score is too weakly related to matches, or clean faces match too rarely, for the
 /// anchors to increase; [`quality_map`](super::quality_map) gives ranks instead.

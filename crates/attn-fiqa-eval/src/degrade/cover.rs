@@ -7,15 +7,15 @@ use attn_fiqa::random::Random;
 use super::raster::CHANNELS;
 use super::{NOMINAL_SIDE, with_landmarks_of};
 
-/// Pixels by which each edge of a cover is off the region's, at most.
+/// Maximum distance, in pixels, of each edge of a cover from the region's edge.
 const SCATTER: f64 = 3.0;
 
 /// The largest standard deviation of a cover's texture, in grey levels.
 const TEXTURE: f64 = 40.0;
 
-/// One region of the face under a rectangle of one colour with a grainy texture; the seed chooses
-/// colour, grain and where exactly the edges are. The same crop, region and seed give the same
-/// pixels.
+/// Covers one region of the face with a rectangle of one colour and a grainy texture. The seed
+/// determines the colour, the grain and the exact position of the edges. The same crop, region and
+/// seed give the same pixels.
 pub fn cover_region(crop: &Crop, region: FaceRegion, seed: u64) -> Crop {
     let mut random = Random::new(seed, "cover");
     let unit = crop.side() as f64 / NOMINAL_SIDE;

@@ -2,7 +2,7 @@
 //!
 //! Every degradation is a function of a crop, a [`Level`] and a seed only: the same three give the
 //! same pixels on every machine (the transcendental functions are `libm`'s, the random numbers
-//! [`attn_fiqa::random`]'s). Level 0 is the crop itself, to the bit, and strength grows with the
+//! [`attn_fiqa::random`]'s). Level 0 is bit for bit the crop itself, and strength grows with the
 //! level. Strengths in pixels are for a crop of 112×112 and scale with its side.
 
 mod compression;
@@ -86,7 +86,7 @@ pub enum Degradation {
     /// Shifted by 0 … 50 % of the side (`0.5·level`); the direction depends on the seed. Black
     /// outside the original.
     Shift,
-    /// The head rotated about its vertical axis by 0 … 75° (`75·level`) and aligned anew; the side
+    /// The head rotated about its vertical axis by 0 … 75° (`75·level`) and aligned again; the side
     /// depends on the seed. Black outside the original.
     Yaw,
 }
@@ -126,7 +126,7 @@ impl Degradation {
         }
     }
 
-    /// The cause of low quality that it makes.
+    /// The cause of low quality that it produces.
     pub fn cause(self) -> Cause {
         match self {
             Self::Blur => Cause::Blur,
@@ -181,7 +181,7 @@ impl Degradation {
         }
     }
 
-    /// When it happens on an image's way, among all that happen.
+    /// Its position in the order in which an image is formed.
     fn stage(self) -> usize {
         match self {
             Self::Yaw => 0,
@@ -200,7 +200,7 @@ impl Degradation {
     }
 
     /// Degrades the crop. The same crop, level and seed give the same pixels; landmarks stay as
-    /// they were found before, also by a wrong alignment.
+    /// found before, even under a wrong alignment.
     pub fn apply(self, crop: &Crop, level: Level, seed: u64) -> Crop {
         if level == Level::NONE {
             return crop.clone();
@@ -225,7 +225,7 @@ impl Degradation {
     }
 }
 
-/// The landmarks of `original` for the degraded crop, where they are known.
+/// Gives the degraded crop the landmarks of `original`, if they are known.
 fn with_landmarks_of(original: &Crop, degraded: Crop) -> Crop {
     match original.landmarks() {
         Some(landmarks) => degraded.with_landmarks(landmarks),
@@ -233,18 +233,17 @@ fn with_landmarks_of(original: &Crop, degraded: Crop) -> Crop {
     }
 }
 
-/// Several degradations of one crop, applied in the order in which an image comes about: scene,
-/// light, optics, sensor, file, and last a wrong alignment. One seed serves all of them, so that
-/// each does what it would do alone.
+/// Several degradations of one crop, applied in the order in which an image is formed: scene,
+/// light, optics, sensor, file, and last a wrong alignment. All use the same seed, so that each
+/// does what it would do alone.
 pub fn apply_together(crop: &Crop, degradations: &[(Degradation, Level)], seed: u64) -> Crop {
     let mut ordered = degradations.to_vec();
     ordered.sort_by_key(|(kind, _)| kind.stage());
     ordered.iter().fold(crop.clone(), |crop, &(kind, level)| kind.apply(&crop, level, seed))
 }
 
-/// The degradation of one image of a mixed set, by its own seed: with probability
-/// `fraction` one of `kinds`, all equally likely, at a level uniform in 0 … 1; otherwise
-/// none.
+/// The degradation of one image of a mixed set, using its own seed: with probability `fraction` one
+/// of `kinds`, all equally likely, at a level uniform in 0 … 1; otherwise none.
 pub fn sample_degradation(
     kinds: &[Degradation],
     fraction: f64,

@@ -1,7 +1,7 @@
 //! A head rotated about its vertical axis.
 //!
 //! The aligned crop is interpreted as an image of an ellipsoid with a nose in front of a plane,
-//! which is rotated, projected from far away, and aligned anew by the rotated landmarks.
+//! which is rotated, projected from far away, and aligned again by the rotated landmarks.
 
 use attn_fiqa::align::{Landmarks, TEMPLATE_112, similarity_to_template};
 use attn_fiqa::crop::Crop;
@@ -147,7 +147,7 @@ mod tests {
                 assert!((found - x).abs() < 0.2, "{degrees}°: {found} ≠ {x}");
             }
         }
-        // Far beside the head there is nothing.
+        // Far to the side of the head there is nothing.
         assert_eq!(surface.seen(-300.0, 60.0, &Turn { sine: 0.5, cosine: 0.75 }), None);
     }
 

@@ -10,8 +10,8 @@ use crate::statistics::quantile;
 /// What is drawn with replacement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Resample<'a> {
-    /// Comparisons, mated and non-mated separately, as many of each as there are. Intervals are too
-    /// narrow if comparisons share images or persons.
+    /// Comparisons, mated and non-mated separately, the same number of each as in the set.
+    /// Intervals are too narrow if comparisons share images or persons.
     Pairs,
     /// Persons: the identities of the two images of each comparison, numbered from 0. A mated
     /// comparison occurs as often as its person was drawn, a non-mated one as often as the product
@@ -60,7 +60,7 @@ pub struct Interval {
 /// Intervals of one curve.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct CurveIntervals {
-    /// Discard fractions: the papers' grid, whatever the protocol.
+    /// Discard fractions: the papers' grid, regardless of the protocol.
     pub discard: Vec<f64>,
     /// Interval of the FNMR at these fractions.
     pub fnmr: Vec<Option<Interval>>,
@@ -94,8 +94,8 @@ impl Evaluator<'_> {
         of_one.ok_or(EvalError::Empty { what: "ranking" })
     }
 
-    /// The same for several rankings that share the bootstrap samples: one entry per ranking. Each
-    /// ranking takes four bytes per comparison meanwhile.
+    /// The same for several rankings that share the bootstrap samples: one entry per ranking.
+    /// Meanwhile, each ranking takes four bytes per comparison.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ pub enum Interpolation {
 
 /// The error rates at one discard fraction.
 ///
-/// A rate is absent if no comparison is left to measure it.
+/// A rate is absent if no comparisons are left to measure it.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct CurvePoint {
     /// Fraction of comparisons discarded: of all under [`Protocol::Crfiqa`], of the

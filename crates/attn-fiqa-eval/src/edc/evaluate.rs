@@ -13,7 +13,7 @@ pub struct EdcInput<'a> {
     pub scale: ScoreScale,
     /// Whether both images show the same person.
     pub mated: &'a [bool],
-    /// The quality of each comparison, in any range: the lower one of its two images
+    /// The quality of each comparison, in any range: the lower of its two images' qualities
     /// ([`pair_qualities`](crate::comparisons::pair_qualities)). Minus infinity means an image
     /// without a quality.
     pub qualities: &'a [f64],

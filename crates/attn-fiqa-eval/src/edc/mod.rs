@@ -1,15 +1,15 @@
 //! Error-versus-discard curves (EDC): how recognition errors fall as the comparisons of the
 //! lowest quality are discarded.
 //!
-//! [`evaluate`] computes the curves of one quality; an [`Evaluator`] is for several, with
+//! [`evaluate`] computes the curves of one quality; an [`Evaluator`] handles several, with
 //! baselines, intervals and the effect of ties.
 //!
 //! # The protocols
 //!
-//! The quality of a comparison is the lower one of its two images. Its score is the cosine
-//! of the two embeddings at unit length; distances are `arccos(cosine)/π`. The golden values
-//! that the protocols are tested against, made with the programs of CR-FIQA and dasec, are
-//! described in `golden/README.md` of the repository.
+//! The quality of a comparison is the lower of its two images' qualities. Its score is the cosine
+//! of the two embeddings at unit length; distances are `arccos(cosine)/π`. The golden values that
+//! the protocols are tested against, made with the programs of CR-FIQA and dasec, are described in
+//! `golden/README.md` of the repository.
 //!
 //! **`crfiqa`**, the numbers of the papers. All comparisons, mated and non-mated, are sorted
 //! by quality, ascending and stable. At each discard fraction `u` of 0, 0.05, …, 0.95 the
@@ -29,14 +29,14 @@
 //!
 //! # Areas
 //!
-//! `AUC` is the area below the curve from 0 to its last discard fraction, and `pAUC` the
-//! area up to [`PAUC_LIMIT`], not divided by it: the trapezoid rule on the points of
-//! `crfiqa` and `nist`, the area of the steps of `iso`. The papers print pAUC × 1000. The smallest
-//! area that an `iso` curve can have starts at its own FNMR `e₀` and falls by as much as is
-//! discarded, `max(0, e₀ − d)`: `e₀²/2 − max(0, e₀ − limit)²/2` up to a limit.
+//! `AUC` is the area below the curve from 0 to its last discard fraction, and `pAUC` the area up to
+//! [`PAUC_LIMIT`], not divided by it: the trapezoid rule on the points of `crfiqa` and `nist`, the
+//! area of the steps of `iso`. The papers print pAUC × 1000. The best possible `iso` curve starts
+//! at its own FNMR `e₀` and falls by the fraction discarded, `max(0, e₀ − d)`; its area up to a
+//! limit is `e₀²/2 − max(0, e₀ − limit)²/2`.
 //!
-//! With `n` non-mated comparisons an FMR below `1/n` cannot be measured: 3,000 of them, as in
-//! the usual protocols, cannot resolve 1e-4. A [`Warning`] says so with the curve.
+//! With `n` non-mated comparisons an FMR below `1/n` cannot be measured: 3,000 of them, as in the
+//! usual protocols, cannot resolve 1e-4. A [`Warning`] in the curve reports this.
 
 mod baselines;
 mod bootstrap;

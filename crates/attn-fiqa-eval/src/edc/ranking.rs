@@ -25,7 +25,7 @@ impl Ranking {
     ///
     /// # Errors
     ///
-    /// If one is NaN, or if there is none or too many.
+    /// If one is NaN, or if there are none or too many.
     pub fn new(qualities: &[f64]) -> Result<Self, EvalError> {
         if qualities.is_empty() {
             return Err(EvalError::Empty { what: "quality" });

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-/// Maximum scratch memory in total, in bytes; if it does not suffice, fewer threads work.
+/// Maximum scratch memory in total, in bytes; if it does not suffice, fewer threads are used.
 const SCRATCH_BYTES: usize = 1 << 29;
 
 /// The results of tasks 0, 1, … in order; `scratch_bytes` is the approximate size of what `scratch`
@@ -49,7 +49,7 @@ mod tests {
         let found = parallel_map(100, 1, || 0, count);
         assert!(found.iter().zip(0..).all(|(&(square, _), piece)| square == piece * piece));
         assert!(parallel_map(0, 1, || (), |(), piece| piece).is_empty());
-        // Memory for one only: it is used for every task.
+        // Memory for only one thread: it is used for every task.
         let found = parallel_map(10, usize::MAX, || 0, count);
         assert_eq!(found.last(), Some(&(81, 10)));
     }

@@ -37,7 +37,7 @@ impl Axis {
         Self { scale: Scale::Log10, low, high, from, to, ticks }
     }
 
-    /// The pixel of a value; beyond the range that of the nearer end.
+    /// The pixel of a value, or of the nearer end if it is out of range.
     pub(super) fn at(&self, value: f64) -> f64 {
         let spread = |value: f64| match self.scale {
             Scale::Linear => value,

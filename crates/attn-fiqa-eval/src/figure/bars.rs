@@ -25,7 +25,8 @@ pub struct Bar {
 ///
 /// # Errors
 ///
-/// [`FigureError::Empty`] without a bar, [`FigureError::NotFinite`] if a value is not finite.
+/// [`FigureError::Empty`] if there are no bars, [`FigureError::NotFinite`] if a value is not
+/// finite.
 pub fn bars(title: &str, x_title: &str, bars: &[Bar]) -> Result<Figure, FigureError> {
     not_empty(title, "bar", bars.len())?;
     let (mut low, mut high) = (0.0_f64, 0.0_f64);

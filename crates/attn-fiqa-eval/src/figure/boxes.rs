@@ -61,7 +61,7 @@ impl BoxGroup {
         Ok(Self {
             label: label.to_owned(),
             quartiles: [lower_quartile, median, upper_quartile],
-            // With few values, interpolated quartiles can lie beyond the last value inside.
+            // With few values, interpolated quartiles can lie beyond the last value in range.
             whiskers: [lower_whisker.min(lower_quartile), upper_whisker.max(upper_quartile)],
             outliers,
         })
@@ -73,7 +73,7 @@ impl BoxGroup {
 ///
 /// # Errors
 ///
-/// [`FigureError::Empty`] without a panel or a box in it,
+/// [`FigureError::Empty`] if there are no panels or a panel has no boxes,
 /// [`FigureError::NotFinite`] if a value is not finite.
 pub fn box_plots(
     title: &str,

@@ -14,7 +14,7 @@ pub(super) enum Paint {
     Series(usize),
 }
 
-/// Number of series colours before they repeat with other dashes.
+/// Number of series colours before they repeat with different dashes.
 pub(super) const SERIES: usize = 8;
 
 /// (name, light, dark): after Okabe and Ito, "Color Universal Design" (2008), each darkened for a

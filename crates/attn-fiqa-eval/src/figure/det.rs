@@ -30,8 +30,8 @@ pub struct DetPanel {
 ///
 /// # Errors
 ///
-/// [`FigureError::Empty`] without a panel or point, [`FigureError::NotFinite`] if
-/// a rate is not finite or the resolution is not above 0.
+/// [`FigureError::Empty`] if there are no panels or a panel has no points,
+/// [`FigureError::NotFinite`] if a rate is not finite or the resolution is not above 0.
 pub fn det_curves(title: &str, panels: &[DetPanel], columns: usize) -> Result<Figure, FigureError> {
     not_empty(title, "panel", panels.len())?;
     let mut names: Vec<&str> = Vec::new();

@@ -79,7 +79,7 @@ pub struct DistributionPanel<'a> {
 ///
 /// # Errors
 ///
-/// [`FigureError::Empty`] without a panel or a score in it,
+/// [`FigureError::Empty`] if there are no panels or a panel has no scores,
 /// [`FigureError::NotFinite`] if an end of a range is not finite.
 pub fn score_distributions(
     title: &str,

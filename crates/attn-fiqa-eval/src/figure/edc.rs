@@ -38,7 +38,7 @@ const THEORETICAL_BEST: Dashes = &[1.5, 3.0];
 ///
 /// # Errors
 ///
-/// [`FigureError::Empty`] without a panel or a point in it,
+/// [`FigureError::Empty`] if there are no panels or a panel has no points,
 /// [`FigureError::NotFinite`] if a rate is not finite.
 pub fn edc_grid(
     title: &str,

@@ -35,7 +35,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(advance).sum::<f64>() * size / units_per_em()
 }
 
-/// The text, shortened with an ellipsis where it is wider than `limit` pixels.
+/// The text, shortened with an ellipsis if it is wider than `limit` pixels.
 pub(super) fn fitted(text: &str, size: f64, limit: f64) -> String {
     if width(text, size) <= limit {
         return text.to_owned();

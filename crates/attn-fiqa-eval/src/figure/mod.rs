@@ -5,7 +5,7 @@
 //! SVG that follows the page's light or dark colours, or as PNG. The same numbers give the same
 //! bytes.
 //!
-//! 1. [`Figure`]: the shapes, and what writes them.
+//! 1. [`Figure`]: the shapes, and their output formats.
 //! 2. The kinds: [`edc_grid`], [`score_distributions`], [`det_curves`],
 //!    [`box_plots`], [`bars`].
 //!

@@ -121,7 +121,7 @@ pub(super) fn draw_panel_title(figure: &mut Figure, plot: &Plot, title: &str) {
     figure.text((plot.x, plot.y - 8.0), TEXT, Anchor::Start, &title);
 }
 
-/// Solid for the first eight series, then dashed differently for each further eight.
+/// Solid for the first eight series, then a different dash pattern for every further eight.
 pub(super) fn series_dashes(number: usize) -> Dashes {
     const ROUNDS: [Dashes; 4] = [&[], &[6.0, 3.0], &[2.0, 2.5], &[8.0, 3.0, 2.0, 3.0]];
     ROUNDS[(number / SERIES) % ROUNDS.len()]

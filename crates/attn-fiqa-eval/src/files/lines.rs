@@ -1,4 +1,4 @@
-//! Reads a text file line by line, with a limit on their length.
+//! Reads a text file line by line, with a limit on the line length.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

@@ -1,5 +1,5 @@
-//! Matches a file's entries with images, although one names an image `lfw.tar/Ann_0001.jpg`,
-//! another `Ann/Ann_0001` and a third `Ann_0001.png`.
+//! Matches a file's entries with images that may be named differently: `lfw.tar/Ann_0001.jpg`,
+//! `Ann/Ann_0001` or `Ann_0001.png`.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -143,12 +143,11 @@ impl Endings {
 
 /// The entry of each image:
 ///
-/// 1. the one of the same path, to the letter;
-/// 2. else, endings of files aside, the one whose path ends in the image's or the other
-///    way round, if there is one such entry and one such image;
-/// 3. else, since the folders before may have other names, the one that has the last
-///    parts of the path in common with the image, if these are in no other entry and in
-///    no other image asked for.
+/// 1. the one with exactly the same path;
+/// 2. else, ignoring file extensions, the one whose path ends in the image's path or vice versa, if
+///    exactly one entry and one image match in this way;
+/// 3. else, since the leading folders may have other names, the one that shares the last components
+///    of its path with the image, if no other entry and no other requested image has them.
 pub(crate) fn join(
     file: &str,
     entries: &[String],
@@ -253,7 +252,7 @@ impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
             let pair = [others.next(), others.next()].map(|other| other.unwrap_or(of_end.first));
             return self.ambiguous("images", &self.entries[fits.first], self.images, pair);
         }
-        // Only then: it goes through all entries.
+        // Only if needed: this scans all entries.
         if fits.count > 1 {
             let mut all = self.distinct.iter().copied();
             let differs = |&index: &usize| {
@@ -357,7 +356,7 @@ mod tests {
         let start = std::time::Instant::now();
         let found = join("file", &entries, &images, |_, _| false).expect("no doubt");
         assert!(found.iter().enumerate().all(|(n, found)| found.is_some_and(|f| f.index == n)));
-        // Each with each would be 1.6 billion names, minutes of work.
+        // Comparing each with each would be 1.6 billion names and take minutes.
         assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
     }
 

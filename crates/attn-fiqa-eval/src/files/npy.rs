@@ -22,7 +22,7 @@ const MAX_RANK: usize = 4;
 pub struct Array {
     /// Its shape; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its values, as many as the product of the shape.
+    /// Its values; their number is the product of the shape.
     pub values: Vec<f32>,
 }
 
@@ -30,7 +30,7 @@ pub struct Array {
 ///
 /// # Panics
 ///
-/// Unless there are as many values as the product of the shape.
+/// If the number of values is not the product of the shape.
 pub fn to_bytes(shape: &[usize], values: &[f32]) -> Vec<u8> {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "values of another shape");
     let mut bytes = header(shape);
@@ -75,7 +75,7 @@ pub fn read(path: &Path) -> Result<Array, FileError> {
     parse(&file, BufReader::with_capacity(1 << 20, LimitedFile(opened)), length)
 }
 
-/// A file, so that `read` names its reader's type once.
+/// A file as the one reader type of [`read`].
 struct LimitedFile(File);
 
 impl Read for LimitedFile {
@@ -84,7 +84,7 @@ impl Read for LimitedFile {
     }
 }
 
-/// Reads such an array of `length` bytes in total from any reader.
+/// Reads an array like [`read`], from any reader of `length` bytes in total.
 ///
 /// # Errors
 ///

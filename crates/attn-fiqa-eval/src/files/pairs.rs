@@ -37,7 +37,7 @@ impl PairList {
         Self::parse_lines(Lines::open(path)?)
     }
 
-    /// Reads such a list from any reader; `file` is its name in errors.
+    /// Reads a list of pairs from any reader; `file` is its name in errors.
     ///
     /// # Errors
     ///

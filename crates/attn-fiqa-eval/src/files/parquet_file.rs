@@ -1,4 +1,4 @@
-//! Opens a Parquet file whose metadata can be believed as far as the reader does.
+//! Opens a Parquet file after checking the metadata that the reader trusts.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,8 +10,8 @@ use super::lines::open;
 use super::table::damaged;
 use super::{FileError, FileProblem};
 
-/// Opens a Parquet file and checks where its columns lie: the reader panics at places and sizes
-/// that are negative.
+/// Opens a Parquet file and checks where its columns lie: the reader panics on negative offsets and
+/// sizes.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ mod tests {
         bytes
     }
 
-    /// A wrong byte anywhere is an error or another value, and never a panic.
+    /// A wrong byte anywhere gives an error or another value, never a panic.
     #[test]
     fn every_byte_may_be_wrong() {
         let whole = file();

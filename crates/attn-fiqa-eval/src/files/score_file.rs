@@ -1,4 +1,4 @@
-//! A table of `attn-fiqa score`, row by row: what an overview of a set needs of it.
+//! A table of `attn-fiqa score`, row by row: the parts that an overview of a set needs.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -24,33 +24,34 @@ pub struct ScoreFile {
 /// One face, or an image without one.
 #[derive(Debug, Clone)]
 pub struct ScoreRow<'r> {
-    /// The line, or in a format without lines the row, from 1.
+    /// The number of the line or, in a format without lines, of the row, from 1.
     pub number: u64,
     /// The image, as named in the file.
     pub path: &'r str,
     /// The number of the face in its image.
     pub face: Option<u32>,
-    /// The status; without a column of that name `ok`.
+    /// The status; `ok` if there is no such column.
     pub status: &'r str,
-    /// 0 to 100, or −1 where it could not be computed; `None` where the cell is empty.
+    /// 0 to 100, or −1 if it could not be computed; `None` if the cell is empty.
     pub quality: Option<i8>,
     /// The score that the quality was mapped from.
     pub score: Option<f64>,
     /// The face's bounding box in pixels of the upright image: x, y, width, height.
     pub bounds: Option<[f32; 4]>,
-    /// The main cause of a low quality, empty for a face without one; `None` without a column.
+    /// The main cause of a low quality, empty for a face without one; `None` if there is no such
+    /// column.
     pub main_cause: Option<&'r str>,
-    /// Causes and their strengths from 0 to 1; `None` without a column.
+    /// Causes and their strengths from 0 to 1; `None` if there is no such column.
     pub causes: Option<&'r [(String, f32)]>,
     /// Why there is no score, or what was changed or ignored.
     pub message: &'r str,
     /// The component measures of the file: native value, and value on 0 to 100.
     pub components: &'r [(Component, Option<f32>, Option<i8>)],
-    /// The cells of the further columns asked for.
+    /// The cells of the requested additional columns.
     pub labels: &'r [Cow<'r, str>],
 }
 
-/// Where the columns are among those that are read.
+/// Positions of the columns among those that are read.
 #[derive(Debug, Default)]
 struct Places {
     face: Option<usize>,
@@ -61,7 +62,7 @@ struct Places {
     causes: Option<usize>,
     message: Option<usize>,
     components: Vec<(Component, Option<usize>, Option<usize>)>,
-    /// The first of the columns asked for; the others follow.
+    /// The first of the requested columns; the others follow.
     labels: usize,
 }
 
@@ -71,8 +72,8 @@ const PATH: usize = 0;
 const QUALITY: usize = 1;
 
 impl ScoreFile {
-    /// Opens a table by its extension: `.csv`, `.jsonl` or `.parquet`. `labels` are further columns
-    /// of the file to be read.
+    /// Opens a table by its extension: `.csv`, `.jsonl` or `.parquet`. `labels` are additional
+    /// columns to read.
     ///
     /// # Errors
     ///
@@ -82,8 +83,8 @@ impl ScoreFile {
         Self::open_columns(path, labels, true)
     }
 
-    /// The same, of which only what ranks rows is read: the path, status, quality and score, and
-    /// `labels`. Everything else is as if there were no such column.
+    /// The same, but reads only what is needed to rank rows: the path, status, quality and score,
+    /// and `labels`. All other columns are treated as absent.
     ///
     /// # Errors
     ///
@@ -155,7 +156,7 @@ impl ScoreFile {
         self.places.main_cause.is_some() || self.places.causes.is_some()
     }
 
-    /// Whether faces of an image have numbers; else every row is an image.
+    /// Whether the faces of an image have numbers; if not, every row is an image.
     pub fn has_faces(&self) -> bool {
         self.places.face.is_some()
     }
@@ -164,8 +165,8 @@ impl ScoreFile {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read to its end or a cell does not hold what its column promises, and
-    /// every error of `take`.
+    /// If the file cannot be read to its end or a cell is not valid for its column, and every error
+    /// of `take`.
     pub fn each_row(
         &self,
         mut take: impl FnMut(&ScoreRow<'_>) -> Result<(), FileError>,
@@ -212,13 +213,13 @@ impl ScoreFile {
         }
     }
 
-    /// An error that is in no row.
+    /// An error that is not in a row.
     pub(crate) fn problem(&self, expected: &str, found: &str) -> FileError {
         let (expected, found) = (expected.to_owned(), found.to_owned());
         FileError::new(&self.path.to_string_lossy(), FileProblem::Unexpected { expected, found })
     }
 
-    /// An error of an empty file.
+    /// The error for an empty file.
     pub(crate) fn empty(&self) -> FileError {
         FileError::new(&self.path.to_string_lossy(), FileProblem::Empty { what: "row" })
     }
@@ -237,7 +238,7 @@ struct Cells<'c> {
 }
 
 impl<'c> Cells<'c> {
-    /// Without surrounding spaces; empty where there is no column.
+    /// Without surrounding spaces; empty if there is no such column.
     fn text(&self, place: Option<usize>) -> &'c str {
         place.map_or("", |place| self.cells[place].trim())
     }
@@ -248,7 +249,7 @@ impl<'c> Cells<'c> {
         self.file.unexpected(self.number, &expected, self.text(Some(place)))
     }
 
-    /// A finite number; `None` where the cell is empty.
+    /// A finite number; `None` if the cell is empty.
     fn number(&self, place: Option<usize>) -> Result<Option<f64>, FileError> {
         let Some(place) = place else { return Ok(None) };
         match self.text(Some(place)) {

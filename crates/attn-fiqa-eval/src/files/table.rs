@@ -21,7 +21,7 @@ pub(super) enum Kind {
     Parquet,
 }
 
-/// The format by the file's extension; `None` for text.
+/// The format according to the file's extension; `None` for text.
 pub(super) fn kind(path: &Path) -> Option<Kind> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "csv" => Some(Kind::Csv),
@@ -280,7 +280,7 @@ pub(super) fn each_parquet_row(
         .with_fields(wanted)
         .build()
         .map_err(damaged)?;
-    // The reader panics at some damaged pages.
+    // The reader panics on some damaged pages.
     let given_up = || FileError::new(&file, FileProblem::Damaged(GIVEN_UP.to_owned()));
     let rows = caught(|| reader.get_row_iter(Some(projection))).ok_or_else(given_up)?;
     let mut rows = rows.map_err(damaged)?;
@@ -297,7 +297,7 @@ pub(super) fn each_parquet_row(
     Ok(())
 }
 
-/// What a panic of the reader is to a person.
+/// How a panic of the reader is reported.
 const GIVEN_UP: &str = "its pages are not those that its metadata describe";
 
 /// The text of a Parquet field.

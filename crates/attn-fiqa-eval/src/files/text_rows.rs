@@ -11,7 +11,7 @@ use super::parquet_file::open_parquet;
 use super::table::{self, Kind};
 use super::{FileError, FileProblem};
 
-/// The names of a table's columns; of JSON lines, the keys of the first row.
+/// The names of a table's columns; for JSON Lines, the keys of the first row.
 pub(super) fn heading(path: &Path, kind: Kind) -> Result<Vec<String>, FileError> {
     match kind {
         Kind::Csv => table::csv_heading(path),
@@ -35,10 +35,10 @@ fn first_keys(path: &Path) -> Result<Vec<String>, FileError> {
     Ok(row.keys().cloned().collect())
 }
 
-/// Calls `take` with each row's number (the line where the format has lines, else the row, both
-/// from 1) and the text of these columns, empty where there is no value. Numbers are written so
-/// that they parse to the same value. A list is its items separated by spaces, and a cause with its
-/// strength `cause:strength`, as in CSV.
+/// Calls `take` with each row's number, from 1 (of the line if the format has lines, else of the
+/// row), and the text of these columns, empty where there is no value. Numbers are written so that
+/// they parse to the same value. As in CSV, a list is written as its items separated by spaces, and
+/// a cause with its strength as `cause:strength`.
 pub(super) fn each(
     path: &Path,
     kind: Kind,

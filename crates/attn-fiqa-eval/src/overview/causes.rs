@@ -14,12 +14,12 @@ const MAX_CAUSES: usize = 64;
 pub struct CauseSummary {
     /// Its name.
     pub cause: String,
-    /// Faces whose main cause it is; `None` where the table has no column `main_cause`.
+    /// Faces whose main cause it is; `None` if the table has no column `main_cause`.
     pub main: Option<Proportion>,
-    /// Faces that have it among their causes; `None` where the table has no column `causes`.
+    /// Faces that have it among their causes; `None` if the table has no column `causes`.
     pub named: Option<Proportion>,
-    /// The median quality of the faces with it: as their main cause or, where there is no such
-    /// column, among their causes.
+    /// The median quality of the faces with it: as their main cause or, if there is no such column,
+    /// among their causes.
     pub median_quality: Option<f64>,
 }
 

@@ -6,13 +6,13 @@ use super::reservoir::Reservoir;
 use crate::scale_counts::ScaleCounts;
 use crate::statistics::quantile;
 
-/// Native values are sampled beyond this many: 400 kB for each measure.
+/// Above this number, native values are sampled: 400 kB per measure.
 const SAMPLE: usize = 100_000;
 
 /// A value is low if at most this fraction of the faces has it or a lower one.
 const LOW: f64 = 0.1;
 
-/// Number of low measures that a face is shown with.
+/// Number of low measures shown for a face.
 const SHOWN: usize = 3;
 
 /// Quantiles of a measure over the faces that have it.
@@ -67,7 +67,7 @@ impl ComponentCounter {
         }
     }
 
-    /// Those of a face's values that are low in the set, the rarest first.
+    /// Those values of a face that are low within the set, the rarest first.
     pub(super) fn lowest(&self, scalars: &[(Component, i8)]) -> Vec<(Component, i8)> {
         let rarity = |&(component, value): &(Component, i8)| {
             let (_, counts, _) = self.counters.iter().find(|(other, ..)| *other == component)?;

@@ -1,4 +1,4 @@
-//! The faces of the lowest and of the highest quality.
+//! The faces with the lowest and with the highest quality.
 
 use std::cmp::Ordering;
 
@@ -20,7 +20,7 @@ pub struct RankedFace {
     pub score: Option<f64>,
     /// Its bounding box: x, y, width, height, in pixels of the upright image.
     pub bounds: Option<[f32; 4]>,
-    /// The main cause of its quality; `None` where there is none or no such column.
+    /// The main cause of its quality; `None` if there is none or no such column.
     pub main_cause: Option<String>,
     /// Its causes and their strengths, 0 to 1.
     pub causes: Vec<(String, f32)>,
@@ -48,7 +48,7 @@ impl RankedFace {
     }
 }
 
-/// The quality, and among equal ones the score.
+/// The quality and, among equal ones, the score.
 #[derive(Clone, Copy)]
 struct Key(i8, f64);
 
@@ -58,7 +58,7 @@ impl Key {
     }
 }
 
-/// Keeps the faces at both ends while rows pass.
+/// Keeps the faces at both ends while rows are read.
 pub(super) struct Extremes {
     top: usize,
     worst: Vec<(Key, RankedFace)>,
@@ -73,7 +73,7 @@ impl Extremes {
     pub(super) fn add(&mut self, row: &ScoreRow<'_>, quality: i8) {
         let key = Key(quality, row.score.unwrap_or_default());
         let top = self.top;
-        // Of equal faces the first ones of the file are kept.
+        // Of equal faces, the first in the file are kept.
         let keep = |kept: &mut Vec<(Key, RankedFace)>, order: fn(Key, Key) -> Ordering| {
             let place = kept.partition_point(|(other, _)| order(*other, key).is_le());
             if place < top {
@@ -85,8 +85,8 @@ impl Extremes {
         keep(&mut self.best, |a, b| b.cmp(a));
     }
 
-    /// The worst faces and the best ones of `count` faces: of fewer than twice as many as are
-    /// kept, each has half, so that none is both.
+    /// The worst and the best of `count` faces. If there are fewer than twice the number kept, each
+    /// list gets half of them, so that no face is in both.
     pub(super) fn finish(
         self,
         count: u64,

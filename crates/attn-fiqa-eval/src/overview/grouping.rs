@@ -17,13 +17,13 @@ pub struct Grouping {
     pub by: String,
     /// One row for all with a label, then one per group.
     pub rows: Vec<GroupQualities>,
-    /// The qualities of all with a label, then of each group: as many as `rows`.
+    /// The qualities of all with a label, then of each group; as long as `rows`.
     pub counts: Vec<ScaleCounts>,
     /// Number of images without a label, which are left out.
     pub unlabelled: u64,
 }
 
-/// The qualities of the groups of one column, while rows pass.
+/// The qualities of the groups of one column, while rows are read.
 #[derive(Default)]
 struct Column {
     places: HashMap<String, usize>,
@@ -78,12 +78,12 @@ impl TooMany {
     }
 }
 
-/// Every grouping of an overview, while rows pass.
+/// Every grouping of an overview, while rows are read.
 pub(super) struct Groupings<'o> {
     options: &'o OverviewOptions,
     /// By the table's own columns.
     columns: Vec<Column>,
-    /// Where labels are in another file: the images, and each row's image and quality.
+    /// If labels are in another file: the images, and each row's image and quality.
     images: Vec<String>,
     rows: Vec<(usize, i8)>,
 }

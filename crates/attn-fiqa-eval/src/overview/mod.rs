@@ -1,9 +1,9 @@
 //! The overview of a set: what the rows of `attn-fiqa score` say about its qualities, without
 //! comparisons.
 //!
-//! [`Overview::read`] goes through a table once and keeps counts, the faces with the lowest and
-//! highest quality, and samples, so that a table of ten million rows takes no more memory than one
-//! of a thousand. Only labels from another file need the names of all images, which are matched as
+//! [`Overview::read`] reads a table once and keeps counts, the faces with the lowest and highest
+//! quality, and samples, so that a table of ten million rows takes no more memory than one of a
+//! thousand. Only labels from another file need the names of all images, which are matched as
 //! [`GroupFile`](crate::files::GroupFile) does.
 
 mod causes;
@@ -32,7 +32,7 @@ pub use failures::FailureSummary;
 pub use grouping::Grouping;
 pub use thumbnails::{Thumbnails, thumbnails};
 
-/// What an overview is made of.
+/// The options of an overview.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverviewOptions {
     /// Number of worst and of best faces.
@@ -76,16 +76,15 @@ pub struct Overview {
     pub reject_below: i8,
     /// Rows without a quality, by status, the most frequent first.
     pub failures: Vec<FailureSummary>,
-    /// The component measures of the table, in their usual order; none where it has no such
-    /// columns.
+    /// The component measures of the table, in their usual order; empty if it has no such columns.
     pub components: Vec<ComponentSummary>,
-    /// Causes of low qualities; `None` where the table has no such columns.
+    /// Causes of low qualities; `None` if the table has no such columns.
     pub causes: Option<Causes>,
-    /// The faces of the lowest quality, the lowest first; among equal ones by the score.
+    /// The faces with the lowest quality, the lowest first, then by score.
     pub worst: Vec<RankedFace>,
-    /// The faces of the highest quality, the highest first.
+    /// The faces with the highest quality, the highest first.
     pub best: Vec<RankedFace>,
-    /// By each column that was asked for.
+    /// One per requested column.
     pub groupings: Vec<Grouping>,
 }
 
@@ -94,7 +93,7 @@ impl Overview {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read, lacks a column or holds something else in one, no row has a
+    /// If a file cannot be read, lacks a column or has an invalid value in one, no row has a
     /// quality, an image has no label and that is an error, or a column has too many groups.
     pub fn read(path: &Path, options: &OverviewOptions) -> Result<Self, FileError> {
         let own_labels: &[String] = if options.labels.is_some() { &[] } else { &options.by };
@@ -148,7 +147,7 @@ impl Overview {
     }
 }
 
-/// Counts images and faces: the rows of an image follow each other, its faces by number.
+/// Counts images and faces: the rows of an image are consecutive, ordered by face number.
 #[derive(Default)]
 struct ImageCounter {
     images: u64,

@@ -13,7 +13,7 @@ pub(super) struct Reservoir {
 }
 
 impl Reservoir {
-    /// A sample of at most `capacity` values, which depends on `number` and the stream only.
+    /// A sample of at most `capacity` values, which depends only on `number` and the stream.
     pub(super) fn new(capacity: usize, number: u64) -> Self {
         Self { capacity, values: Vec::new(), seen: 0, random: Stream::new(0, number) }
     }
@@ -30,7 +30,7 @@ impl Reservoir {
         }
     }
 
-    /// Number of values of the stream.
+    /// Number of values in the stream.
     pub(super) fn seen(&self) -> u64 {
         self.seen
     }

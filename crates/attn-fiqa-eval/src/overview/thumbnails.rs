@@ -12,13 +12,14 @@ use image::{ExtendedColorType, RgbImage};
 
 use super::RankedFace;
 
-/// Longest side in pixels: twice what the page shows, for fine screens.
+/// Longest side in pixels: twice what the page shows, for high-resolution screens.
 const MAX_SIDE: u32 = 224;
 
-/// Quality of the JPEG data: about 10 kB for each face.
+/// Quality of the JPEG data: about 10 kB per face.
 const JPEG_QUALITY: u8 = 85;
 
-/// A thumbnail's side over the longer side of the face's box: hair and chin are in it.
+/// Side of a thumbnail relative to the longer side of the face's box, so that it includes hair and
+/// chin.
 const MARGIN: f32 = 1.5;
 
 /// Thumbnails of some faces of an overview.
@@ -45,15 +46,15 @@ impl Thumbnails {
     }
 }
 
-/// The images that are wanted: the faces by image.
+/// The requested images: the faces by image.
 type Wanted<'f> = BTreeMap<&'f str, Vec<&'f RankedFace>>;
 
-/// Reads the images of some faces and cuts each face out by its box, or shows the whole image where
+/// Reads the images of some faces and cuts each face out by its box, or uses the whole image if
 /// there is no box.
 ///
-/// The name of an image is a path in `folder` or, without one or if it is not there, from the
-/// current folder. In an archive it is the path of the archive and the name in it, as
-/// [`Sources`] writes them; an archive is read once.
+/// The name of an image is a path in `folder` or, without one or if it is not there, relative to
+/// the current folder. In an archive, it consists of the path of the archive and the name inside
+/// it, as [`Sources`] writes them; each archive is read once.
 pub fn thumbnails(faces: &[&RankedFace], folder: Option<&Path>) -> Thumbnails {
     let mut wanted = Wanted::new();
     for face in faces {
@@ -97,7 +98,7 @@ fn locate(name: &str, folder: Option<&Path>) -> Option<Place> {
         // A regular file with further components below it is an archive.
         let archive = path.ancestors().skip(1).find(|parent| parent.is_file())?;
         let depth = path.strip_prefix(archive).ok()?.components().count();
-        // As it is written in the table: names in archives are escaped like others.
+        // As written in the table: names in archives are escaped like others.
         let (slash, _) = name.rmatch_indices('/').nth(depth.checked_sub(1)?)?;
         Some(Place::Archive(archive.to_owned(), name[slash + 1..].to_owned()))
     })
@@ -132,7 +133,7 @@ fn unescaped(name: &str) -> Option<std::ffi::OsString> {
 }
 
 impl Thumbnails {
-    /// Reads an archive until every member that is wanted was there.
+    /// Reads an archive until every requested member has been found.
     fn add_members(&mut self, archive: &Path, members: Vec<(&str, String)>, wanted: &Wanted<'_>) {
         let mut missing: BTreeMap<String, &str> =
             members.into_iter().map(|(name, member)| (member, name)).collect();
@@ -204,12 +205,12 @@ fn jpeg(image: &RgbImage, bounds: Option<[f32; 4]>) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The square around a box, as far as it is in the image: x, y, width, height.
+/// The square around a box, clipped to the image: x, y, width, height.
 fn around([x, y, width, height]: [f32; 4], image: &RgbImage) -> [u32; 4] {
     let half = width.max(height) * MARGIN / 2.0;
     let range = |start: f32, length: f32, limit: u32| {
         let centre = start + length / 2.0;
-        // Out of range, a conversion gives the nearer end.
+        // Out-of-range conversions saturate.
         let low = ((centre - half).round().max(0.0) as u32).min(limit);
         let high = ((centre + half).round().max(0.0) as u32).min(limit);
         (low, high.saturating_sub(low))
@@ -236,7 +237,7 @@ mod tests {
         }
     }
 
-    /// 40×20 pixels, black and on the right half white, as a PNG.
+    /// A PNG of 40×20 pixels, black with a white right half.
     fn halves() -> Vec<u8> {
         let image = RgbImage::from_fn(40, 20, |x, _| image::Rgb([if x < 20 { 0 } else { 255 }; 3]));
         let mut png = std::io::Cursor::new(Vec::new());

@@ -114,7 +114,7 @@ pub(super) fn edc(
     edc_grid(&title, &panels, columns, Some(results.settings.max_discard)).map(Some)
 }
 
-/// A curve, as far as it has rates.
+/// A curve, at the points that have rates.
 fn edc_series(curve: &CurveRecord, bands: bool) -> Option<EdcSeries> {
     let points: Vec<(f64, f64)> =
         curve.points.iter().map_while(|&(discard, fnmr)| Some((discard, fnmr?))).collect();

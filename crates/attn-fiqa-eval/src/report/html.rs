@@ -19,7 +19,7 @@ pub(super) struct Section {
     pub(super) content: Markup,
 }
 
-/// A self-contained page: its styles, script and images are in it.
+/// A self-contained page, with its styles, script and images embedded.
 pub(super) fn document(
     title: &str,
     subtitle: &Markup,
@@ -57,7 +57,7 @@ pub(super) fn document(
             }
         }
     };
-    // Names come from files, and may contain control characters.
+    // Names come from files and may contain control characters.
     let is_hidden = |letter: char| letter.is_control() && letter != '\n';
     page.into_string().replace(is_hidden, "\u{fffd}")
 }
@@ -86,7 +86,7 @@ impl Cell {
         Self::number(value, |value| format!("{:.2} %", value * 100.0))
     }
 
-    /// A number, or a dash where there is none.
+    /// A number, or a dash if there is none.
     pub(super) fn number(value: Option<f64>, format: impl Fn(f64) -> String) -> Self {
         Self::Number(value.map_or("–".to_owned(), format), value)
     }

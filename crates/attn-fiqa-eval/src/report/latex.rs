@@ -70,7 +70,7 @@ fn number(value: Option<f64>) -> String {
     times_thousand(value).replace('–', "--")
 }
 
-/// Text in which LaTeX recognises no command.
+/// Text escaped so that LaTeX recognises no command in it.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,7 +1,7 @@
 //! Reports of a study: one page, tables and figures; and the page of a set's qualities.
 //!
-//! Everything about a study comes from the record ([`Results`]) and the images beside it, so that a
-//! report can be rebuilt without the data.
+//! Everything about a study comes from the record ([`Results`]) and the images next to it, so that
+//! a report can be rebuilt without the data.
 
 mod figures;
 mod html;

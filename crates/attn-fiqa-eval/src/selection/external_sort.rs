@@ -1,5 +1,5 @@
-//! Sorts fixed-size records, more than fit in memory: sorted runs in one temporary file, merged
-//! when they are read. Records are compared as bytes.
+//! Sorts more fixed-size records than fit in memory: sorted runs in one temporary file, merged when
+//! they are read. Records are compared as bytes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Bytes that are read of one run at once.
+/// Bytes read from one run at a time.
 const CHUNK: usize = 64 << 10;
 
 /// Takes records in any order.
@@ -27,8 +27,8 @@ struct Spilled {
 }
 
 impl<'p, const N: usize> Sorter<'p, N> {
-    /// `memory` is what records may take, in bytes; the temporary file is made in `folder`, and
-    /// has no name there.
+    /// `memory` is the maximum size of the records in memory, in bytes; the temporary file is
+    /// created in `folder`, without a name there.
     pub(super) fn new(memory: usize, folder: &'p Path) -> Self {
         let capacity = (memory / N).max(1);
         Self { waiting: Vec::new(), capacity, folder, spilled: None }
@@ -60,11 +60,11 @@ impl<'p, const N: usize> Sorter<'p, N> {
         Ok(())
     }
 
-    /// All records, to be read in order, as often as wanted.
+    /// All records, to be read in order any number of times.
     pub(super) fn finish(mut self) -> io::Result<Sorted<N>> {
         if self.spilled.is_some() {
             self.spill()?;
-            // The memory is for reading now.
+            // From here on, the memory is used for reading.
             self.waiting = Vec::new();
         }
         self.waiting.sort_unstable();

@@ -1,10 +1,10 @@
-//! From scores to what is kept: by status, a least quality, and the best of each group.
+//! Selects which scored rows are kept: by status, by a minimum quality, and the best of each group.
 //!
-//! [`Selection::of`] reads tables of any size twice at most in a bounded memory. What passes the
-//! status and the quality becomes a record of 33 bytes, and these are sorted on disk by group and
-//! rank where they exceed [`SelectionOptions::memory`]; besides them there is one bit per row. An
-//! embedded database would do the same: DuckDB's library is larger than this whole program, and
-//! DataFusion brings several hundred crates, for one sort and no queries.
+//! [`Selection::of`] reads tables of any size, at most twice, in bounded memory. Each row that
+//! passes the status and the quality becomes a record of 33 bytes; the records are sorted by group
+//! and rank, on disk if they exceed [`SelectionOptions::memory`]. In addition, there is one bit per
+//! row. An embedded database would do the same, but DuckDB's library is larger than this whole
+//! program, and DataFusion brings in several hundred crates, for one sort and no queries.
 
 mod external_sort;
 mod kept;
@@ -20,7 +20,7 @@ use crate::files::{FileError, GroupFile, MatchedRows, Missing, ScoreFile, ScoreR
 use external_sort::Sorter;
 use kept::Kept;
 
-/// What makes a group, of which the best rows are kept.
+/// What defines a group; the best rows of each are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupBy {
     /// The folder of the image, or its archive.
@@ -43,16 +43,16 @@ pub struct SelectionOptions {
     /// At most this fraction of the rows of each group that pass the status and the quality,
     /// rounded up, from 0 to 1.
     pub top_fraction: Option<f64>,
-    /// What makes a group.
+    /// What defines a group.
     pub by: GroupBy,
     /// A table of labels by image, read as [`GroupFile`] does. The names of all images are then
     /// held in memory.
     pub labels: Option<PathBuf>,
-    /// Images without a label; those that are not an error are left out.
+    /// Images without a label; if they are not an error, they are left out.
     pub missing: Missing,
-    /// Bytes that records may take in memory before they are sorted on disk.
+    /// Maximum size of the records in memory, in bytes, before they are sorted on disk.
     pub memory: usize,
-    /// The folder of the temporary file that they are sorted in.
+    /// The folder of the temporary file used for sorting.
     pub folder: PathBuf,
 }
 
@@ -81,14 +81,14 @@ impl SelectionOptions {
     /// How many rows of a group of `rows` are kept.
     fn quota(&self, rows: u64) -> u64 {
         let fraction = self.top_fraction.map_or(rows, |fraction| {
-            // What is whole but for the rounding of the product is not rounded up.
+            // A product that is whole except for rounding error is not rounded up.
             (fraction * rows as f64 - 1e-9).ceil() as u64
         });
         fraction.min(self.top.unwrap_or(rows))
     }
 }
 
-/// Which rows of some tables are kept. Rows are numbered from 0 through all tables.
+/// Which rows of some tables are kept. Rows are numbered from 0 across all tables.
 #[derive(Debug, Clone)]
 pub struct Selection {
     kept: Kept,
@@ -102,7 +102,7 @@ pub struct Selection {
     pub unlabelled: u64,
     /// Rows left out because others of their group are better.
     pub outranked: u64,
-    /// Number of groups, where rows are ranked.
+    /// Number of groups, if rows are ranked.
     pub groups: u64,
 }
 
@@ -113,7 +113,7 @@ const RANK: usize = 9;
 const ROW: usize = 8;
 
 impl Selection {
-    /// Decides about every row of some tables of `attn-fiqa score`.
+    /// Decides which rows of some tables of `attn-fiqa score` are kept.
     ///
     /// Rows of a group rank by quality, then by score, then by their order.
     ///
@@ -178,7 +178,7 @@ impl Selection {
     /// Keeps the best of each group.
     fn rank(&mut self, sorter: Sorter<'_, 33>, options: &SelectionOptions) -> io::Result<()> {
         let mut sorted = sorter.finish()?;
-        // How many rows a group has is known at its end, so it is counted first.
+        // The size of a group is known only at its end, so rows are counted first.
         let mut sizes = Sizes::new(&options.folder)?;
         sorted.each(|record| sizes.count(&record[..GROUP]))?;
         let mut sizes = sizes.finish()?;
@@ -212,7 +212,7 @@ impl Selection {
     }
 }
 
-/// The group of a row by what it says itself; `None` where its cell is empty.
+/// The group of a row according to the row itself; `None` if its cell is empty.
 fn own_group<'r>(row: &ScoreRow<'r>, by: &GroupBy) -> Option<&'r str> {
     match by {
         GroupBy::All => Some(""),
@@ -235,9 +235,9 @@ fn folder(path: &str) -> &str {
 /// Smaller records rank higher.
 fn record(group: &str, row: &ScoreRow<'_>, number: u64) -> Record {
     let mut record = [0; GROUP + RANK + ROW];
-    // Of 10⁹ groups, two have the same 128 bits with a probability of 10⁻²¹.
+    // Among 10⁹ groups, two have the same 128 bits with a probability of 10⁻²¹.
     record[..GROUP].copy_from_slice(&Sha256::digest(group)[..GROUP]);
-    // 101 is below the quality 0.
+    // 101 ranks below the quality 0.
     record[GROUP] = (100 - row.quality.unwrap_or(-1)) as u8;
     let score = row.score.map_or(u64::MAX, |score| !ascending(score));
     record[GROUP + 1..GROUP + RANK].copy_from_slice(&score.to_be_bytes());
@@ -245,9 +245,9 @@ fn record(group: &str, row: &ScoreRow<'_>, number: u64) -> Record {
     record
 }
 
-/// Bits that are ordered as the finite numbers that they stand for.
+/// Bits that sort like the finite numbers they represent.
 fn ascending(number: f64) -> u64 {
-    // −0 is 0.
+    // Turns −0 into 0.
     let bits = (number + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
@@ -301,7 +301,7 @@ impl ReadSizes {
     }
 }
 
-/// Numbers images while rows pass: rows of one image follow each other.
+/// Numbers images while rows are read: the rows of one image are consecutive.
 #[derive(Default)]
 struct Images {
     last: Option<String>,
@@ -322,7 +322,7 @@ impl Images {
     }
 }
 
-/// The groups of images by another file.
+/// The groups of images, from another file.
 struct Labels {
     file: GroupFile,
     found: MatchedRows,

@@ -63,7 +63,7 @@ impl Table {
         let mut head = (&table.file).take(start.min(MAX_HEADER));
         head.read_to_end(&mut found).map_err(StudyError::io(&table.path, "cannot be read"))?;
         if found != header.as_bytes() {
-            // A file with a truncated header has nothing else.
+            // A file with a truncated header contains nothing else.
             if !header.as_bytes().starts_with(&found) {
                 let problem = "its first line names something else; delete it".to_owned();
                 return Err(StudyError::UnexpectedContent { path: table.path, problem });

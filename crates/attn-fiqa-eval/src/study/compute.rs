@@ -99,8 +99,8 @@ pub(super) fn attention_scores(
     tables.iter().map(|table| column(table, &filled)).collect()
 }
 
-/// Embeddings as the network gives them; with `flip` those of the image and of its mirror image,
-/// each normalised, concatenated. For a quality network rows of one value.
+/// Embeddings as the network gives them; with `flip`, those of the image and of its mirror image,
+/// each normalised, concatenated. For a quality network, rows of one value.
 pub(super) fn embeddings(
     dataset: &mut Dataset<'_>,
     network: &Network,

@@ -29,8 +29,8 @@ const FACE: f32 = 1.0;
 /// The image is an aligned crop already.
 const CROP: f32 = 2.0;
 
-/// Finds the main face of every image without landmarks, and stores its landmarks, by which it is
-/// aligned from then on. Images without a face are recorded as such.
+/// Finds the main face of every image without landmarks, and stores its landmarks, which are used
+/// to align it from then on. Images without a face are recorded as such.
 pub(super) fn find_main_faces(
     dataset: &mut Dataset<'_>,
     threads: &Threads,

@@ -44,7 +44,7 @@ impl<'c> Dataset<'c> {
         !self.benchmark.images.iter().any(|image| matches!(image.source, ImageSource::Unavailable))
     }
 
-    /// An error if the first readable image is not an aligned crop, and the study file does not say
+    /// An error if the first readable image is not an aligned crop and the study file does not say
     /// what to do about that. `side` is the side of crops.
     pub(super) fn check_size(&self, side: usize) -> Result<(), String> {
         let DatasetConfig { name, resize, align, .. } = self.config;
@@ -82,8 +82,8 @@ impl<'c> Dataset<'c> {
         &self.hashes
     }
 
-    /// What each image's crop depends on besides the settings: its bytes, and its landmarks if the
-    /// set has some.
+    /// What each image's crop depends on in addition to the settings: its bytes, and its landmarks
+    /// if the set has some.
     pub(super) fn keys(&mut self) -> Vec<Result<ImageHash, Failure>> {
         self.hashes();
         let key =

@@ -1,5 +1,5 @@
-//! The record of a study: everything that its tables and figures show, and what
-//! makes it repeatable. It is what `results.json` holds.
+//! The record of a study, as stored in `results.json`: everything that its tables and figures show,
+//! and what makes it repeatable.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::config::Settings;
 use crate::edc::{Protocol, Series};
 use crate::figure::Histogram;
 
-/// Increased when the record changes its form.
+/// Incremented when the record's format changes.
 pub const FORMAT: u32 = 4;
 
 /// Everything that was measured.
@@ -35,7 +35,7 @@ pub struct Results {
     pub baselines: Vec<Baseline>,
     /// One per data set, recogniser, protocol, target and series.
     pub curves: Vec<CurveRecord>,
-    /// What each method's area is above that of the first and that of the best.
+    /// How much larger each method's area is than the first's and the best's.
     pub differences: Vec<DifferenceRecord>,
     /// One per data set and method.
     pub qualities: Vec<QualityRecord>,
@@ -52,33 +52,33 @@ pub struct DatasetRecord {
     pub kind: String,
     /// Its path.
     pub path: String,
-    /// How many images it has.
+    /// Number of images.
     pub images: usize,
-    /// How many templates, where images are compared as such.
+    /// Number of templates, if images are compared as templates.
     pub templates: Option<usize>,
     /// Its mated comparisons.
     pub mated: usize,
     /// Its non-mated comparisons.
     pub non_mated: usize,
-    /// Over its names, pairs and (where they were read) images.
+    /// SHA-256 of its names, its pairs and, if they were read, its images.
     pub sha256: String,
     /// Whether intervals are over persons rather than over pairs.
     pub by_identity: bool,
     /// The files of scores and embeddings that lack some of its images.
     pub missing: Vec<MissingRecord>,
-    /// Images in which a face was to be found, and could not be.
+    /// Number of images in which a face was to be detected and none was found.
     pub without_face: usize,
     /// The first few of those, quoted.
     pub without_face_examples: String,
 }
 
-/// Images that a file of scores or embeddings lacks. Their comparisons are left out, for
-/// every method alike.
+/// Images that a file of scores or embeddings lacks. Their comparisons are left out for all
+/// methods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MissingRecord {
     /// The method or recogniser whose file it is.
     pub of: String,
-    /// How many images it lacks.
+    /// Number of images it lacks.
     pub images: usize,
     /// The first few, quoted.
     pub examples: String,
@@ -91,7 +91,7 @@ pub struct RecogniserRecord {
     pub name: String,
     /// Its file, or those of its embeddings.
     pub source: String,
-    /// Of its file, or of those files one after the other.
+    /// SHA-256 of its file, or of those files one after the other.
     pub sha256: String,
     /// Whether the mirrored image's embedding is appended.
     pub flip: bool,
@@ -106,7 +106,7 @@ pub struct MethodRecord {
     pub what: String,
     /// The model's file, or those of its scores.
     pub source: String,
-    /// Of the model's file, or of those files one after the other.
+    /// SHA-256 of the model's file, or of those files one after the other.
     pub sha256: String,
 }
 
@@ -121,7 +121,7 @@ pub struct Baseline {
     pub mated: usize,
     /// Number of non-mated comparisons.
     pub non_mated: usize,
-    /// Comparisons left out, because an image has no embedding or is missing from a file of scores.
+    /// Comparisons left out because an image has no embedding or is missing from a file of scores.
     pub left_out: usize,
     /// Verification accuracy, mean over folds, and its standard deviation.
     pub accuracy: Option<[f64; 2]>,

@@ -1,10 +1,10 @@
 //! The papers' table: pAUC-EDC of each method on each data set, the mean relative to discarding at
 //! random, and the rank.
 //!
-//! Areas of data sets are on different scales: a hard set's are many times an easy one's, and their
-//! mean is dominated by the hardest set. So each is divided by the area of discarding at random on
-//! the same set, which is 1 for an uninformative quality, and only these ratios are averaged;
-//! different recognisers, targets and protocols never are.
+//! The areas of different data sets are on different scales: those of a hard set are many times
+//! those of an easy one, so that the hardest set would dominate their mean. So each is divided by
+//! the area of discarding at random on the same set, which is 1 for an uninformative quality, and
+//! only these ratios are averaged; different recognisers, targets and protocols never are.
 
 use super::results::{CurveRecord, Results};
 use crate::edc::{Protocol, Series};

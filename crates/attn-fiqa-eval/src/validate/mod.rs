@@ -37,7 +37,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// If one of the images fails, the face does.
+    /// If one of the images fails; the whole face then fails.
     pub fn respond(
         &self,
         crop: &Crop,

@@ -267,7 +267,7 @@ fn a_plain_list_is_read_with_images_and_without() {
     }
     let found = open(BenchmarkKind::Pairs, folder.path()).expect("complete");
     assert_eq!(found.read_image(1).expect("bytes"), b"images/b.JPG");
-    // Other sets, as the CR-FIQA extraction writes them, are such a folder too.
+    // Other sets, as written by the CR-FIQA extraction, also have this layout.
     assert_eq!(open(BenchmarkKind::CfpFp, folder.path()).expect("complete").images.len(), 3);
     let without = open(BenchmarkKind::Pairs, &list).expect("a list");
     assert!(without.read_image(0).is_err());

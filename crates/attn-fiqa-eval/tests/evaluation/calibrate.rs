@@ -104,7 +104,7 @@ fn a_linear_relation_is_recovered_and_evaluated_on_held_out_faces() {
     assert_eq!(fitted(&measured, 3), found);
     assert_ne!(fitted(&measured, 4).key_bias, found.key_bias);
 
-    // A previous key bias is evaluated too, and changes nothing else.
+    // A previous key bias is also evaluated, and changes nothing else.
     let beside = |existing: &[f32]| {
         let existing = Some(existing);
         let options = FitOptions { scale_over_heads: 0.05, existing, seed: 3 };
@@ -248,7 +248,7 @@ fn example(name: &str) -> Crop {
     Crop::from_rgb(112, picture.into_rgb()).expect("a crop")
 }
 
-/// Crops that differ, although not as faces of different people would.
+/// Crops that differ, though not like faces of different people.
 fn faces(count: usize) -> Vec<Face> {
     let crop = example("astronaut.png");
     let mut faces = Vec::new();

@@ -168,7 +168,7 @@ fn flat_images_stay_flat_without_noise_or_border() {
     ] {
         let found = kind.apply(&flat(117), level(0.8), 3);
         let spread = found.rgb().iter().map(|&level| level.abs_diff(117)).max();
-        // JPEG at its coarsest has steps of its own; the image is still flat.
+        // The coarsest JPEG has steps of its own; the image is still flat.
         let allowed = if kind == Degradation::Jpeg { 12 } else { 0 };
         assert!(spread <= Some(allowed), "{kind}: {spread:?}");
         let first = found.rgb()[..3].to_vec();

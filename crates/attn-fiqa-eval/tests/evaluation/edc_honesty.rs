@@ -275,7 +275,7 @@ fn a_curve_that_runs_out_of_a_kind_says_so_and_has_no_area_there() {
     let evaluator = Evaluator::new(&comparisons);
     let curve = &evaluator.curves(&ranking, Protocol::Crfiqa, &[Target::Fmr(0.1)]).expect("it")[0];
     assert_eq!(curve.points[5].fnmr, None);
-    // Of an FMR of 0 (at the mated distance) and of 1 the former is nearer 0.1, and at that
+    // Of the FMRs 0 (at the mated distance) and 1, the former is nearer to 0.1, and at that
     // distance no mated comparison is accepted.
     assert_eq!(curve.start(), Some(1.0));
     assert!((curve.pauc(0.2).expect("an area") - 0.2).abs() < 1e-12);

@@ -1,4 +1,4 @@
-//! Benchmarks, curves, figures and all else that is computed from scores.
+//! Benchmarks, curves, figures and everything else computed from scores.
 
 mod benchmarks;
 mod calibrate;

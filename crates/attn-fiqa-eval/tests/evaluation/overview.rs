@@ -272,7 +272,7 @@ fn a_set_without_a_face_has_a_page_too() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Cells that are nearly right, in any mixture: a table is refused or counted consistently.
+    /// Cells that are almost valid, in any combination: a table is refused or counted consistently.
     #[test]
     fn any_table_is_refused_or_counted_consistently(
         rows in prop::collection::vec(

@@ -87,7 +87,7 @@ fn accuracy_by_folds_is_its_definition() {
         }
         let mean = expected.iter().map(|(accuracy, _)| accuracy).sum::<f64>() / 10.0;
         assert!((found.accuracy - mean).abs() < 1e-12);
-        // No other threshold is better on the folds that selected it, so hardly on the rest.
+        // No other threshold is better on the folds that selected it, so hardly any on the rest.
         let exact = verification(&set, &folds, ThresholdGrid::Exact).expect("accuracy");
         assert!((exact.accuracy - found.accuracy).abs() < 0.1);
     }

@@ -7,7 +7,7 @@ use attn_fiqa_eval::study::StudyConfig;
 use attn_fiqa_eval::study::config::{EmbeddingsFrom, ScoresFrom};
 use tempfile::TempDir;
 
-/// A folder with the files that the study files name.
+/// A folder with the files named by the study files.
 fn place() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("set")).expect("a folder");

@@ -1,4 +1,4 @@
-//! The instructions of AMX that the kernels use, in their VEX encoding.
+//! The AMX instructions that the kernels use, in their VEX encoding.
 
 /// What an instruction does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,27 +23,27 @@ pub(super) enum Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Instruction {
     pub(super) operation: Operation,
-    /// Bytes of code.
+    /// Length of the code in bytes.
     pub(super) length: usize,
-    /// The tile that is written, or stored.
+    /// The tile that is written to, or stored.
     pub(super) tile: usize,
     /// The tiles that are multiplied.
     pub(super) first: usize,
     pub(super) second: usize,
-    /// Where memory is read or written, and how far its rows are apart.
+    /// Where memory is read or written, and how far apart its rows are.
     pub(super) address: u64,
     pub(super) stride: u64,
 }
 
 impl Instruction {
-    /// The instruction at `code`, with addresses computed from the general registers; `None` for
-    /// any other instruction.
+    /// The instruction at `code`, with addresses computed from the general-purpose registers;
+    /// `None` for any other instruction.
     ///
     /// # Safety
     ///
     /// The bytes of the instruction must be readable.
     pub(super) unsafe fn decode(code: *const u8, general: impl Fn(u8) -> u64) -> Option<Self> {
-        // SAFETY: by the contract; nothing is read behind what the bytes before announce.
+        // SAFETY: by the contract; no byte is read beyond those that the preceding bytes announce.
         let byte = |index: usize| unsafe { code.add(index).read() };
         const VEX_OF_THREE: u8 = 0xc4;
         const MAP_0F38: u8 = 2;
@@ -85,12 +85,12 @@ impl Instruction {
                 found.length += 1;
                 base = sib & 7;
                 let index = (sib >> 3 & 7) + extend(0x40);
-                // Number 4 stands for no index.
+                // Number 4 means no index.
                 let index = if index == 4 { 0 } else { general(index) };
                 found.stride = index << (sib >> 6);
             }
             let (displacement, length) = match mode {
-                // Relative to the instruction, or without a base: the kernels have neither.
+                // Relative to the instruction, or without a base: the kernels use neither.
                 0 if base == 5 => return None,
                 0 => (0, 0),
                 1 => (i64::from(byte(found.length) as i8), 1),
@@ -114,7 +114,7 @@ impl Instruction {
 mod tests {
     use super::*;
 
-    /// Registers that hold a thousand times their number.
+    /// Decodes with registers that each hold a thousand times their number.
     fn decode(code: &[u8]) -> Option<Instruction> {
         let mut padded = [0x90; 16];
         padded[..code.len()].copy_from_slice(code);
@@ -122,7 +122,7 @@ mod tests {
         unsafe { Instruction::decode(padded.as_ptr(), |register| 1000 * u64::from(register)) }
     }
 
-    /// The bytes are the assembler's.
+    /// The bytes come from the assembler.
     #[test]
     fn operands_are_found() {
         let expected = |operation, length, [tile, first, second]: [usize; 3], address, stride| {

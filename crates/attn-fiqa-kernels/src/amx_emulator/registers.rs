@@ -1,6 +1,6 @@
 //! The tile registers and what the instructions do with them.
 
-/// Bytes of a row, rows of a tile, tiles: palette 1.
+/// Bytes per row, rows per tile and number of tiles, of palette 1.
 const ROW_BYTES: usize = 64;
 const ROWS: usize = 16;
 const TILES: usize = 8;
@@ -8,17 +8,17 @@ const TILES: usize = 8;
 /// Eight tiles and their shapes. Rows and bytes beyond the shape are zero.
 #[derive(Debug)]
 pub(super) struct Registers {
-    /// Rows and bytes per row of each tile; all zero until they are configured.
+    /// Rows and bytes per row of each tile; all zero until configured.
     shapes: [[usize; 2]; TILES],
     data: [[[u8; ROW_BYTES]; ROWS]; TILES],
 }
 
 impl Registers {
-    /// As at the start of a thread.
+    /// The state at the start of a thread.
     pub(super) const RELEASED: Self =
         Self { shapes: [[0; 2]; TILES], data: [[[0; ROW_BYTES]; ROWS]; TILES] };
 
-    /// The result, as of every operation, is whether it was valid.
+    /// Returns whether the operation was valid, as every operation does.
     pub(super) fn configure(&mut self, memory: &[u8; 64]) -> bool {
         *self = Self::RELEASED;
         let (palette, start_row, reserved) = (memory[0], memory[1], &memory[2..16]);
@@ -101,8 +101,8 @@ impl Registers {
         self.data[tile][row][4 * word..][..4].copy_from_slice(&bytes);
     }
 
-    /// The products of the even and of the odd values are summed apart by fused multiply–adds, and
-    /// then added; subnormal numbers are zero.
+    /// Sums the products of the even and of the odd values separately by fused multiply–adds, then
+    /// adds both; subnormal numbers count as zero.
     pub(super) fn dot_of_bf16(&mut self, tile: usize, first: usize, second: usize) -> bool {
         let Some([rows, inner, columns]) = self.product(tile, first, second) else { return false };
         for row in 0..rows {
@@ -123,7 +123,7 @@ impl Registers {
         true
     }
 
-    /// The first tile's bytes have no sign, the second one's do.
+    /// The bytes of the first tile are unsigned, those of the second signed.
     pub(super) fn dot_of_bytes(&mut self, tile: usize, first: usize, second: usize) -> bool {
         let Some([rows, inner, columns]) = self.product(tile, first, second) else { return false };
         for row in 0..rows {
@@ -146,7 +146,7 @@ fn bf16_values([a, b, c, d]: [u8; 4]) -> [f32; 2] {
     [[a, b], [c, d]].map(|half| normal(f32::from_bits(u32::from(u16::from_le_bytes(half)) << 16)))
 }
 
-/// Zero instead of a subnormal number.
+/// The value, or zero if it is subnormal.
 fn normal(value: f32) -> f32 {
     if value.is_subnormal() { 0.0f32.copysign(value) } else { value }
 }

@@ -1,9 +1,9 @@
-//! One head of attention on every instruction set against its definition in f64.
+//! Compares one head of attention on every instruction set with its definition in f64.
 
 use crate::numbers::{nearest_bf16, values};
 use crate::{AttentionShape, CpuFeature, Isa, Precision, attention};
 
-/// One head's output by definition, and, of the same shape, the mean of the values' magnitudes with
+/// One head's output by definition and, in the same shape, the mean magnitude of the values under
 /// the same weights: the scale of a relative error in the weights.
 struct Expected {
     out: Vec<f64>,
@@ -39,17 +39,18 @@ fn naive(qkv: &[f32], shape: &AttentionShape, head: usize, bias: Option<&[f32]>)
     Expected { out, magnitude }
 }
 
-/// If the machine multiplies in bf16, queries, keys and values are first rounded to it, also for
-/// the reference. The remaining error is the rounding of the weights to eight significant bits, at
-/// most 2⁻⁸ each, and the error of the weights themselves, of which half of 5·10⁻⁴ is for f32 sums
-/// of 64 products and half for the power series.
+/// If the machine multiplies in bf16, queries, keys and values are first rounded to bf16, in the
+/// reference as well. What remains is the error of rounding the weights to eight significant bits,
+/// at most 2⁻⁸ each, and 5·10⁻⁴ for the weights themselves: half for f32 sums of 64 products, half
+/// for the power series.
 const BF16_WEIGHTS: f64 = 1.0 / 256.0 + 5e-4;
 
-/// Otherwise everything is f32: logits of up to 16 have an error of 10⁻⁶, and so have weights.
+/// Otherwise everything is f32: logits of up to 16 have an error of 10⁻⁶, and so do the weights.
 const F32: f64 = 1e-5;
 
-/// In bf16x2, products of two are off by 2⁻¹⁶ at most: logits, of up to 16, by as much of the sum of
-/// their products' magnitudes, so weights by twice that, and their products with values once more.
+/// In bf16x2, a product is off by at most 2⁻¹⁶ of its magnitude. Logits, of up to 16, are off by
+/// 2⁻¹⁶ of the sum of their products' magnitudes, the weights by twice that, and the products of
+/// weights and values by another 2⁻¹⁶.
 const BF16X2: f64 = 5e-4;
 
 #[test]
@@ -59,7 +60,7 @@ fn attention_matches_its_definition_on_awkward_sizes() {
             let shape = AttentionShape { heads, head_dim, scale: 2.0 / (head_dim as f32).sqrt() };
             let qkv = values(tokens * 3 * heads * head_dim, tokens as u32);
             let rounded: Vec<f32> = qkv.iter().map(|&value| nearest_bf16(value)).collect();
-            // Larger than the logits, so that it decides where attention goes.
+            // Larger than the logits, so that the bias decides where attention goes.
             let of_pairs: Vec<f32> =
                 values(tokens * tokens, head_dim as u32).iter().map(|value| 5.0 * value).collect();
             for (head, bias) in

@@ -1,4 +1,4 @@
-//! Detection of AMX, which the standard library does not do. Intel's *Software Developer's Manual*,
+//! Detection of AMX, which the standard library lacks. See Intel's *Software Developer's Manual*,
 //! volume 1, chapter 18.
 
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
@@ -8,11 +8,11 @@ pub(super) const BF16: u32 = 1 << 22;
 pub(super) const TILE: u32 = 1 << 24;
 pub(super) const INT8: u32 = 1 << 25;
 
-/// Whether the processor has it, and the operating system saves tiles.
+/// Whether the processor has the feature and the operating system saves tiles.
 pub(super) fn is_detected(bit: u32) -> bool {
     /// Bit of ECX in CPUID leaf 1: the operating system uses XSAVE.
     const OSXSAVE: u32 = 1 << 27;
-    /// Bits of XCR0: configuration and data of tiles.
+    /// Bits of XCR0: tile configuration and tile data.
     const TILE_STATE: u64 = 0b11 << 17;
     const LAST_LEAF: u32 = 7;
     #[cfg(all(emulated_amx, target_os = "linux"))]
@@ -27,14 +27,14 @@ pub(super) fn is_detected(bit: u32) -> bool {
     enabled & TILE_STATE == TILE_STATE && __cpuid_count(LAST_LEAF, 0).edx & bit != 0
 }
 
-/// Whether this process may use tiles: until it has asked Linux, its first tile instruction ends it.
-/// Asked once, and only where tiles are wanted, since from then on every signal stack must have room
-/// for them. The permission holds for all threads and for forked children.
+/// Whether this process may use tiles: unless it has asked Linux first, its first tile instruction
+/// ends it. Asks once, and only where tiles are wanted, since from then on every signal stack must
+/// have room for them. The permission holds for all threads and for forked children.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub(super) fn is_permitted() -> bool {
     const ARCH_PRCTL: isize = 158;
     const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
-    /// The component of the extended state that holds the data of tiles.
+    /// The component of the extended state that holds tile data.
     const TILE_DATA: usize = 18;
     static PERMITTED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *PERMITTED.get_or_init(|| {
@@ -56,7 +56,7 @@ pub(super) fn is_permitted() -> bool {
     })
 }
 
-/// Other systems have calls of their own, which are not made here.
+/// Other systems have their own calls, which are not made here.
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 pub(super) fn is_permitted() -> bool {
     false

@@ -1,8 +1,8 @@
 //! Whether the bf16 dot product is slower than the f32 multiply–adds that it replaces.
 //!
-//! It is on some processors, and hypervisors may hide their model, so it is timed. On an AMD EPYC
-//! of family 26 a dot product of two takes as long as one multiply–add, on Intel's model 207 as
-//! long as four; it replaces two.
+//! It is on some processors, and hypervisors may hide the model, so it is timed. A dot product of
+//! two replaces two multiply–adds. It takes as long as one on an AMD EPYC of family 26, and as long
+//! as four on Intel's model 207.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::{Isa, Precision, peak_operations};
 
 /// Rounds of [`peak_operations`] per timing: a microsecond or two.
 const ROUNDS: usize = 100;
-/// Timings per precision, of which the shortest counts: an interruption only ever lengthens one.
+/// Timings per precision. The shortest counts, because an interruption can only lengthen one.
 const TIMINGS: usize = 12;
 
 /// Measured once per process.
@@ -21,10 +21,10 @@ pub(super) fn is_slow(isa: Isa) -> bool {
     *SLOW.get_or_init(|| !cfg!(miri) && ratio(isa) < 1.0)
 }
 
-/// The rate of operations in bf16 to that in f32.
+/// The ratio of the rate of operations in bf16 to that in f32.
 fn ratio(isa: Isa) -> f64 {
     let mut best = [0.0f64; 2];
-    // In turn, so that a change of the clock affects both. The first ones are run while the
+    // Alternating, so that a change of clock speed affects both. The first ones run while the
     // processor powers up its wide registers.
     for _ in 0..TIMINGS {
         for (best, precision) in best.iter_mut().zip([Precision::F32, Precision::Bf16]) {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::CpuFeature;
 
-    /// The best of many short timings agrees with long ones, every time, and is not near the limit.
+    /// The best of many short timings always agrees with long ones, and is not near the limit.
     #[test]
     fn every_measurement_gives_the_same_answer() {
         let Some(isa) = Isa::available().into_iter().find(|isa| isa.has(CpuFeature::Avx512Bf16))

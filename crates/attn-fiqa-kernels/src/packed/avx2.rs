@@ -11,7 +11,7 @@ use super::simd::{FloatLanes, Simd};
 const KC: usize = 512;
 
 register_kernel! {
-    /// f32 by fused multiply–adds, in the order of the AVX-512 kernel: the bits are the same.
+    /// f32 by fused multiply–adds, in the order of the AVX-512 kernel, so the bits are the same.
     F32: F32 as F32,
     name: "avx2 f32",
     features: [Fma, Avx2], enabled by "avx2,fma",
@@ -229,7 +229,8 @@ impl Dot<Avx2> for DotOfFour {
 }
 
 /// `vpmaddubsw` saturates the sum of two products to 16 bits, which 2·255·127 exceeds, so bytes are
-/// widened to 16 bits: the input's when it is quantized, the weights' once per panel.
+/// widened to 16 bits: those of the input when it is quantized, those of the weights once per
+/// panel.
 struct DotOfPairs;
 
 impl Dot<Avx2> for DotOfPairs {

@@ -1,9 +1,9 @@
 //! The AVX-512 kernels: tiles of 14 rows and one panel of 32 outputs.
 //!
-//! A tile keeps its 28 accumulators in registers over all K steps, so every loaded weight is
-//! used 14 times and every loaded input 32 times: 28 multiply–adds for 16 loads, which two
-//! load ports hide. Two weights and one input fill the 32 registers. Seven tiles are the 98 rows
-//! that the published networks are split into.
+//! A tile keeps its 28 accumulators in registers over a block of K steps, so every loaded weight is
+//! used 14 times and every loaded input 32 times: 28 multiply–adds for 16 loads, which two load
+//! ports hide. With two weights and one input, 31 of the 32 registers are used. Seven tiles cover
+//! the 98 rows that the published networks are split into.
 
 use std::arch::x86_64::*;
 
@@ -12,8 +12,8 @@ use super::simd::{FloatLanes, Simd};
 use crate::lanes::{LANES, mask};
 use crate::quantize::TERM_WORDS;
 
-/// K steps of f32 and bf16 per block: 64 KiB of a panel stay in the L2 cache and 28 KiB of a
-/// tile's rows in the L1 cache. Whole groups of terms.
+/// K steps of f32 and bf16 per block: 64 KiB of a panel stay in the L2 cache and 28 KiB of a tile's
+/// rows in the L1 cache. A multiple of the groups of terms.
 const KC: usize = 512;
 const _: () = assert!(KC.is_multiple_of(2 * TERM_WORDS));
 
@@ -112,7 +112,7 @@ impl FloatLanes for Avx512 {
 
     #[inline(always)]
     unsafe fn load(place: *const f32, mask: __mmask16) -> __m512 {
-        // SAFETY: as above; masked lanes are not read.
+        // SAFETY: as above; lanes outside the mask are not read.
         unsafe { _mm512_maskz_loadu_ps(mask, place) }
     }
 
@@ -128,7 +128,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn store(place: *mut f32, mask: __mmask16, values: __m512) {
-        // SAFETY: as above; masked lanes are not written.
+        // SAFETY: as above; lanes outside the mask are not written.
         unsafe { _mm512_mask_storeu_ps(place, mask, values) }
     }
 
@@ -234,7 +234,7 @@ impl Dot<Avx512> for DotOfTwo {
     }
 }
 
-/// As [`DotOfTwo`], for sums of two bf16.
+/// Like [`DotOfTwo`], for sums of two bf16.
 struct DotOfTerms;
 
 impl Dot<Avx512> for DotOfTerms {

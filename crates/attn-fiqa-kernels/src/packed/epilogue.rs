@@ -1,10 +1,10 @@
-//! What becomes of sums of products before they are stored, in any register: dequantization, bias,
-//! residual and activation. Every kernel applies these, so that they differ only in their sums.
+//! What happens to sums of products before they are stored, for any register: dequantization, bias,
+//! residual and activation. Every kernel uses these, so kernels differ only in their sums.
 
 use super::simd::FloatLanes;
 use crate::precision::Epilogue;
 
-/// Sums of quantized products, less the zero point's part, as f32.
+/// Sums of quantized products, from which the zero point's part was subtracted, as f32.
 ///
 /// # Safety
 ///
@@ -19,7 +19,7 @@ pub(super) unsafe fn dequantize<S: FloatLanes>(
     unsafe { S::mul(S::to_f32(sums), S::mul(row_scale, weight_scales)) }
 }
 
-/// `values`, or with `ADDS` the masked values of `before` plus `values`.
+/// `values`, or with `ADDS` the values of `before` in `mask` plus `values`.
 ///
 /// # Safety
 ///
@@ -34,7 +34,7 @@ pub(super) unsafe fn residual<S: FloatLanes, const ADDS: bool>(
     unsafe { if ADDS { S::add(S::load(before, mask), values) } else { values } }
 }
 
-/// The activation, as the range that it clamps to: every epilogue has one, if only to infinity,
+/// The activation, as the range that it clamps to. Every epilogue has one, even if it is infinite,
 /// because a branch would spill the sums. NaN stays NaN.
 pub(super) struct Activation<S: FloatLanes> {
     low: S::F32,

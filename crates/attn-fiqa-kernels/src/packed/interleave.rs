@@ -56,12 +56,12 @@ mod avx512 {
         }
     }
 
-    /// As many words of a row as a block has steps, padded with zeros.
+    /// Loads one word of a row per step of a block, padded with zeros.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(row: &[u32], block: &[KStep]) -> __m512i {
         let row = &row[..block.len()];
-        // SAFETY: masked lanes are not read.
+        // SAFETY: lanes outside the mask are not read.
         unsafe { _mm512_maskz_loadu_epi32(mask(row.len()), row.as_ptr().cast()) }
     }
 
@@ -80,9 +80,9 @@ mod avx512 {
             fours[first + 2] = _mm512_unpacklo_epi64(high_ab, high_cd);
             fours[first + 3] = _mm512_unpackhi_epi64(high_ab, high_cd);
         }
-        /// Takes the even quarters of two registers.
+        /// Selects the even quarters of two registers.
         const EVEN: i32 = 0x88;
-        /// Takes the odd quarters of two registers.
+        /// Selects the odd quarters of two registers.
         const ODD: i32 = 0xdd;
         let mut columns = rows;
         for column in 0..4 {

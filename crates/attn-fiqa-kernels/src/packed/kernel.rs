@@ -8,11 +8,11 @@ use crate::cpu_features::CpuFeatures;
 use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
 
-/// The product of rows with packed weights, by certain features of the processor.
+/// The product of rows with packed weights, using certain features of the processor.
 ///
 /// All kernels take the same panels; they differ in the form of the input, in the tile that they
-/// compute at a time, and in their instructions. A row's sums must not depend on the other rows
-/// nor on which panels are computed together.
+/// compute at a time, and in their instructions. A row's sums must not depend on the other rows or
+/// on which panels are computed together.
 pub(crate) trait Kernel: Debug + Sync {
     /// A name for reports: the instruction set and the precision.
     fn name(&self) -> &'static str;
@@ -37,7 +37,7 @@ pub(crate) trait Kernel: Debug + Sync {
     unsafe fn run(&self, product: &Product<'_>, out: &mut ColumnsMut<'_>);
 }
 
-/// Words that a word becomes where its values are widened.
+/// Words that a word becomes when its values are widened.
 pub(crate) const WIDENED_WORDS: usize = 2;
 
 /// The form of a row of the input: words in the order of the K steps.
@@ -58,8 +58,8 @@ pub(crate) enum InputForm {
     Bf16Terms,
     /// Four unsigned bytes per word, and a scale and zero point per row.
     Bytes,
-    /// The even, then the odd of these bytes as two 16-bit integers per word; weights are widened
-    /// in the same way.
+    /// These bytes, first the even and then the odd ones, as two 16-bit integers per word; weights
+    /// are widened in the same way.
     #[cfg_attr(target_arch = "aarch64", expect(dead_code, reason = "no NEON kernel widens bytes"))]
     WidenedBytes,
 }
@@ -88,7 +88,7 @@ pub(crate) struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// What the kernels' pointers rely on.
+    /// Checks what the kernels' pointers rely on.
     pub(super) fn check(&self, out: &ColumnsMut<'_>) {
         let Self { weights, rows, .. } = self;
         let words = rows.count.checked_mul(weights.row_words());
@@ -101,7 +101,7 @@ impl Product<'_> {
     }
 }
 
-/// Every kernel for this target; where several serve a machine, the first is the fastest.
+/// Every kernel for this target; if a machine can run several, the first is the fastest.
 static KERNELS: &[&dyn Kernel] = &[
     #[cfg(target_arch = "x86_64")]
     &super::amx::Bf16x2,
@@ -145,8 +145,8 @@ pub(crate) fn available(isa: Isa) -> impl Iterator<Item = &'static dyn Kernel> {
     KERNELS.iter().copied().filter(move |kernel| isa.features().contains_all(kernel.features()))
 }
 
-/// The fastest kernel of an instruction set for a precision. Where no kernel computes bf16x2, it is
-/// one for f32: without a bf16 dot product bf16x2 gains nothing.
+/// The fastest kernel of an instruction set for a precision. If no kernel computes bf16x2, it is
+/// one for f32: without a bf16 dot product, bf16x2 gains nothing.
 pub(crate) fn select(isa: Isa, precision: Precision) -> &'static dyn Kernel {
     let of = |precision| available(isa).find(|kernel| kernel.precision() == precision);
     let found =

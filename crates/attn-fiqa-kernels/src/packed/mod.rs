@@ -1,17 +1,18 @@
 //! GEMM with a linear layer's weights packed once, in any precision.
 //!
-//! In BLIS's terms, `C[M, N] = A[M, K] · Wᵀ`: rows of A are rows of the input, N are the
-//! outputs, K the inputs. The weights are packed into panels of [`NR`] = 32 outputs, `[K step,
-//! 32]`, two AVX-512 registers per K step. A K step is one 32-bit word: one f32, two bf16 or
-//! four bytes (`quantize`), the order that VNNI instructions take. All precisions share this
-//! layout, so they share one loop and differ in one instruction. bf16x2 has 16 K steps of high
-//! terms, then 16 of low ones, and so on: tiles of AMX.
+//! In BLIS's terms, `C[M, N] = A[M, K] · Wᵀ`: rows of A are rows of the input, N are the outputs, K
+//! the inputs. The weights are packed into panels of [`NR`] = 32 outputs, `[K step, 32]`, two
+//! AVX-512 registers per K step. A K step is one 32-bit word: one f32, two bf16 or four bytes
+//! (`quantize`), the order that VNNI instructions take. All precisions share this layout, so they
+//! share one loop and differ in one instruction. bf16x2 alternates 16 K steps of high terms and 16
+//! of low terms: AMX tiles.
 //!
 //! 1. `pack` packs the weights and quantizes them if asked.
 //! 2. `PackedWeights::apply` converts the input's rows to words.
 //! 3. A `Kernel` multiplies and applies the epilogue: bias, residual, ReLU or ReLU6. The file of
 //!    each instruction set, `amx`, `avx512`, `avx2`, `neon`, `neon_bytes` and `reference`, declares
-//!    its kernels, most by the algorithm of `register_tile`; `kernel` lists them, fastest first.
+//!    its kernels, most of them by the algorithm of `register_tile`; `kernel` lists them, fastest
+//!    first.
 //!
 //! Without a bf16 dot product, or with a slow one, the input's rows are f32 rounded to bf16, two
 //! words per K step, and each panel of weights is widened to f32 once for all rows.
@@ -74,7 +75,7 @@ pub struct PackedWeights {
     bias: Vec<f32>,
     /// For int8 only, `[panel · 32]`: the scale of each output's weights.
     scales: Vec<f32>,
-    /// For int8 only, `[panel · 32]`: the sum of each output's quantized weights, which cancels the
+    /// For int8 only, `[panel · 32]`: the sum of each output's quantized weights, which removes the
     /// input's zero point from the product.
     weight_sums: Vec<i32>,
 }
@@ -97,8 +98,9 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Calls `work` with buffers of this thread, so that a steady run allocates nothing. A task
-    /// that waits for others may run another one meanwhile, which then gets buffers of its own.
+    /// Calls `work` with buffers of this thread, so that nothing is allocated in the steady state.
+    /// A task that waits for others may run another task meanwhile, which then gets its own
+    /// buffers.
     fn with<R>(work: impl FnOnce(&mut Self) -> R) -> R {
         thread_local! {
             static FREE: RefCell<Vec<Scratch>> = const { RefCell::new(Vec::new()) };
@@ -124,7 +126,7 @@ impl PackedInput<'_> {
     ///
     /// # Panics
     ///
-    /// If `out` has another number of rows, or its columns are not outputs or do not start at a
+    /// If `out` has a different number of rows, or its columns are not outputs or do not start at a
     /// multiple of [`PackedWeights::PANEL`].
     pub fn multiply(self, mut out: ColumnsMut<'_>, epilogue: Epilogue) {
         let Self { weights, rows } = self;
@@ -209,7 +211,7 @@ impl PackedWeights {
     ///
     /// # Panics
     ///
-    /// If `x` is not whole rows.
+    /// If `x` does not consist of whole rows.
     pub fn with_input<R>(&self, x: &[f32], work: impl FnOnce(PackedInput<'_>) -> R) -> R {
         let count = x.len() / self.inputs;
         assert_eq!(count * self.inputs, x.len(), "x is not whole rows");
@@ -219,7 +221,7 @@ impl PackedWeights {
             return work(PackedInput { weights: self, rows });
         }
         Scratch::with(|Scratch { words, params }| {
-            // Only grown: otherwise it would have to be cleared again after a smaller layer.
+            // Never shrunk: otherwise it would have to be cleared again after a smaller layer.
             let needed = count * self.row_words();
             if words.len() < needed {
                 words.resize(needed, 0);
@@ -244,7 +246,7 @@ impl PackedWeights {
         })
     }
 
-    /// As [`Self::apply`], for rows that have been converted to words.
+    /// Like [`Self::apply`], for rows that have been converted to words.
     pub(crate) fn multiply(&self, rows: Rows<'_>, out: &mut [f32], epilogue: Epilogue) {
         self.run(rows, &mut ColumnsMut::new(out, self.outputs), epilogue);
     }
@@ -265,6 +267,6 @@ impl PackedWeights {
 
 /// The bits of f32 values as words.
 pub(crate) fn as_bits(values: &[f32]) -> &[u32] {
-    // SAFETY: f32 and u32 have one size and alignment, and every pattern is a u32.
+    // SAFETY: f32 and u32 have the same size and alignment, and every bit pattern is a u32.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }

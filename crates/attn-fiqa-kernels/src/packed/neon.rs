@@ -1,5 +1,5 @@
-//! The NEON kernels of f32 and bf16: six rows and sixteen outputs, 24 of the 32 registers hold
-//! sums.
+//! The NEON kernels for f32 and bf16: tiles of six rows and sixteen outputs, with sums in 24 of the
+//! 32 registers.
 
 use std::arch::aarch64::*;
 

@@ -1,4 +1,4 @@
-//! The NEON kernels of bytes, in the tiles of those of `neon`.
+//! The NEON kernels for bytes, with the same tiles as those of `neon`.
 
 use std::arch::aarch64::*;
 
@@ -31,7 +31,7 @@ register_kernel! {
     rows: [6, 5, 4, 3, 2, 1],
 }
 
-/// Without i8mm both operands have a sign: 128 is subtracted from the input's bytes.
+/// Without i8mm both operands are signed, so 128 is subtracted from the input's bytes.
 struct SignedDotOfFour;
 
 impl Dot<NeonRegisters> for SignedDotOfFour {
@@ -62,7 +62,7 @@ impl Dot<NeonRegisters> for MatrixProduct {
         weights
     }
 
-    /// Of the last K step, where their number is odd.
+    /// For the last K step, if their number is odd.
     #[inline(always)]
     unsafe fn dot(sums: uint32x4_t, x: uint32x4_t, weights: uint32x4_t) -> uint32x4_t {
         // SAFETY: by the trait's contract.
@@ -78,7 +78,7 @@ impl Dot<NeonRegisters> for MatrixProduct {
         let &Tile { steps, x, x_stride, output, .. } = tile;
         let lane = output % NR;
         let pairs = ROWS.div_ceil(2);
-        // The last row of an odd number is paired with itself.
+        // If the number of rows is odd, the last is paired with itself.
         let rows = |pair: usize| [2 * pair, (2 * pair + 1).min(ROWS - 1)];
         let (step_pairs, last) = steps.as_chunks::<2>();
         // SAFETY: by the contract; `lane` and the registers from there lie within a K step.

@@ -44,8 +44,8 @@ impl PackedWeights {
     ///
     /// # Panics
     ///
-    /// If `weight` is not whole rows of `inputs` values, the bias is not one value per output, or
-    /// int8 is requested with more than 66,311 inputs.
+    /// If `weight` does not consist of whole rows of `inputs` values, the bias is not one value per
+    /// output, or int8 is requested with more than 66,311 inputs.
     pub fn new(
         isa: Isa,
         precision: Precision,
@@ -56,7 +56,7 @@ impl PackedWeights {
         Self::for_kernel(isa, kernel::select(isa, precision), weight, bias, inputs)
     }
 
-    /// As [`Self::new`], for one kernel of `isa`.
+    /// Like [`Self::new`], for one kernel of `isa`.
     pub(super) fn for_kernel(
         isa: Isa,
         kernel: &'static dyn Kernel,

@@ -1,5 +1,5 @@
 //! The reference kernels, in plain Rust that the compiler vectorises over a panel. They are the
-//! oracle for the other kernels, and are used on instruction sets without one.
+//! oracle for the other kernels, and are used on instruction sets that have no other.
 
 use super::epilogue::{Activation, dequantize, residual};
 use super::kernel::{InputForm, Kernel, Product};
@@ -97,7 +97,7 @@ fn finish(epilogue: Epilogue, product: &[f32], bias: &[f32], out: &mut [f32]) {
     let activation = unsafe { Activation::<Scalar>::new(epilogue) };
     for ((out, product), bias) in out.iter_mut().zip(product).zip(bias) {
         let (place, sum) = (std::ptr::from_ref(out), product + bias);
-        // SAFETY: a scalar needs no feature, and `place` is a value.
+        // SAFETY: a scalar needs no feature, and `place` points to a value.
         unsafe {
             let sum = match epilogue.adds() {
                 true => residual::<Scalar, true>(place, 1, sum),
@@ -137,7 +137,7 @@ for_every_isa! {
             for byte in 0..4 {
                 let x = (word >> (8 * byte) & 0xff) as i32;
                 for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    // Shifted up and, with its sign, back down.
+                    // Shifted up, then back down with its sign.
                     *sum += x * ((weight << (24 - 8 * byte)) as i32 >> 24);
                 }
             }

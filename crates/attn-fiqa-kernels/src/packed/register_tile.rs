@@ -1,8 +1,8 @@
-//! The kernels whose sums stay in registers over all K steps.
+//! The kernels whose sums stay in registers over a block of K steps (KC).
 //!
 //! One algorithm for every instruction set: a tile of up to MR rows and a few registers of outputs
 //! is computed by `sums[row] = dot(sums[row], x[row], weights)` for every K step. Instruction sets
-//! differ in their registers ([`Simd`]), precisions in one instruction ([`Dot`]). A row's sums run
+//! differ in their registers ([`Simd`]), precisions in one instruction ([`Dot`]). A row is summed
 //! in the order of the inputs, whatever its tile.
 
 use std::cell::RefCell;
@@ -32,13 +32,13 @@ pub(super) trait Dot<S: Simd>: Sized {
     /// The weights of one K step, as the instruction takes them.
     type Weights: Copy;
 
-    /// Once per K step, for all rows.
+    /// Called once per K step, for all rows.
     unsafe fn prepare(weights: S::Words) -> Self::Weights;
 
     /// `sums + x · weights`, lane by lane; `x` is the same word in every lane.
     unsafe fn dot(sums: S::Words, x: S::Words, weights: Self::Weights) -> S::Words;
 
-    /// The two K steps that one becomes, for kernels whose weights are widened: by default two bf16
+    /// Widens one K step into two, for kernels whose weights are widened. By default, two bf16
     /// become f32.
     #[inline(always)]
     unsafe fn widen(words: S::Words) -> [S::Words; WIDENED_WORDS] {
@@ -66,9 +66,9 @@ pub(super) trait Dot<S: Simd>: Sized {
 pub(super) struct Blocking {
     /// Rows of a tile: MR.
     pub(super) rows: usize,
-    /// Outputs of a tile: NR of the kernel, which divides that of a panel.
+    /// Outputs of a tile: the kernel's NR, which divides that of a panel.
     pub(super) outputs: usize,
-    /// K steps between which the sums are stored in `out`: KC. `usize::MAX` where they never are.
+    /// K steps after which the sums are stored in `out`: KC. `usize::MAX` if only after the last.
     pub(super) steps: usize,
 }
 
@@ -80,31 +80,32 @@ pub(super) struct Tile<'a> {
     pub(super) output: usize,
     /// Outputs of the tile that exist.
     outputs: usize,
-    /// For bytes only, one per row.
+    /// For bytes only: one per row.
     params: &'a [QuantParams],
-    /// The first row's first word of this block.
+    /// The first word of the first row in this block.
     pub(super) x: *const u32,
     pub(super) x_stride: usize,
     out: *mut f32,
     out_stride: usize,
     epilogue: Epilogue,
-    /// Whether this is the first, and whether it is the last block of K steps.
+    /// Whether this is the first block of K steps, and whether it is the last.
     first: bool,
     last: bool,
     ahead: Ahead,
 }
 
-/// The part of the next panel that one tile prefetches. Without it the first tile of a panel
-/// would wait for memory at every K step.
+/// The part of the next panel that one tile prefetches. Without it, the first tile of a panel would
+/// wait for memory at every K step.
 #[derive(Clone, Copy)]
 struct Ahead {
     next: *const u8,
-    /// Bytes to prefetch every [`PREFETCH_STEPS`].
+    /// Bytes to prefetch every [`PREFETCH_STEPS`] steps.
     bytes: usize,
 }
 
 thread_local! {
-    /// A widened block of a panel, one per thread, so that a steady run allocates nothing.
+    /// A widened block of a panel, one per thread, so that nothing is allocated in the steady
+    /// state.
     static WIDE: RefCell<Vec<KStep>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -199,7 +200,7 @@ impl Ahead {
         }
     }
 
-    /// Prefetches what belongs to the next [`PREFETCH_STEPS`].
+    /// Prefetches the share of the next [`PREFETCH_STEPS`] steps.
     #[inline(always)]
     fn prefetch<S: Simd>(&mut self) {
         for line in (0..self.bytes).step_by(CACHE_LINE) {
@@ -209,8 +210,8 @@ impl Ahead {
     }
 }
 
-/// Widens K steps to twice as many, into the front of `wide`. In some builds the compiler makes
-/// gathers and scatters of a plain loop, which cost a fifth of the product's time.
+/// Widens K steps to twice as many, at the front of `wide`. In some builds the compiler turns a
+/// plain loop into gathers and scatters, which cost a fifth of the product's time.
 ///
 /// # Safety
 ///
@@ -253,8 +254,8 @@ unsafe fn k_loop<S: Simd, D: Dot<S>, const ROWS: usize, const REGISTERS: usize>(
     }
 }
 
-/// As [`k_loop`], for groups of K steps of high terms and as many of low ones: adds the four products
-/// of each value's terms and each weight's.
+/// Like [`k_loop`], for groups of K steps of high terms and equally many of low terms: adds the
+/// four products of each value's terms and each weight's terms.
 ///
 /// # Safety
 ///
@@ -277,11 +278,11 @@ pub(super) unsafe fn k_loop_of_terms<
     for (group, steps) in tile.steps.chunks(PREFETCH_STEPS).enumerate() {
         ahead.prefetch::<S>();
         let first = group * PREFETCH_STEPS;
-        // The same values' high terms are in the first half of the group.
+        // The high terms of the same values are in the first half of the group.
         let high = first / (2 * TERM_WORDS) * 2 * TERM_WORDS + first % TERM_WORDS;
         for (step, weights) in steps.iter().enumerate() {
             let inputs = [high + TERM_WORDS + step, high + step];
-            // SAFETY: by the contract: groups of an input are those of the weights.
+            // SAFETY: by the contract: the groups of the input are those of the weights.
             unsafe { add_products::<S, D, ROWS, REGISTERS, 2>(tile, sums, weights, inputs) };
         }
     }
@@ -331,7 +332,8 @@ unsafe fn add_products<
 /// # Safety
 ///
 /// That of [`Simd`]. `ROWS` rows of the words of the tile's steps must be readable at its `x`, and
-/// as many rows of its outputs readable and writable at its `out`; `ADDS` is that of its epilogue.
+/// `ROWS` rows of its outputs readable and writable at its `out`; `ADDS` must be that of its
+/// epilogue.
 #[inline(always)]
 pub(super) unsafe fn f32_tile<
     S: Simd,
@@ -395,8 +397,8 @@ pub(super) unsafe fn int8_tile<
     tile: &Tile<'_>,
 ) {
     let &Tile { weights, output, params, .. } = tile;
-    // SAFETY: by the contract; bias, scales and sums of weights hold whole panels, and lanes beyond
-    // the tile's outputs are neither read nor written.
+    // SAFETY: by the contract; bias, scales and weight sums hold whole panels, and lanes beyond the
+    // tile's outputs are neither read nor written.
     unsafe {
         // The zero point is subtracted first, so that the sums stay in registers.
         let mut less = [S::splat_words(0); REGISTERS];
@@ -420,8 +422,8 @@ pub(super) unsafe fn int8_tile<
         }
         let Edges { bias, masks } = tile.edges::<S, REGISTERS>();
         let activation = Activation::<S>::new(tile.epilogue);
-        // In two loops: the sums stay in registers only if the compiler unrolls whatever indexes
-        // them, and it does not unroll one that does all.
+        // In two loops: the sums stay in registers only if the compiler unrolls every loop that
+        // indexes them, and it does not unroll a single loop that does everything.
         for (row, sums) in sums.iter_mut().enumerate() {
             let row_scale = S::splat(params.get_unchecked(row).scale);
             for (register, sums) in sums.iter_mut().enumerate() {
@@ -479,9 +481,9 @@ impl Tile<'_> {
 
 /// Declares a kernel whose sums stay in registers.
 ///
-/// `rows` lists every number of rows that a tile may have, the largest first; `sums` is the
-/// function of this module that computes one, with its constants after the number of rows and of
-/// registers and `ADDS`.
+/// `rows` lists every number of rows that a tile may have, the largest first. `$sums` is the
+/// function of this module that computes a tile; `at bias` is its constant after the number of
+/// rows, the number of registers and `ADDS`.
 macro_rules! register_kernel {
     (
         $(#[$doc:meta])*
@@ -509,7 +511,7 @@ macro_rules! register_kernel {
             /// # Safety
             ///
             /// That of the function that it compiles for the features.
-            // In one large function with all the others, sums would be spilled.
+            // Inlined into one large function with all the others, sums would be spilled.
             #[inline(never)]
             #[target_feature(enable = $enable)]
             unsafe fn tile<const ROWS: usize, const ADDS: bool>(tile: &Tile<'_>) {
@@ -524,7 +526,7 @@ macro_rules! register_kernel {
             unsafe fn run(product: &Product<'_>, out: &mut ColumnsMut<'_>) {
                 let blocking = Blocking { rows: $max_rows, outputs: OUTPUTS, steps: $steps };
                 // SAFETY: by the contract; `for_every_tile` keeps every tile within the operands
-                // and says how many rows it has.
+                // and passes its number of rows.
                 unsafe {
                     for_every_tile::<$simd, $dot>(product, out, blocking, |rows, operands| {
                         match (rows, operands.adds()) {

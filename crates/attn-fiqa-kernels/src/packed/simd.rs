@@ -1,6 +1,6 @@
-//! Registers of 32-bit lanes, as the packed kernels and their epilogue use them.
+//! Registers of 32-bit lanes, as used by the packed kernels and their epilogue.
 
-/// What the epilogue does with the lanes of a register.
+/// The operations of the epilogue on the lanes of a register.
 ///
 /// # Safety
 ///
@@ -21,15 +21,15 @@ pub(super) trait FloatLanes {
     unsafe fn max(a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a < b ? a : b`: the second operand where either is NaN.
     unsafe fn min(a: Self::F32, b: Self::F32) -> Self::F32;
-    /// The first `count` lanes; all of them if there are no more.
+    /// The first `count` lanes, or all of them if there are fewer.
     fn first(count: usize) -> Self::Mask;
-    /// The masked lanes, the others zero.
+    /// Loads the lanes of the mask; the others are zero.
     unsafe fn load(place: *const f32, mask: Self::Mask) -> Self::F32;
-    /// The nearest f32 of each i32.
+    /// The nearest f32 to each i32.
     unsafe fn to_f32(words: Self::Words) -> Self::F32;
 }
 
-/// What the kernels do with registers besides.
+/// The other operations of the kernels on registers.
 ///
 /// # Safety
 ///
@@ -38,7 +38,7 @@ pub(super) trait Simd: FloatLanes {
     /// Lanes of a register.
     const LANES: usize;
 
-    /// Stores the masked lanes.
+    /// Stores the lanes of the mask.
     unsafe fn store(place: *mut f32, mask: Self::Mask, values: Self::F32);
     unsafe fn splat_words(word: u32) -> Self::Words;
     unsafe fn load_words(place: *const u32) -> Self::Words;

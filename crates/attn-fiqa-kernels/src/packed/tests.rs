@@ -1,4 +1,5 @@
-//! Every kernel of this machine against nested loops in f64, for sizes around every block size.
+//! Compares every kernel of this machine with nested loops in f64, for sizes around every block
+//! size.
 
 use super::kernel::{self, Kernel};
 use super::{NR, PackedWeights};
@@ -60,7 +61,7 @@ fn tiles_divide_a_panel() {
     }
 }
 
-/// A row as represented by bytes: 255 equal steps over its range, zero among them.
+/// A row as represented by bytes: 255 equal steps over its range, including zero.
 fn nearest_bytes(row: &[f32]) -> Vec<f32> {
     let low = row.iter().copied().fold(0.0, f32::min);
     let high = row.iter().copied().fold(0.0, f32::max);
@@ -69,7 +70,7 @@ fn nearest_bytes(row: &[f32]) -> Vec<f32> {
     row.iter().map(|x| ((x / scale + zero).round().clamp(0.0, 255.0) - zero) * scale).collect()
 }
 
-/// The sum of a value's high and low term.
+/// The sum of a value's high and low terms.
 fn nearest_bf16x2(value: f32) -> f32 {
     let high = nearest_bf16(value);
     high + nearest_bf16(value - high)
@@ -276,8 +277,8 @@ fn nan_is_not_hidden() {
     }
 }
 
-/// Each operand is off by 2⁻¹⁷ of its magnitude at most: what the high term leaves is 2⁻⁸ of it at
-/// most, and of that the low term leaves 2⁻⁹.
+/// Each operand is off by at most 2⁻¹⁷ of its magnitude: the high term leaves at most 2⁻⁸ of it,
+/// and the low term 2⁻⁹ of that.
 #[test]
 fn products_of_two_terms_are_nearly_those_of_f32() {
     for (rows, inputs, outputs) in [(1, 1, 1), (3, 31, 5), (17, 33, 33), (33, size(517, 40), 40)] {

@@ -1,10 +1,10 @@
-//! The loops of AMX: products of two tiles, onto six others in turn.
+//! The AMX loops: products of two tiles, added to six others in turn.
 
 use std::arch::asm;
 
 use crate::packed::Tiles;
 
-/// Operations per round in bf16, where a tile is 16 rows of 32 values; bytes are twice as many.
+/// Operations per round in bf16, where a tile is 16 rows of 32 values; twice as many for bytes.
 pub(super) const BF16_OPERATIONS: usize = 6 * 2 * 16 * 16 * 32;
 
 macro_rules! tile_loop {
@@ -16,7 +16,7 @@ macro_rules! tile_loop {
             // SAFETY: by the contract; the loop configures nothing itself.
             let tiles = unsafe { Tiles::configure() };
             if rounds > 0 {
-                // SAFETY: by the contract; it writes to registers only, all zero before.
+                // SAFETY: by the contract; it writes only to registers, which were all zero before.
                 unsafe {
                     asm!(
                         "2:",

@@ -1,4 +1,4 @@
-//! The loops of aarch64.
+//! The aarch64 loops.
 
 use std::arch::aarch64::*;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! The loops of x86-64.
+//! The x86-64 loops.
 
 use std::arch::x86_64::*;
 use std::hint::black_box;
@@ -6,7 +6,7 @@ use std::hint::black_box;
 use super::{CHAINS, PeakLoop, amx, peak_loop};
 use crate::{CpuFeature, Precision};
 
-/// Chains where there are 16 registers: two multiply–adds per cycle with a latency of five need
+/// Chains on machines with 16 registers: two multiply–adds per cycle with a latency of five need
 /// ten.
 const CHAINS_OF_16: usize = 12;
 
@@ -34,7 +34,7 @@ pub(super) fn loops(precision: Precision) -> Vec<PeakLoop> {
             of(&[AmxTile, AmxInt8], amx::bytes, 2 * amx::BF16_OPERATIONS),
             of(&[Avx512f, Avx512Vnni], bytes, 2 * 64 * CHAINS),
             of(&[Avx2, AvxVnni], bytes_of_256_bits, 2 * 32 * CHAINS_OF_16),
-            // Without a dot product of bytes they are multiplied as 16-bit integers.
+            // Without a dot product of bytes, bytes are multiplied as 16-bit integers.
             of(&[Avx2], pairs, 2 * 16 * CHAINS_OF_16),
         ],
     };
@@ -84,7 +84,7 @@ peak_loop!(
     _mm256_set1_epi32(0x3f7f_3f7f),
     |sum, factor| _mm256_dpbusd_avx_epi32(sum, factor, factor)
 );
-// The products depend on the sums, or they would be computed once for all rounds.
+// The products depend on the sums; otherwise they would be computed once for all rounds.
 peak_loop!(
     pairs,
     "avx2",

@@ -1,11 +1,12 @@
-//! Conversion by AVX-512: the same bits as the portable code, in a cycle or two per sixteen values.
+//! Conversion by AVX-512: the same bits as the portable code, except that subnormal numbers may
+//! become zero in bf16.
 
 use std::arch::x86_64::*;
 
 use super::{QuantParams, TERM_WORDS, quant_params};
 use crate::lanes::{LANES, load, mask};
 
-/// Values that become one register of bytes.
+/// Values per register of bytes.
 const BYTES: usize = 64;
 
 /// One row of [`super::quantize_rows`].
@@ -34,8 +35,8 @@ pub(super) fn quantize_row(row: &[f32], words: &mut [u32]) -> QuantParams {
         // Values rounded beyond a byte are clipped here.
         let packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
         let packed = _mm512_permutexvar_epi32(order, packed);
-        // SAFETY: a byte is written for each of the chunk's values, and the row's bytes
-        // lie within `quantize` by the assertion above.
+        // SAFETY: one byte is written for each value of the chunk, and the row's bytes lie within
+        // `words` by the assertion above.
         unsafe { _mm512_storeu_si512(bytes.add(index * BYTES).cast(), packed) };
     }
     for (index, chunk) in rest.chunks(LANES).enumerate() {
@@ -55,7 +56,7 @@ pub(super) fn to_bf16_row(row: &[f32], words: &mut [u32]) {
     for (values, words) in pairs {
         let (lower, upper) = values.split_at(LANES.min(values.len()));
         let bf16 = nearest_bf16([load(lower), load(upper)]);
-        // SAFETY: no more words are written than there are.
+        // SAFETY: no more words are written than `words` has.
         unsafe { _mm512_mask_storeu_epi32(words.as_mut_ptr().cast(), mask(words.len()), bf16) };
     }
 }
@@ -89,9 +90,9 @@ fn nearest_bf16([lower, upper]: [__m512; 2]) -> __m512i {
     unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper, lower)) }
 }
 
-/// [`super::range_with_zero`]. As signed integers, positive floats are ordered, with NaN the
-/// largest; as unsigned integers, negative floats are larger than those, the lowest being the
-/// largest.
+/// [`super::range_with_zero`]. As signed integers, positive floats keep their order, and NaN is the
+/// largest. As unsigned integers, negative floats are larger than positive ones, and the lowest is
+/// the largest.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn range_with_zero(row: &[f32]) -> (f32, f32) {

@@ -21,12 +21,12 @@ pub(super) const PATH: &str = "/v1/best";
 /// The answer of `/v1/best`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BestAnswer {
-    /// What scored.
+    /// The model that scored.
     model: ModelInfo,
-    /// The first of `order`; `null` where no face was scored.
+    /// The first of `order`; `null` if no face was scored.
     best: Option<Place>,
-    /// Every face that was scored, best first: by score, then by inter-eye distance, then in the
-    /// order of the request.
+    /// Every scored face, best first: by score, then by inter-eye distance, then in the order of
+    /// the request.
     order: Vec<Place>,
     /// One entry per image, in the order of the request.
     images: Vec<ImageAnswer>,
@@ -38,11 +38,11 @@ struct Place {
     /// 1 is the best.
     #[schema(example = 1)]
     rank: usize,
-    /// The image's place in the request, from 0.
+    /// The position of the image in the request, from 0.
     image: usize,
     /// The image's name.
     name: String,
-    /// The face's number in its image.
+    /// The number of the face in its image.
     face: usize,
     /// Its score.
     score: f32,
@@ -52,7 +52,7 @@ struct Place {
 
 /// Choose the best of several images
 ///
-/// Scores each image's best face (or, with `faces=all`, all of them) and puts them in order.
+/// Scores the best face of each image (or, with `faces=all`, all of them) and ranks them.
 #[utoipa::path(
     post,
     path = PATH,

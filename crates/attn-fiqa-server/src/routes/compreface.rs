@@ -1,5 +1,5 @@
-//! The request of CompreFace's face detection: `POST /api/v1/detection/detect` with a multipart
-//! `file`. Answers in its form, each face with our quality beside its box and landmarks.
+//! CompreFace's face detection request: `POST /api/v1/detection/detect` with a multipart `file`.
+//! Answers have its form; each face has our quality in addition to its box and landmarks.
 
 use std::sync::Arc;
 
@@ -22,20 +22,20 @@ use crate::upload::{ImageForm, uploads};
 
 pub(super) const PATH: &str = "/api/v1/detection/detect";
 
-/// CompreFace's number for an image without a face.
+/// CompreFace's error code for an image without a face.
 const NO_FACE: u16 = 28;
-/// Its number for an image that cannot be decoded.
+/// CompreFace's error code for an image that cannot be decoded.
 const BAD_IMAGE: u16 = 21;
 
-/// Parameters of CompreFace that have a meaning here.
+/// The parameters of CompreFace that are supported here.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "describes parameters to clients")]
 pub(super) struct DetectParameters {
-    /// The most faces, the largest first; 0 is all.
+    /// Maximum number of faces, largest first; 0 means all.
     #[param(required = false)]
     limit: u32,
-    /// The least detection score of a face, 0 to 1.
+    /// Minimum detection score of a face, 0 to 1.
     #[param(required = false, minimum = 0, maximum = 1)]
     det_prob_threshold: f32,
 }
@@ -70,7 +70,7 @@ struct Bounds {
     y_max: i64,
 }
 
-/// CompreFace: the faces of an image
+/// CompreFace: detect the faces in an image
 #[utoipa::path(
     post,
     path = PATH,
@@ -128,8 +128,8 @@ fn refuse(failure: &Failure) -> ApiError {
     ApiError::of_image(failure).with_status(StatusCode::BAD_REQUEST).with_compreface_code(code)
 }
 
-/// In whole pixels, as CompreFace has them. An image that is a face itself has no box and is left
-/// out.
+/// Describes a face in whole pixels, as CompreFace does. An image that is itself a face has no box
+/// and is left out.
 fn describe(shared: &Shared, face: &ScoredFace) -> Option<DetectedFace> {
     let (bounds, landmarks) = (face.info.bounds?, face.info.landmarks?);
     let whole = |number: f32| number.round() as i64;

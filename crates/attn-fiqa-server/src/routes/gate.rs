@@ -25,13 +25,13 @@ pub(super) const PATH: &str = "/v1/gate";
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "describes parameters to clients")]
 pub(super) struct GateParameters {
-    /// A built-in policy: `enrol`, `probe` or `gallery`. Without it the service's own.
+    /// A built-in policy: `enrol`, `probe` or `gallery`. The default is the policy of the service.
     #[param(required = false)]
     policy: String,
     /// Which faces of each image are judged.
     #[param(inline, required = false)]
     faces: FacesParameter,
-    /// Whether anything but `accept` is answered with the HTTP status 422.
+    /// Whether any decision other than `accept` is answered with the HTTP status 422.
     #[param(required = false)]
     strict: bool,
     /// Every image is an aligned face of the network's size.
@@ -42,23 +42,23 @@ pub(super) struct GateParameters {
 /// The answer of `/v1/gate`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GateAnswer {
-    /// What scored.
+    /// The model that scored.
     model: ModelInfo,
-    /// The worst decision of all faces and images.
+    /// The worst decision over all faces and images.
     #[schema(example = "retake")]
     decision: &'static str,
     /// One entry per face, and one for an image without a face, in the order of the request.
     verdicts: Vec<FaceVerdict>,
 }
 
-/// What is decided about one face, or about an image without any.
+/// The decision about one face, or about an image without any.
 #[derive(Debug, Serialize, ToSchema)]
 struct FaceVerdict {
-    /// The image's place in the request, from 0.
+    /// The position of the image in the request, from 0.
     image: usize,
     /// The image's name.
     name: String,
-    /// The face's number in its image; `null` for an image without one.
+    /// The number of the face in its image; `null` for an image without one.
     face: Option<usize>,
     /// Its quality, 0 to 100.
     quality: Option<i8>,
@@ -74,36 +74,36 @@ struct VerdictObject {
     /// `accept`, `retake` or `reject`.
     #[schema(example = "retake")]
     decision: String,
-    /// The rules that are not kept, those that cost most first.
+    /// The rules that are not met, most costly first.
     reasons: Vec<ReasonObject>,
     /// What to do, in the same order.
     advice: Vec<String>,
-    /// Rules that could not be checked, because the face has no such value.
+    /// Rules that could not be checked because the face has no such value.
     unchecked: Vec<String>,
 }
 
-/// A rule that is not kept; of an image that failed its status.
+/// A rule that is not met; for an image that failed, its status.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes an answer to clients")]
 struct ReasonObject {
     #[schema(example = "quality")]
     rule: String,
     found: Option<f64>,
-    /// The least value that is accepted.
+    /// The lowest accepted value.
     min: Option<f64>,
-    /// The largest value that is accepted.
+    /// The highest accepted value.
     max: Option<f64>,
-    /// What this rule alone decides.
+    /// What this rule alone would decide.
     decision: String,
-    /// The causes of a low quality, the costliest first.
+    /// The causes of a low quality, most costly first.
     causes: Vec<String>,
-    /// All of it in words.
+    /// The whole reason in words.
     text: String,
 }
 
-/// Accept, retake or reject faces by a policy
+/// Accept, retake or reject faces under a policy
 ///
-/// Reasons come in the order of what costs most, with advice to the person at the camera.
+/// Reasons are ordered from most to least costly, with advice for the person at the camera.
 #[utoipa::path(
     post,
     path = PATH,
@@ -163,7 +163,7 @@ pub(super) async fn gate(
     Ok((status, Extension(handled), Json(answer)).into_response())
 }
 
-/// What the rules need of each image; refuses rules that this model cannot check.
+/// What the rules need for each image; refuses rules that this model cannot check.
 fn wanted(policy: &Policy, model: &Model, faces: Faces, aligned: bool) -> Result<Wanted, ApiError> {
     let causes = model.engine.cause_model().is_some();
     let about_quality = policy.rule(Subject::Quality).filter(|_| model.quality_map().is_none());
@@ -209,7 +209,7 @@ fn verdicts(
     }
 }
 
-/// At most this much of a name that a client made up is repeated.
+/// At most this much of a name made up by a client is repeated.
 fn shortened(name: &str) -> String {
     name.chars().take(60).collect()
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/map`: an image with the maps of its faces drawn on it.
+//! `POST /v1/map`: draws the maps of an image's faces onto it.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::upload::{ImageForm, ImageList, uploads};
 
 pub(super) const PATH: &str = "/v1/map";
 
-/// The longer side of the drawn image, where it is not said.
+/// The longer side of the drawn image, if not given.
 const DEFAULT_SIDE: usize = 1600;
 const MAX_SIDE: usize = 10_000;
 
@@ -53,7 +53,7 @@ pub(super) struct MapParameters {
     /// The image is an aligned face of the network's size.
     #[param(required = false)]
     aligned: bool,
-    /// The colour map; viridis is perceptually uniform, jet is the paper's.
+    /// The colour map; viridis is perceptually uniform, jet is the one used in the paper.
     #[param(inline, required = false)]
     colormap: ColormapParameter,
     /// The weight of the map over the image, 0 to 1.
@@ -68,14 +68,14 @@ pub(super) struct MapParameters {
 struct Style {
     colormap: Colormap,
     alpha: f32,
-    /// The longer side at most.
+    /// Maximum length of the longer side.
     side: usize,
 }
 
-/// Draw the attention maps of an image's faces on it
+/// Draw the attention maps of the faces in an image onto it
 ///
-/// The colours reach from the least to the greatest value of the image's maps. For one image
-/// only; one without a face is an error.
+/// The colours span the range of values in the image's maps. Takes exactly one image; an image
+/// without a face is an error.
 #[utoipa::path(
     post,
     path = PATH,
@@ -115,7 +115,7 @@ pub(super) async fn map(
         return Err(ApiError::invalid("body", "one image", found));
     };
     let image = ImageData::from(upload.bytes);
-    // The decoded image is kept until it was drawn.
+    // The decoded image is kept until it has been drawn.
     let memory = shared.memory_to_decode(&image).map_err(|failure| ApiError::of_image(&failure))?;
     received.share.grow_to(received.bytes + memory)?;
     let mut scored = shared.score(vec![image], &wanted).await?;
@@ -170,7 +170,7 @@ impl Drawable {
     }
 }
 
-/// The PNG. Runs on the engine's threads.
+/// Draws the PNG. Runs on the engine's threads.
 fn draw(engine: &Engine, scored: ScoredImage, style: Style) -> Result<Vec<u8>, ApiError> {
     let faces = scored.faces.map_err(|failure| ApiError::of_image(&failure))?;
     if let Some(failure) = faces.iter().find_map(|face| face.outcome.as_ref().err())
@@ -221,8 +221,7 @@ fn draw_faces(
     encode_png(&drawn.rgb, drawn.width, drawn.height)
 }
 
-/// From pixels of the reduced image to those of the crop; both images have their outer edges in
-/// common.
+/// Maps pixels of the reduced image to pixels of the crop; the outer edges of both images coincide.
 fn of_smaller(to_crop: &Similarity, factor: f64) -> Similarity {
     let first = (factor - 1.0) / 2.0;
     Similarity {

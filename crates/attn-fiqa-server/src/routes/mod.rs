@@ -1,4 +1,4 @@
-//! What is where.
+//! All routes.
 
 mod best;
 mod compreface;
@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::observe;
 use crate::service::Shared;
 
-/// Every route that is not a file of the page, for logs and counts.
+/// Every route that is not a file of the page, for logs and metrics.
 const ROUTES: [&str; 12] = [
     score::PATH,
     map::PATH,
@@ -39,13 +39,13 @@ const ROUTES: [&str; 12] = [
     "/docs",
 ];
 
-/// The name of a path in logs and counts: `-` for one that a client made up.
+/// The name of a path in logs and metrics: `-` for a path made up by a client.
 pub(crate) fn name_of(path: &str) -> &'static str {
     let files = page::FILES.iter().map(|file| file.path);
     ROUTES.into_iter().chain(files).find(|known| *known == path).unwrap_or("-")
 }
 
-/// All routes, with everything that happens to a request on its way.
+/// All routes, with the layers that every request passes.
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let scoring = Router::new()
         .route(score::PATH, post(score::score))
@@ -70,13 +70,13 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     with_layers(router, shared)
 }
 
-/// What happens to every request, whatever its route.
+/// Adds what applies to every request, whatever its route.
 fn with_layers(router: Router<Arc<Shared>>, shared: &Arc<Shared>) -> Router {
     let router = router
         .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::internal().into_response() }))
         .layer(from_fn_with_state(Arc::clone(shared), observe::observe))
         .with_state(Arc::clone(shared));
-    // Checked when the service was built.
+    // Already checked when the service was built.
     match observe::cors(&shared.options.cors_origins) {
         Ok(Some(cors)) => router.layer(cors),
         Ok(None) | Err(_) => router,

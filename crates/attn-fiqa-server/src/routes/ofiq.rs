@@ -1,6 +1,6 @@
-//! The requests of OFIQ 1.2's service: `POST /scalar_quality` and `/vector_quality`. Their JSON is
-//! that of `python/service/server/ofiq_server/swagger/swagger.yaml` of BSI-OFIQ/OFIQ-Project; the
-//! measures are ours and have our names. As there, the largest face counts.
+//! The requests of the OFIQ 1.2 service: `POST /scalar_quality` and `/vector_quality`. Their JSON
+//! is that of `python/service/server/ofiq_server/swagger/swagger.yaml` in BSI-OFIQ/OFIQ-Project;
+//! the measures are ours and have our names. As in OFIQ, the largest face counts.
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ use crate::upload::{decode_base64, parse_json};
 pub(super) const SCALAR: &str = "/scalar_quality";
 pub(super) const VECTOR: &str = "/vector_quality";
 
-/// A measure that OFIQ's clients take for "not assessed".
+/// The value that OFIQ's clients interpret as "not assessed".
 const NOT_ASSESSED: i8 = FAILURE_TO_COMPUTE;
 
-/// One image, as OFIQ's service takes it.
+/// One image, in the form of the OFIQ service.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct OfiqRequest {
     image: OfiqImage,
@@ -82,9 +82,9 @@ struct Measured {
     /// Its name: the method of the model's score, `inter-eye-distance`, `detection-score`.
     #[schema(example = "attn-calibrated")]
     measure: String,
-    /// Its value as it is computed.
+    /// Its native value.
     native_score: f32,
-    /// Its quality, 0 to 100; −1 for a measure that has no map to quality.
+    /// Its quality, 0 to 100; −1 for a measure without a map to quality.
     scalar_score: i8,
 }
 

@@ -1,4 +1,4 @@
-//! The OpenAPI document, from the types and routes themselves.
+//! The OpenAPI document, generated from the types and routes.
 
 use std::sync::OnceLock;
 
@@ -39,7 +39,7 @@ use crate::keys;
 )]
 struct Document;
 
-/// Keys, where the service asks for them.
+/// The key scheme, for services that require a key.
 struct KeyScheme;
 
 impl Modify for KeyScheme {

@@ -1,4 +1,4 @@
-//! The files of the page and of the documentation, built into the program.
+//! The files of the page and of the documentation, embedded in the program.
 
 use std::sync::OnceLock;
 
@@ -6,15 +6,15 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-/// Nothing from elsewhere, nothing inline, no frame around it.
+/// Nothing from other origins, nothing inline, no embedding in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
                       img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The camera is the page's own; nothing else is asked for.
+/// Only the page itself may use the camera; microphone and geolocation are off.
 const PERMISSIONS: &str = "camera=(self), microphone=(), geolocation=()";
 
-/// A file and where it is.
+/// A file and its path.
 pub(super) struct File {
     pub(super) path: &'static str,
     kind: &'static str,
@@ -33,7 +33,7 @@ macro_rules! files {
     };
 }
 
-/// Every file. A test compares them with what is in their folders.
+/// Every file. A test compares them with the contents of their folders.
 pub(super) static FILES: &[File] = files! {
     "/" HTML "page/index.html",
     "/bands.js" SCRIPT "page/bands.js",
@@ -65,7 +65,7 @@ pub(super) static FILES: &[File] = files! {
 };
 
 impl File {
-    /// The file, or 304 to a browser that has it.
+    /// Responds with the file, or with 304 if the browser already has it.
     pub(super) fn serve(&'static self, headers: &HeaderMap) -> Response {
         let tag = self.tag();
         let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag);
@@ -77,10 +77,10 @@ impl File {
         let fields = [
             (header::CONTENT_TYPE, kind),
             (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-            // Asked for again each time, and answered by 304.
+            // Revalidated each time, and answered with 304.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ];
-        // Bytes come with a type already, which is replaced.
+        // The bytes already have a content type, which is replaced.
         for (name, value) in fields {
             response.headers_mut().insert(name, value);
         }
@@ -91,7 +91,7 @@ impl File {
         response
     }
 
-    /// The same for the same bytes.
+    /// The entity tag; identical for identical bytes.
     fn tag(&'static self) -> &'static str {
         static TAGS: OnceLock<Vec<String>> = OnceLock::new();
         let tags = TAGS.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! What those who run the service ask: is it alive, is it ready, what does it do.
+//! Probes for operators: is the service alive, is it ready, and what is it doing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ pub(super) struct Alive {
 pub(super) struct Ready {
     #[schema(example = "ready")]
     status: &'static str,
-    /// What scores.
+    /// The model that scores.
     model: ModelInfo,
 }
 
@@ -43,8 +43,7 @@ pub(super) async fn alive() -> Json<Alive> {
 
 /// Whether requests should be sent here
 ///
-/// False until the model has scored a probe, and from the moment that the service was asked to
-/// stop.
+/// False until the model has scored a probe, and again once the service has been asked to stop.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -64,7 +63,7 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Result<Json<Read
     Ok(Json(Ready { status: "ready", model: shared.model.info.clone() }))
 }
 
-/// What the service does, for Prometheus
+/// Metrics of the service, for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",

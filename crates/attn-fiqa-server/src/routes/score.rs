@@ -1,4 +1,4 @@
-//! `POST /v1/score`: images to the scores of their faces.
+//! `POST /v1/score`: scores the faces of images.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ pub(super) const PATH: &str = "/v1/score";
 
 /// Score the faces of images
 ///
-/// One entry per image, in order, each with one entry per face. An image that cannot be used, or
-/// in which there is no face, is an entry with another status than `ok`, and the HTTP status is
-/// still 200: HTTP errors are about the request.
+/// One entry per image, in order, each with one entry per face. An image that cannot be used or has
+/// no face is an entry with a status other than `ok`, and the HTTP status is still 200: HTTP errors
+/// concern the request.
 #[utoipa::path(
     post,
     path = PATH,
@@ -59,7 +59,7 @@ pub(super) async fn score(
     Ok((Extension(handled), Json(answer)).into_response())
 }
 
-/// The answers of a request's images.
+/// The answers for a request's images.
 pub(super) struct Scored {
     pub(super) images: Vec<ImageAnswer>,
     pub(super) handled: Handled,
@@ -72,7 +72,7 @@ pub(super) async fn score_images(
     wanted: &Wanted,
     columns: Columns,
 ) -> Result<Scored, ApiError> {
-    // What the model cannot give is said before anything is read.
+    // Unsupported requests are refused before anything is read.
     shared.pipeline(wanted)?;
     if columns.match_probability && shared.model.engine.match_probability().is_none() {
         let expected = "columns that the model has";
@@ -84,14 +84,14 @@ pub(super) async fn score_images(
     Ok(Scored { images: names.into_iter().zip(images).map(answer).collect(), handled })
 }
 
-/// A request's images by name, scored, in its order.
+/// The scored images of a request with their names, in the order of the request.
 pub(super) struct ReceivedImages {
     pub(super) names: Vec<String>,
     pub(super) images: Vec<ScoredImage>,
     pub(super) handled: Handled,
 }
 
-/// Reads a request's images and scores them, for any answer.
+/// Reads a request's images and scores them, for any kind of answer.
 pub(super) async fn receive_and_score(
     shared: &Arc<Shared>,
     request: Request<Body>,

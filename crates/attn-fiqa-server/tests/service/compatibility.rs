@@ -62,6 +62,6 @@ async fn comprefaces_clients_get_its_answers() {
     let refused = format!("{path}?face_plugins=age");
     let refused = service.upload(&refused, &[("a", &photo())]).await;
     assert_eq!(refused.status, 400);
-    // Only where CompreFace has a number for it.
+    // Only errors with a CompreFace code have one.
     assert_eq!(refused.json().get("code"), None::<&Value>);
 }

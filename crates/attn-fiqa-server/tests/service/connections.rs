@@ -1,4 +1,4 @@
-//! The service on sockets: its limits, and how it ends.
+//! The service on sockets: its limits, and how it shuts down.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -77,7 +77,7 @@ fn metric(serving: &Serving, name: &str) -> f64 {
 fn what_was_accepted_is_answered_before_the_end() {
     let serving = serve(|_| ());
     let crop = example("faces/astronaut.png");
-    // Requests at every stage: not sent, half sent, in work.
+    // Requests at every stage: not sent, half sent, being processed.
     let unsent: Vec<TcpStream> = (0..4).map(|_| serving.connect()).collect();
     let half: Vec<TcpStream> = (0..4)
         .map(|_| {
@@ -110,7 +110,7 @@ fn what_was_accepted_is_answered_before_the_end() {
 #[test]
 fn an_idle_service_ends_at_once() {
     let serving = serve(|_| ());
-    // A connection that was used and is kept open does not hold it up.
+    // A used connection that is kept open does not delay the end.
     let mut idle = serving.connect();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").expect("sent");
     let mut start = [0; 15];
@@ -155,7 +155,7 @@ fn a_header_that_never_ends_is_cut_off() {
         assert!(!answer.contains("200"), "{answer}");
     }
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    // Long headers are refused, not stored.
+    // Long headers are refused rather than stored.
     let mut long = serving.connect();
     long.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nx: ").expect("sent");
     let _ = long.write_all(&vec![b'a'; 100_000]);
@@ -168,8 +168,8 @@ fn a_client_that_reads_no_answer_is_cut_off() {
     let serving = serve(|options| options.write_timeout = Duration::from_millis(200));
     let mut deaf = serving.connect();
     deaf.set_write_timeout(Some(Duration::from_secs(2))).expect("a time limit");
-    // More answers than the buffers of both ends hold. The service reads the next request only
-    // after it has written the answer, so writing fails once it waits.
+    // More answers than the buffers at both ends can hold. The service reads the next request only
+    // after writing the answer, so writing fails once the service is blocked.
     let requests = b"GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
     while deaf.write_all(&requests).is_ok() {}
     let began = Instant::now();
@@ -201,7 +201,7 @@ fn too_many_connections_are_told_so() {
 fn a_client_that_left_costs_nothing_more() {
     let serving = serve(|options| options.batch = 1);
     let photo = example("astronaut.png");
-    // All but the first few wait when their clients leave.
+    // All but the first few are still waiting when their clients leave.
     let clients: Vec<TcpStream> = (0..24)
         .map(|_| {
             let stream = serving.connect();
@@ -225,7 +225,7 @@ fn a_client_that_left_costs_nothing_more() {
     assert_eq!(serving.end(), Ended::Answered);
 }
 
-/// A client that sends all of its body before it reads sees the answer, not a reset connection.
+/// A client that sends its whole body before reading sees the answer, not a reset connection.
 #[test]
 fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     let serving = serve(|options| options.max_body = 1 << 20);

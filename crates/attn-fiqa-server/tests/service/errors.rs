@@ -1,4 +1,4 @@
-//! Every error, and that all have one form.
+//! Every error, and the common form of all errors.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::support::{base64, grey, model, photo, post, start, start_with, upload};
 
-/// A body whose pieces come when the test sends them.
+/// A body whose pieces arrive when the test sends them.
 struct Pieces(mpsc::Receiver<Bytes>);
 
 impl HttpBody for Pieces {
@@ -134,14 +134,14 @@ async fn a_key_is_asked_for_where_one_is_set() {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_and_while_it_is_read() {
     let service = start(|options| options.max_body = 10_000);
-    // Announced: nothing is read, as this body has no bytes at all.
+    // With a declared length: nothing is read, since this body has no bytes at all.
     let (_sender, body) = slow_body();
     let mut request = post("/v1/score", "image/png", body);
     request.headers_mut().insert(header::CONTENT_LENGTH, "10000000000".parse().expect("a value"));
     let answer = service.send(request).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (413, "body-too-large"));
     assert_eq!(answer.json()["error"]["expected"], "at most 10000 bytes");
-    // Not announced: read up to the limit.
+    // Without a declared length: read up to the limit.
     let (sender, body) = slow_body();
     for _ in 0..3 {
         sender.send(Bytes::from(vec![0; 4000])).await.expect("room");
@@ -163,7 +163,7 @@ async fn too_many_images_of_one_request_are_413() {
     let answer = service.post("/v1/score", "application/json", list).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (413, "too-many-images"));
     assert_eq!(service.upload("/v1/score", &files[..2]).await.status, 200);
-    // More images than the queue has room for are refused, and do not wait for ever.
+    // More images than the queue has room for are refused and do not wait forever.
     let service = start(|options| options.max_queue = 2);
     let answer = service.upload("/v1/score", &files).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (413, "too-many-images"));
@@ -185,7 +185,7 @@ async fn a_slow_body_is_408_and_gives_its_room_back() {
 #[tokio::test]
 async fn a_full_queue_is_429_before_the_body_is_read() {
     let service = std::sync::Arc::new(start(|options| options.max_queue = 2));
-    // Two requests whose bodies have not come hold both places.
+    // Two requests whose bodies have not arrived take both places.
     let mut held = Vec::new();
     for _ in 0..2 {
         let (sender, body) = slow_body();
@@ -243,7 +243,7 @@ async fn bytes_are_a_budget_of_their_own() {
     }
     let answer = service.send(upload("/v1/score", &[("a", &[0; 300_000])])).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (429, "memory-full"));
-    // A body that does not say its length takes room as it grows.
+    // A body of undeclared length takes up room as it grows.
     let answer = service.post("/v1/score", "image/png", vec![0; 300_000]).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (429, "memory-full"));
     drop(sender);
@@ -265,18 +265,18 @@ async fn pixels_are_limited_before_they_are_decoded() {
     let answer = service.post("/v1/map", "image/png", bomb).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (422, "too-large"));
 
-    // Within the limit on pixels, and more than the memory for decoding.
+    // Within the pixel limit, but more than the memory for decoding.
     let large = grey(2000);
     let service = start(|options| options.max_memory = 8 << 20);
     let json = service.post("/v1/score", "image/png", large.clone()).await.json();
     assert_eq!(json["images"][0]["status"], "too-large", "{json}");
-    // Decoded it may be, and not kept to be drawn on.
+    // It can be decoded, but not kept to be drawn on.
     let service = start(|options| options.max_memory = 64 << 20);
     let answer = service.post("/v1/map", "image/png", grey(2400)).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (413, "request-too-large"));
 }
 
-/// CRC-32 of a PNG's chunk, bit by bit.
+/// CRC-32 of a PNG chunk, bit by bit.
 fn crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
     let add = |crc: u32, &byte: &u8| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc));
@@ -336,7 +336,7 @@ async fn other_origins_are_named() {
     let answer = on.send(preflight()).await;
     assert_eq!(answer.header("access-control-allow-origin"), "https://example.org");
     assert!(answer.header("access-control-allow-headers").contains("x-api-key"));
-    // Errors have it too, or the page could not read them.
+    // Errors have the header too; otherwise the page could not read them.
     let mut request = post("/v1/score?x", "image/png", photo());
     request.headers_mut().insert("origin", "https://example.org".parse().expect("a value"));
     let answer = on.send(request).await;

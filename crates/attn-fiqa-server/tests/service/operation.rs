@@ -50,7 +50,7 @@ async fn the_document_describes_every_route() {
     ] {
         assert!(paths.contains(&path), "{path}");
     }
-    // Every reference leads somewhere.
+    // Every reference resolves.
     let mut open = vec![&document];
     while let Some(node) = open.pop() {
         match node {
@@ -65,7 +65,7 @@ async fn the_document_describes_every_route() {
             _ => {}
         }
     }
-    // A face's keys are those of its answer.
+    // The keys of a face are those of its answer.
     let described = document["components"]["schemas"]["FaceAnswer"].to_string();
     let path = "/v1/score?columns=band,landmarks,size,map,match_probability,embedding";
     let answer = service.post(path, "image/png", photo()).await.json();

@@ -68,7 +68,7 @@ async fn images_have_typed_statuses_and_the_request_succeeds() {
     assert!(images[2]["message"].as_str().is_some_and(|text| text.contains("not an image")));
     assert_eq!(images[2]["width"], Value::Null);
     assert_eq!(scores(&images[0]), scores(&images[4]));
-    // One alone is no exception from the rule.
+    // A single bad image is no exception to the rule.
     let alone = service.upload("/v1/score", &files[2..3]).await;
     assert_eq!((alone.status.as_u16(), &alone.json()["images"][0]), (200, &images[2]));
 }
@@ -90,7 +90,7 @@ async fn columns_are_there_on_request() {
     assert_eq!(face["band"], "excellent");
     assert!(face["match_probability"].as_f64().is_some_and(|p| (0.5..=1.0).contains(&p)));
 
-    // The transform takes the landmarks to the template's eyes.
+    // The transform maps the landmarks to the eyes of the template.
     let number = |name: &str| face[name].as_f64().expect(name);
     let transform = face["crop_transform"].as_array().expect("a transform");
     let [a, b, c, d, e, f] = [0, 1, 2, 3, 4, 5].map(|i| transform[i].as_f64().expect("a number"));

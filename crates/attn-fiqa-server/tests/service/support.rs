@@ -30,7 +30,7 @@ pub(crate) fn model() -> Model {
     Model::new(Arc::clone(engine), Arc::clone(detector), info.clone())
 }
 
-/// A file of the repository's examples.
+/// A file from the repository's examples.
 pub(crate) fn example(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -41,7 +41,7 @@ pub(crate) fn photo() -> Vec<u8> {
     example("astronaut.png")
 }
 
-/// A PNG of one grey, without a face.
+/// A uniformly grey PNG, without a face.
 pub(crate) fn grey(side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let image = image::RgbImage::from_pixel(side, side, image::Rgb([128; 3]));
@@ -72,7 +72,7 @@ pub(crate) fn start_with(model: Model, change: impl FnOnce(&mut ServiceOptions))
     Running { service, events }
 }
 
-/// An answer, read to its end.
+/// An answer, read completely.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -90,7 +90,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
-    /// The code of an error, whose body is of the one form.
+    /// The code of an error; its body must have the common form.
     #[track_caller]
     pub(crate) fn error_code(&self) -> String {
         let json = self.json();
@@ -135,7 +135,7 @@ pub(crate) fn post(path: &str, kind: &str, body: impl Into<Body>) -> Request<Bod
 
 const BOUNDARY: &str = "------------------------d74496d66958873e";
 
-/// As `curl -F` writes it.
+/// Formatted as by `curl -F`.
 pub(crate) fn upload(path: &str, files: &[(&str, &[u8])]) -> Request<Body> {
     let mut body = Vec::new();
     for (name, bytes) in files {

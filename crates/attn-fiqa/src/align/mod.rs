@@ -1,4 +1,4 @@
-//! Alignment: five landmarks, a similarity transform, and the network's crop.
+//! Face alignment: from five landmarks, by a similarity transform, to a crop.
 //!
 //! Recognition networks are trained on crops in which eyes, nose and mouth corners lie at fixed
 //! positions. [`align`] finds the rotation, scale and translation that bring a face's landmarks
@@ -23,11 +23,11 @@ pub(crate) use template::similarity_to;
 pub use template::{TEMPLATE_112, similarity_to_template};
 pub use warp::warp;
 
-/// A face as the network takes it, and the transform that produced it.
+/// A face as network input, and the transform that produced it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Aligned {
-    /// The network's input, with the landmarks in its own pixels.
+    /// The network input, with the landmarks in crop pixels.
     pub crop: Crop,
     /// Maps pixels of the image to pixels of the crop.
     pub to_crop: Similarity,

@@ -18,7 +18,7 @@ pub(super) struct Reduced {
 }
 
 impl Reduced {
-    /// Averages blocks of `factor × factor` pixels, as many as a crop of `side` pixels samples.
+    /// Averages the blocks of `factor × factor` pixels that a crop of `side` pixels samples.
     ///
     /// `from_crop` maps the crop's pixels to the image's and enlarges by at least `factor`, so that
     /// there are at most about `(2·√2·side)²` blocks.
@@ -90,7 +90,7 @@ fn inside(first: i64, count: usize, step: i64, length: usize) -> (i64, i64) {
     (from, (first + count as i64 * step).clamp(from, length))
 }
 
-/// Adds a row of pixels, the first of which is pixel `offset` of the blocks.
+/// Adds a row of pixels to the block sums; its first pixel is pixel `offset` of the blocks.
 fn add_line(sums: &mut [u64], pixels: &[u8], offset: usize, factor: usize) {
     let (mut block, mut left) = (offset / factor, factor - offset % factor);
     for pixel in pixels.chunks_exact(CHANNELS) {
@@ -119,7 +119,7 @@ mod tests {
                 shift: [100.0, 100.0],
             };
             let reduced = Reduced::new(&image, &from_crop, 112, shrink as usize);
-            // Rotated by 45° and left with a 1.5-fold reduction.
+            // Rotated by 45°, with a 1.5-fold reduction left to do.
             let most = (112.0 * 1.5 * f64::sqrt(2.0)) as usize + 4;
             assert!(reduced.columns <= most && reduced.rows <= most, "{shrink}: {reduced:?}");
         }

@@ -20,12 +20,12 @@ const TEMPLATE_SIDE: f64 = 112.0;
 /// distance of about one pixel.
 const MIN_SPREAD: f64 = 0.5;
 
-/// Points that correlate less with the template are not a face's. An exact profile, all five points
-/// on one line, still reaches 0.78.
+/// Points with a lower correlation with the template are not those of a face. An exact profile, all
+/// five points on one line, still reaches 0.78.
 const MIN_CORRELATION: f64 = 0.5;
 
-/// A mirrored face must fit this many times better before the points are refused: in a profile the
-/// two are nearly equal.
+/// How many times better a mirrored face must fit for the points to be refused: in a profile, both
+/// fit nearly equally well.
 const MIRRORED: f64 = 1.5;
 
 /// The least-squares similarity transform from an image's pixels to those of a crop of `side`
@@ -34,8 +34,8 @@ const MIRRORED: f64 = 1.5;
 ///
 /// # Errors
 ///
-/// If the points are not finite, coincide, or are not a face's, for instance with left and right
-/// swapped.
+/// If the points are not finite, coincide, or are not those of a face, for instance with left and
+/// right swapped.
 pub fn similarity_to_template(
     landmarks: &Landmarks,
     side: usize,
@@ -44,7 +44,7 @@ pub fn similarity_to_template(
     similarity_to(&to, landmarks)
 }
 
-/// The least-squares similarity that brings the landmarks to these places.
+/// The least-squares similarity transform that maps the landmarks to these positions.
 ///
 /// # Errors
 ///

@@ -1,24 +1,24 @@
-//! Which faces are the same person's, by the network's embeddings.
+//! Groups faces by person, using the network's embeddings.
 
-/// Default cosine from which two embeddings belong to one person.
+/// Default cosine similarity at or above which two embeddings belong to one person.
 pub const DEFAULT_SAME_IDENTITY: f32 = 0.4;
 
-/// A person: the sum of the embeddings of all their faces, each of length 1.
+/// A person: the sum of the embeddings of all their faces, each normalised to length 1.
 struct Person {
     sum: Vec<f32>,
     length: f32,
 }
 
-/// Groups faces by person, greedily: each face in the given order joins the
-/// person whose mean embedding it has the greatest cosine with, if that is at
-/// least `threshold`, and else becomes a new person. Returns each face's group,
-/// numbered from 0 in the order in which they came up.
+/// Groups faces by person, greedily: each face, in the given order, joins the person whose mean
+/// embedding has the highest cosine similarity with it, if that is at least `threshold`; otherwise
+/// it becomes a new person. Returns the group of each face, numbered from 0 in order of first
+/// appearance.
 ///
-/// Put the best faces first: theirs are the embeddings to be trusted. The result
-/// depends on nothing but the order. The time is that of faces times persons.
+/// Put the best faces first, since their embeddings are the most reliable. The result depends only
+/// on the order. The running time is proportional to faces times persons.
 ///
-/// `order` names each index of `embeddings` once; all have the same length. An
-/// embedding of zeros is a person of its own.
+/// `order` names each index of `embeddings` once; all embeddings have the same length. An all-zero
+/// embedding is a person of its own.
 pub fn group_by_identity(embeddings: &[Vec<f32>], order: &[usize], threshold: f32) -> Vec<usize> {
     let mut persons: Vec<Person> = Vec::new();
     let mut groups = vec![0; embeddings.len()];
@@ -73,11 +73,11 @@ mod tests {
 
     #[test]
     fn faces_join_the_nearest_person_that_is_near_enough() {
-        // Two persons, at 0° and 90°, whatever the embeddings' lengths.
+        // Two persons, at 0° and 90°, whatever the lengths of the embeddings.
         let faces = [at(0.0, 1.0), at(88.0, 5.0), at(10.0, 0.1), at(95.0, 1.0), at(-8.0, 3.0)];
         let threshold = 30.0_f32.to_radians().cos();
         assert_eq!(group_by_identity(&faces, &[0, 1, 2, 3, 4], threshold), [0, 1, 0, 1, 0]);
-        // Numbers follow the order.
+        // Groups are numbered in this order.
         assert_eq!(group_by_identity(&faces, &[1, 0, 2, 3, 4], threshold), [1, 0, 1, 0, 1]);
         assert_eq!(group_by_identity(&faces, &[0, 1, 2, 3, 4], 1.1), [0, 1, 2, 3, 4]);
         assert_eq!(group_by_identity(&faces, &[0, 1, 2, 3, 4], -1.0), [0; 5]);

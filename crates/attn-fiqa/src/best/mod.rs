@@ -1,9 +1,8 @@
 //! The best faces of each person, folder or track, without near-duplicates.
 //!
-//! Faces are ranked by their score alone: it is what the network says of their
-//! use for recognition, and size and pose are in it already. Two faces of a
-//! group are near-duplicates if their [`Thumbnail`]s are alike, and of those
-//! only the best is taken.
+//! Faces are ranked by score alone: the score is what the network says about their usefulness for
+//! recognition, and already accounts for size and pose. Two faces of a group are near-duplicates if
+//! their [`Thumbnail`]s are similar, and only the best of them is kept.
 
 mod identity;
 mod select;

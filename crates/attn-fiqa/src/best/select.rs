@@ -1,47 +1,47 @@
-//! The first few of each group, best first.
+//! The best few faces of each group, best first.
 
 use super::{Thumbnail, best_first};
 
-/// A face that may be taken.
+/// A candidate face.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Which group it belongs to; any numbers.
+    /// The group it belongs to; any number.
     pub group: usize,
     /// Its score; higher is better.
     pub score: f32,
-    /// Pixels between its eyes, 0 if not known; decides between equal scores.
+    /// Distance between the eyes in pixels, 0 if unknown; breaks ties between equal scores.
     pub inter_eye_distance: f32,
     /// What it looks like.
     pub thumbnail: Thumbnail,
 }
 
-/// How many are taken.
+/// How many faces are selected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SelectOptions {
-    /// The most faces of one group; at least one.
+    /// The maximum number of faces per group; at least one.
     pub top: usize,
-    /// Faces whose thumbnails are at least this similar count as one; more than
-    /// 1 takes duplicates too.
+    /// Faces whose thumbnails are at least this similar count as one; a value above 1 keeps
+    /// duplicates.
     pub same_image: f32,
 }
 
-/// A face that was taken.
+/// A selected face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pick {
     /// The index of the candidate.
     pub index: usize,
-    /// Its place in its group, from 1.
+    /// Its rank in its group, from 1.
     pub rank: usize,
-    /// Faces in its group.
+    /// The number of faces in its group.
     pub of: usize,
     /// Worse faces of its group that were left out as near-duplicates of this one.
     pub duplicates: usize,
 }
 
-/// Takes the best faces of each group, without near-duplicates. The picks of a
-/// group follow each other, best first; groups are in the order in which their
-/// first members stand among the candidates.
+/// Selects the best faces of each group, without near-duplicates. The picks of a group are
+/// consecutive, best first; groups are in the order in which their first members appear among the
+/// candidates.
 pub fn select(candidates: &[Candidate], options: &SelectOptions) -> Vec<Pick> {
     let mut groups: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::crop::Crop;
 
-    /// A face whose image is one of a few that have nothing in common.
+    /// A face with one of a few images that have nothing in common.
     fn face(group: usize, score: f32, inter_eye_distance: f32, image: usize) -> Candidate {
         let level = |i: usize| if ((i % 16) >> image) & 1 == 1 { 220 } else { 30 };
         let rgb = (0..16 * 16).flat_map(|i| [level(i); 3]).collect();
@@ -117,7 +117,7 @@ mod tests {
         ];
         assert_eq!(picks(&faces, 2, 0.9), [(2, 1, 5, 1), (4, 2, 5, 1), (1, 1, 1, 0)]);
         assert_eq!(picks(&faces, 1, 0.9), [(2, 1, 5, 1), (1, 1, 1, 0)]);
-        // Above 1 nothing is a duplicate.
+        // Above 1, nothing is a duplicate.
         assert_eq!(picks(&faces, 3, 1.1), [(2, 1, 5, 0), (3, 2, 5, 0), (4, 3, 5, 0), (1, 1, 1, 0)]);
         assert_eq!(picks(&[], 3, 0.9), []);
     }

@@ -5,19 +5,17 @@ use crate::crop::Crop;
 /// Cells along one side.
 const CELLS: usize = 16;
 
-/// Thumbnails that correlate by at least this much are of nearly the same
-/// image, by default.
+/// Default correlation at or above which two thumbnails show nearly the same image.
 pub const DEFAULT_SAME_IMAGE: f32 = 0.95;
 
-/// A face in 16×16 grey levels, without its mean brightness and contrast.
+/// A face in 16×16 grey levels, with mean brightness and contrast removed.
 ///
-/// It sees how light falls, pose, expression and background, so that two
-/// images of one person taken on different days differ and neighbouring frames
-/// of a video do not. No network is asked: a face recogniser is made to find all
-/// images of a person alike.
+/// It captures lighting, pose, expression and background, so two images of one person taken on
+/// different days differ while neighbouring frames of a video do not. No network is used: a face
+/// recogniser is trained to make all images of a person alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thumbnail {
-    /// `[row, column]`; mean 0 and norm 1, or all 0 of a crop of one grey.
+    /// `[row, column]`; mean 0 and norm 1, or all 0 for a crop of a single grey level.
     cells: Vec<f32>,
 }
 
@@ -33,18 +31,18 @@ impl Thumbnail {
             sums[row * CELLS + column] += 0.299 * red + 0.587 * green + 0.114 * blue;
             counts[row * CELLS + column] += 1;
         }
-        // Of a crop smaller than the cells some are empty.
+        // If the crop is smaller than the grid, some cells are empty.
         let means = sums.iter().zip(&counts).map(|(sum, &count)| sum / f64::from(count.max(1)));
         let means: Vec<f64> = means.collect();
         let mean = means.iter().sum::<f64>() / means.len() as f64;
         let norm = means.iter().map(|level| (level - mean).powi(2)).sum::<f64>().sqrt();
-        // Below a thousandth of a level there is nothing but rounding.
+        // Anything below a thousandth of a level is rounding error.
         let scale = if norm > 1e-3 { 1.0 / norm } else { 0.0 };
         Self { cells: means.iter().map(|level| ((level - mean) * scale) as f32).collect() }
     }
 
-    /// Correlation with another, −1 to 1; 1 is the same image up to brightness
-    /// and contrast. A crop of one grey is like another such and like nothing else.
+    /// Correlation with another thumbnail, −1 to 1; 1 is the same image up to brightness and
+    /// contrast. A crop of a single grey level is similar only to another such crop.
     pub fn similarity(&self, other: &Self) -> f32 {
         let flat = |thumbnail: &Self| thumbnail.cells.iter().all(|&cell| cell == 0.0);
         match (flat(self), flat(other)) {
@@ -81,7 +79,7 @@ mod tests {
         let ramp = Thumbnail::of(&crop(50, |x, _| x as u8));
         assert_eq!(black.similarity(&white), 1.0);
         assert_eq!(black.similarity(&ramp), 0.0);
-        // Smaller than the thumbnail, and still something to compare.
+        // Smaller than the thumbnail, but still comparable.
         let tiny = Thumbnail::of(&crop(3, |x, y| (x * 80 + y) as u8));
         assert!((tiny.similarity(&tiny) - 1.0).abs() < 1e-5);
     }

@@ -1,10 +1,10 @@
 //! Why the quality of a face is low: causes, and the regions of the face that show them.
 //!
-//! The last block's mean normalised token, from which the score is computed, also tells *what*
-//! is wrong with an image, and a linear readout suffices to see it. [`CauseModel`] holds the
-//! weights of that readout; `attn-fiqa calibrate` fits it on degraded faces and stores it with
-//! the model. So causes cost one product of a small matrix with a vector per face
-//! (definitions §8).
+//! The last block's mean normalised token, from which the score is computed, also shows *what* is
+//! wrong with an image, and a linear readout is enough to extract it. [`CauseModel`] holds the
+//! weights of that readout; `attn-fiqa calibrate` fits it on degraded faces and stores it with the
+//! model. Causes therefore cost one product of a small matrix with a vector per face (definitions
+//! §8).
 //!
 //! ```
 //! # #[cfg(feature = "builtin-model")] {
@@ -36,7 +36,7 @@ pub use model::{CauseModel, CauseModelError, Curve};
 pub(crate) use model::{LEAST_GAIN, NONE};
 pub use region::{FaceRegion, RegionReference};
 
-/// A reason for a low quality.
+/// A reason for low quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -46,21 +46,21 @@ pub enum Cause {
     LowResolution,
     /// Artefacts of lossy compression.
     Compression,
-    /// Noise of the sensor.
+    /// Sensor noise.
     Noise,
     /// Too little light.
     TooDark,
     /// Too much light.
     TooBright,
-    /// Flat: little difference between light and dark.
+    /// Little difference between light and dark.
     LowContrast,
     /// Part of the face is covered.
     Occlusion,
-    /// Camera or face moved during the exposure.
+    /// The camera or the face moved during the exposure.
     Motion,
-    /// The crop is turned in the image plane: the landmarks are wrong.
+    /// The crop is rotated in the image plane: the landmarks are wrong.
     Rotation,
-    /// The crop is off the face's centre: the landmarks are wrong.
+    /// The crop is not centred on the face: the landmarks are wrong.
     Shift,
     /// The head is turned away from the camera.
     Pose,
@@ -143,7 +143,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// A cause's name that is not known.
+/// An unknown cause name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown cause '{name}'; expected one of {}", Cause::ALL.map(Cause::name).join(", "))]
 pub struct UnknownCause {
@@ -159,32 +159,32 @@ impl FromStr for Cause {
     }
 }
 
-/// A cause that costs a face quality.
+/// A cause that lowers the quality of a face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct FoundCause {
-    /// Which one.
+    /// The cause.
     pub cause: Cause,
     /// How strong it is, from 0 (absent) to 1 (unusable): the expected level of the degradation
-    /// with which the readout was fitted.
+    /// that the readout was fitted with.
     pub strength: f32,
-    /// The expected gain in quality, 0 … 100, if this cause alone were not there.
+    /// The expected gain in quality, 0 … 100, if only this cause were absent.
     pub gain: f32,
 }
 
-/// The causes of one face's quality.
+/// The causes of a face's quality.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Causes {
-    /// The probability that nothing costs quality, 0 … 1.
+    /// The probability that nothing lowers the quality, 0 … 1.
     pub none_probability: f32,
-    /// The causes that cost quality, the strongest first; empty where the probability that
-    /// nothing does is at least one half.
+    /// The causes that lower the quality, strongest first; empty if the probability that nothing
+    /// does is at least one half.
     pub found: Vec<FoundCause>,
 }
 
 impl Causes {
-    /// The cause whose absence would gain the most quality; the stronger of equal ones.
+    /// The cause whose absence would gain the most quality; among equals, the stronger one.
     pub fn main(&self) -> Option<&FoundCause> {
         self.found.iter().reduce(|best, other| if other.gain > best.gain { other } else { best })
     }

@@ -4,20 +4,20 @@ use half::f16;
 
 use super::{Cause, Causes, FoundCause, RegionReference};
 
-/// Probability that nothing costs quality from which no cause is named.
+/// No cause is named if the probability that nothing lowers the quality is at least this.
 pub(crate) const NONE: f64 = 0.5;
 
-/// The least expected gain in quality of a cause that is named. It is this low because a second
-/// cause beside one that ruins the image gains hardly anything alone.
+/// The minimum expected gain in quality for a cause to be named. It is this low because a second
+/// cause, next to one that ruins the image, gains hardly anything alone.
 pub(crate) const LEAST_GAIN: f32 = 0.4;
 
-/// A function that never falls, on straight lines between [`Curve::KNOTS`] values at 0, 0.1, …,
-/// 1 of its argument, and constant beyond them.
+/// A non-decreasing, piecewise linear function through [`Curve::KNOTS`] values at 0, 0.1, …, 1 of
+/// its argument, and constant beyond them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Curve(pub [f32; Curve::KNOTS]);
 
 impl Curve {
-    /// Values of a curve.
+    /// Number of values of a curve.
     pub const KNOTS: usize = 11;
 
     /// The value at `x`.
@@ -34,13 +34,13 @@ impl Curve {
     }
 }
 
-/// How causes are read from a mean token, fitted to one model.
+/// A readout of causes from a mean token, fitted to one model.
 ///
 /// With the mean normalised token `m` of the last block
 /// ([`Assessment::mean_token`](crate::engine::Assessment::mean_token)):
-/// - `wₖ·m + bₖ` of each cause, through the monotone curves of that cause, gives its strength
-///   and the expected gain in quality if it were not there;
-/// - the logistic function of `w·m + b` of the last row is the probability that nothing costs
+/// - for each cause, `wₖ·m + bₖ`, mapped through that cause's monotone curves, gives its strength
+///   and the expected gain in quality if it were absent;
+/// - the logistic function of `w·m + b` of the last row is the probability that nothing lowers the
 ///   quality.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CauseModel {
@@ -53,7 +53,7 @@ pub struct CauseModel {
     regions: RegionReference,
 }
 
-/// Numbers that make no [`CauseModel`].
+/// Invalid parameters for a [`CauseModel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a model of causes has different causes, one row of finite 16-bit weights for each and one \
@@ -63,14 +63,14 @@ pub struct CauseModel {
 pub struct CauseModelError;
 
 impl CauseModel {
-    /// From `weights` `[causes + 1, dim + 1]`, row-major, the last column being the intercepts
-    /// and the last row that of no cause; and for each cause the curves of its strength, 0 … 1,
-    /// and of its gain in quality, 0 … 100, over its row's value. Weights are rounded to 16-bit
-    /// floats, in which they are stored.
+    /// Creates a model from `weights` `[causes + 1, dim + 1]`, row-major: the last column holds the
+    /// intercepts and the last row is that of no cause. For each cause, the curves map the value of
+    /// its row to its strength, 0 … 1, and to its gain in quality, 0 … 100. Weights are rounded to
+    /// 16-bit floats, the format they are stored in.
     ///
     /// # Errors
     ///
-    /// When the numbers are not as described.
+    /// If the parameters are not as described.
     pub fn new(
         causes: Vec<Cause>,
         weights: &[f32],
@@ -95,12 +95,12 @@ impl CauseModel {
         Ok(Self { causes, dim, weights, strengths, gains, regions })
     }
 
-    /// The causes that it knows, in the order of its rows.
+    /// The causes that the model knows, in the order of its rows.
     pub fn causes(&self) -> &[Cause] {
         &self.causes
     }
 
-    /// Length of the mean token that it reads.
+    /// Length of the mean token that the model reads.
     pub fn dim(&self) -> usize {
         self.dim
     }
@@ -125,12 +125,12 @@ impl CauseModel {
         &self.regions
     }
 
-    /// Strength and gain of every cause, whether it costs quality or not, in the order of
-    /// [`CauseModel::causes`], and the probability that nothing does, of a mean token `[dim]`.
+    /// For a mean token `[dim]`, the strength and gain of every cause, whether or not it lowers the
+    /// quality, in the order of [`CauseModel::causes`], and the probability that nothing does.
     ///
     /// # Panics
     ///
-    /// When the token is of another length than [`CauseModel::dim`].
+    /// If the length of the token is not [`CauseModel::dim`].
     pub fn all(&self, mean_token: &[f64]) -> (Vec<FoundCause>, f32) {
         assert_eq!(mean_token.len(), self.dim, "a mean token of another model: this is a bug");
         let mut rows = self.weights.chunks_exact(self.dim + 1).map(|row| affine(row, mean_token));
@@ -146,11 +146,11 @@ impl CauseModel {
         (found, (1.0 / (1.0 + (-none).exp())) as f32)
     }
 
-    /// The causes that cost quality, of a mean token `[dim]`.
+    /// The causes that lower the quality, for a mean token `[dim]`.
     ///
     /// # Panics
     ///
-    /// When the token is of another length than [`CauseModel::dim`].
+    /// If the length of the token is not [`CauseModel::dim`].
     pub fn read(&self, mean_token: &[f64]) -> Causes {
         let (mut found, none_probability) = self.all(mean_token);
         if f64::from(none_probability) >= NONE {
@@ -162,10 +162,10 @@ impl CauseModel {
     }
 }
 
-/// `w·x + b`, `b` being the row's last number.
+/// `w·x + b`, where `b` is the last number of the row.
 fn affine(row: &[f32], x: &[f64]) -> f64 {
     let (intercept, weights) = row.split_last().expect("a row has an intercept: this is a bug");
-    // Independent sums let the processor add several products at once.
+    // Independent sums let the processor overlap the additions.
     let (chunks, rest) = weights.as_chunks::<8>();
     let (inputs, inputs_rest) = x.as_chunks::<8>();
     let mut sums = [0.0f64; 8];
@@ -225,7 +225,7 @@ mod tests {
         let rows = |none: f32| [0.3, 0.0, 0.005, 0.0, 0.5, 0.0, none, 0.0];
         let found = model(&rows(-1.0)).read(&[1.0]);
         let names: Vec<Cause> = found.found.iter().map(|found| found.cause).collect();
-        // Pose gains 0.3, less than is worth a word.
+        // Pose gains 0.3, too little to be named.
         assert_eq!(names, [Cause::Blur, Cause::Noise]);
         let found = model(&rows(1.0)).read(&[1.0]);
         assert!(found.found.is_empty() && found.none_probability > 0.7);

@@ -4,26 +4,26 @@ use std::fmt;
 
 use crate::map::PatchMap;
 
-/// Side of the crop in whose pixels regions are given.
+/// Side, in pixels, of the crop that region coordinates refer to.
 const NOMINAL_SIDE: f64 = 112.0;
 
-/// Standard deviations below the mean of good faces from which a region is weak. About one good
-/// face in a hundred has a given region below it.
+/// A region is weak if it is this many standard deviations below the mean of good faces. About one
+/// good face in a hundred has a given region below it.
 const WEAK: f64 = -2.5;
 
-/// A part of the face by the ArcFace template; left and right as seen in the image.
+/// A part of the face according to the ArcFace template; left and right as seen in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FaceRegion {
-    /// The eye on the image's left.
+    /// The eye on the left of the image.
     LeftEye,
-    /// The eye on the image's right.
+    /// The eye on the right of the image.
     RightEye,
     /// The nose.
     Nose,
     /// The mouth.
     Mouth,
-    /// The chin, of which an aligned crop shows only the upper part.
+    /// The chin; an aligned crop shows only its upper part.
     Chin,
     /// The forehead.
     Forehead,
@@ -59,10 +59,10 @@ impl FaceRegion {
         }
     }
 
-    /// The mean of a map over the region, each patch weighted by its area inside, minus the
-    /// mean of the whole map. A key bias moves all patches alike and does not change it.
+    /// The mean of a map over the region, each patch weighted by its area inside, minus the mean of
+    /// the whole map. A key bias shifts all patches equally and does not change it.
     ///
-    /// `side` is that of the network's input, `patch` that of a patch, both in pixels: patches
+    /// `side` is the side of the network input and `patch` that of a patch, both in pixels; patches
     /// need not reach the right and bottom edges.
     pub fn relative_attention(self, map: &PatchMap, side: usize, patch: usize) -> f64 {
         let scale = side as f64 / NOMINAL_SIDE;
@@ -79,7 +79,8 @@ impl FaceRegion {
             area += weight;
             all += f64::from(value);
         }
-        // A grid so coarse or cropped that no patch meets the region says nothing about it.
+        // If the grid is so coarse or cropped that no patch meets the region, nothing is known
+        // about it.
         if area > 0.0 { inside / area - all / map.values().len() as f64 } else { 0.0 }
     }
 }
@@ -90,18 +91,18 @@ impl fmt::Display for FaceRegion {
     }
 }
 
-/// [`FaceRegion::relative_attention`] of good faces.
+/// Reference values of [`FaceRegion::relative_attention`] for good faces.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RegionReference {
-    /// Mean of each region, in the order of [`FaceRegion::ALL`].
+    /// Mean for each region, in the order of [`FaceRegion::ALL`].
     pub mean: [f32; 6],
-    /// Standard deviation of each, above 0.
+    /// Standard deviation for each region, above 0.
     pub deviation: [f32; 6],
 }
 
 impl RegionReference {
-    /// How many standard deviations each region's attention is above (or, if negative, below)
-    /// that of good faces, in the order of [`FaceRegion::ALL`]. `side` and `patch` as in
+    /// How many standard deviations the attention of each region is above (or, if negative, below)
+    /// that of good faces, in the order of [`FaceRegion::ALL`]. For `side` and `patch`, see
     /// [`FaceRegion::relative_attention`].
     pub fn deviations(&self, map: &PatchMap, side: usize, patch: usize) -> [f64; 6] {
         std::array::from_fn(|index| {
@@ -110,7 +111,7 @@ impl RegionReference {
         })
     }
 
-    /// The regions whose attention is far below that of good faces, the weakest first.
+    /// The regions whose attention is far below that of good faces, weakest first.
     pub fn weak_regions(&self, map: &PatchMap, side: usize, patch: usize) -> Vec<FaceRegion> {
         let deviations = self.deviations(map, side, patch);
         let mut weak: Vec<(f64, FaceRegion)> = deviations
@@ -127,7 +128,7 @@ impl RegionReference {
 mod tests {
     use super::*;
 
-    /// A map of 14×14 whose value is `low` where the patch's middle lies in the region.
+    /// A map of 14×14 whose value is `low` where the centre of the patch lies in the region.
     fn map_with(region: FaceRegion, low: f32) -> PatchMap {
         let [left, top, right, bottom] = region.bounds();
         let value = |place: usize| {
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn attention_is_the_mean_over_the_region_less_that_of_the_map() {
-        // Pixel by pixel, on crops of two sizes, one with patches that leave a margin.
+        // Pixel by pixel, on crops of two sizes; one has patches that leave a margin.
         for (side, patch) in [(112usize, 8usize), (112, 9), (224, 16)] {
             let grid = side / patch;
             let values: Vec<f32> = (0..grid * grid).map(|i| (i * 7 % 31) as f32).collect();

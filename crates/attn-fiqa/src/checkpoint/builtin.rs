@@ -9,8 +9,8 @@ pub const BUILTIN_NAME: &str = "built-in attn-fiqa-t";
 ///
 /// Its model card, with its training data and limits of use, is `models/attn-fiqa-t.md`. With the
 /// feature `builtin-embedding`, which is on by default, it computes embeddings as well as scores;
-/// without, it is [quality-only](Checkpoint::is_quality_only) and 10 MB smaller. Scores are the
-/// same, bit for bit.
+/// without it, the model is [quality-only](Checkpoint::is_quality_only) and 10 MB smaller. Scores
+/// are bit for bit identical.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub fn builtin() -> Result<Checkpoint, CheckpointError> {
     Checkpoint::from_static(attn_fiqa_models::ATTN_FIQA_T, BUILTIN_NAME, &options)
 }
 
-/// The model in two parts, since a package of one crate may hold 10 MB.
+/// The model in two parts, since a crate package is limited to 10 MB.
 #[cfg(feature = "builtin-embedding")]
 mod full {
     use super::super::bytes::Bytes;
@@ -48,7 +48,7 @@ mod full {
             tensor.file = 1;
             contents.tensors.push((name, tensor));
         }
-        // They say what the model has become.
+        // The metadata of the embedding part describe the combined model.
         contents.metadata.extend(embedding.metadata);
         let shards = parts.map(Bytes::Static).into();
         Checkpoint::load(Bytes::Static(&[]), shards, contents, name, Vec::new(), options)

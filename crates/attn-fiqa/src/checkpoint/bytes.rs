@@ -61,8 +61,8 @@ impl Bytes {
         mapped.map(Self::Mapped).map_err(CheckpointProblem::Io)
     }
 
-    /// Advises the system that `range` has been read and is not needed soon: a mapped file's pages
-    /// then no longer count as this process's memory. Reading them again is only slower.
+    /// Advises the system that `range` has been read and is not needed soon, so that the pages of a
+    /// mapped file no longer count as memory of this process. Reading them again is only slower.
     pub(super) fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
         if let Self::Mapped(map) = self
@@ -73,7 +73,7 @@ impl Bytes {
             // which the next access reads again.
             #[allow(unsafe_code)]
             let advised = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
-            // It only saves memory: if the system does not support it, nothing fails.
+            // This only saves memory: if the system does not support it, nothing fails.
             let _ = advised;
         }
         #[cfg(not(unix))]

@@ -1,4 +1,4 @@
-//! A model's calibration, stored in the metadata of its file.
+//! The calibration of a model, stored in the metadata of its file.
 //!
 //! | key | value |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | `calibration.quality_scores` | the raw scores at qualities 0, 1, …, 100, separated by commas |
 //! | `calibration.anchors` | `quality score meaning` of each [`Anchor`], separated by semicolons |
 //! | `calibration.match_probability` | slope and intercept of [`MatchProbability`] |
-//! | `calibration.recogniser`, `calibration.fmr` | whose matches those are, and at which FMR |
-//! | `calibration.causes.*` | the readout of causes, beside the tensor `calibration.causes` |
-//! | `calibration.record.*` | what it was fitted on and how well it did |
+//! | `calibration.recogniser`, `calibration.fmr` | the recogniser and the FMR that define a match |
+//! | `calibration.causes.*` | the readout of causes, next to the tensor `calibration.causes` |
+//! | `calibration.record.*` | what it was fitted on and how well it performed |
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ const RECOGNISER: &str = "calibration.recogniser";
 const FMR: &str = "calibration.fmr";
 const RECORD: &str = "calibration.record.";
 
-/// Versions of the calibration format, part of its identifier: a map alone, and one whose anchors
+/// Versions of the calibration format, part of its identifier: a map alone, and a map whose anchors
 /// have meanings.
 const MAP_VERSION: &str = "attn-fiqa-quality-1";
 const SCALE_VERSION: &str = "attn-fiqa-quality-2";
@@ -47,7 +47,7 @@ pub struct Calibration {
     pub quality: QualityMap,
     /// The meaning of the qualities; `None` if they are ranks or come from elsewhere.
     pub scale: Option<QualityScale>,
-    /// How the causes of a quality are read; `None` if none were fitted.
+    /// The readout of causes; `None` if none was fitted.
     pub causes: Option<CauseModel>,
     /// What it was fitted on and how well it performed, by keys such as `faces`.
     pub record: BTreeMap<String, String>,
@@ -55,8 +55,8 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// A calibration with this map, bound to the key bias `[head, head_dim]` that it was fitted
-    /// with, if there is one.
+    /// Creates a calibration with this map, bound to the key bias `[head, head_dim]` that it was
+    /// fitted with, if there is one.
     pub fn new(
         quality: QualityMap,
         record: BTreeMap<String, String>,
@@ -66,7 +66,7 @@ impl Calibration {
         Self { quality, scale: None, causes: None, record, id }
     }
 
-    /// A calibration with this scale of one method's scores, bound to the key bias
+    /// Creates a calibration with this scale of one method's scores, bound to the key bias
     /// `[head, head_dim]` that it was fitted with, if there is one.
     ///
     /// # Errors
@@ -83,8 +83,8 @@ impl Calibration {
         Ok(Self { quality, scale: Some(scale), causes: None, record, id })
     }
 
-    /// The same with a readout of causes, and with another identifier. The key bias must be the
-    /// one that this calibration was made with.
+    /// The same calibration with a readout of causes, and therefore another identifier. The key
+    /// bias must be the one that this calibration was made with.
     pub fn with_causes(self, causes: CauseModel, key_bias: Option<&[f32]>) -> Self {
         let id = identifier(&self.quality, self.scale.as_ref(), Some(&causes), key_bias);
         Self { causes: Some(causes), id, ..self }
@@ -97,7 +97,7 @@ impl Calibration {
         &self.id
     }
 
-    /// `None` if the metadata contain no calibration. `cause_weights` are those of the tensor
+    /// `None` if the metadata contain no calibration. `cause_weights` are the values of the tensor
     /// `calibration.causes`.
     pub(super) fn from_metadata(
         metadata: &BTreeMap<String, String>,

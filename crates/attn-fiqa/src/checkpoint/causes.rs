@@ -1,12 +1,12 @@
-//! The readout of causes in the metadata of a file, beside its weights in the tensor
+//! The readout of causes in the metadata of a file, next to its weights in the tensor
 //! `calibration.causes` `[causes + 1, D + 1]`.
 //!
 //! | key | value |
 //! |---|---|
-//! | `calibration.causes.names` | the cause of each row but the last, separated by commas |
-//! | `calibration.causes.strengths` | the curve of each cause, its values separated by commas, curves by semicolons |
+//! | `calibration.causes.names` | the cause of each row except the last, separated by commas |
+//! | `calibration.causes.strengths` | curve of each cause: values separated by `,`, curves by `;` |
 //! | `calibration.causes.gains` | the same for gains in quality |
-//! | `calibration.causes.regions` | `name mean deviation` of each region of the face, separated by semicolons |
+//! | `calibration.causes.regions` | `name mean deviation` of each region, separated by semicolons |
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ const STRENGTHS: &str = "calibration.causes.strengths";
 const GAINS: &str = "calibration.causes.gains";
 const REGIONS: &str = "calibration.causes.regions";
 
-/// `None` where there are neither weights nor metadata.
+/// `None` if there are neither weights nor metadata.
 pub(super) fn from_metadata(
     metadata: &BTreeMap<String, String>,
     weights: Option<&[f32]>,

@@ -1,4 +1,4 @@
-//! Consistency checks between the sources of a configuration and the shapes.
+//! Checks that the sources of a configuration agree with each other and with the tensor shapes.
 
 use super::diagnostics::{LayoutMismatch, ShapeMismatch};
 use super::error::CheckpointProblem;
@@ -63,8 +63,8 @@ pub(super) fn check_metadata(
     Ok(())
 }
 
-/// Checks that `pos_embed` has one row for each token of the image; in a family that is `open`
-/// those before the patches may lack one.
+/// Checks that `pos_embed` has one row for each token of the image; in a family that is `open`, the
+/// tokens before the patches may have none.
 pub(super) fn check_positions(
     shapes: &Shapes,
     image_size: usize,
@@ -76,7 +76,7 @@ pub(super) fn check_positions(
     let with = |leading: usize| patches.and_then(|patches| patches.checked_add(leading));
     let class_token = usize::from(shapes.class_token);
     let leading = match open {
-        // The class token, or it and the registers, may have no position.
+        // The class token may have no position, nor the class token and the registers.
         true => [class_token, shapes.prefix_tokens(), 0],
         false => [class_token; 3],
     };

@@ -87,7 +87,7 @@ pub struct ConvertOptions {
     /// `calibration.causes` always float16.
     pub dtype: WeightDtype,
     /// Leave out what a score does not need: the embedding head, `norm`, and everything in the last
-    /// block but `norm1` and the query and key rows, which become `blocks.{L-1}.attn.qk.weight`
+    /// block except `norm1` and the query and key rows, which become `blocks.{L-1}.attn.qk.weight`
     /// `[2D, D]` and `.bias` `[2D]`.
     pub quality_only: bool,
 }
@@ -271,7 +271,7 @@ fn metadata(
     if let (Content::Full, Some(head)) = (content, config.embedding_head) {
         entries.insert("embedding_dim", head.dim().to_string());
     }
-    // A file of the official layout says nothing that earlier versions did not.
+    // Files of the official layout have the same metadata keys as in earlier versions.
     if checkpoint.family() != Family::InsightFace {
         entries.insert(FAMILY_KEY, checkpoint.family().name().to_owned());
         entries.insert("pixel_mean", three(&config.pixel_mean));
@@ -282,7 +282,7 @@ fn metadata(
     {
         entries.insert("pooling", head.pooling.name().to_owned());
     }
-    // A calibration holds for the tokens and the bias that it was fitted with.
+    // A calibration is valid for the tokens and the landmark bias that it was fitted with.
     let calibrated = calibration.is_some() && config.prefix_tokens() > 0;
     if calibrated || config.score_tokens != ScoreTokens::default() {
         entries.insert("score_tokens", config.score_tokens.name().to_owned());

@@ -22,7 +22,7 @@ pub struct LayoutMismatch {
     pub harmless: Vec<String>,
     /// The architecture that the names suggest instead.
     pub looks_like: Option<&'static str>,
-    /// The family as which the file was read, other than the official layout.
+    /// The family that the file was read as, if other than the official layout.
     pub read_as: Option<Family>,
 }
 

@@ -12,8 +12,8 @@ const LONGEST_REASON: usize = 800;
 
 /// A checkpoint that was refused, and why.
 ///
-/// Its text is one line: the file, what was expected, what was found and what
-/// to do. Names taken from the file are escaped and shortened.
+/// Its message is one line: the file, what was expected, what was found and what to do. Names taken
+/// from the file are escaped and shortened.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", sanitized_line(.file, usize::MAX), sanitized_line(&.problem.to_string(), LONGEST_REASON))]
 pub struct CheckpointError {
@@ -37,7 +37,7 @@ impl CheckpointError {
     }
 }
 
-/// Reasons for which a checkpoint is refused.
+/// Why a checkpoint is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointProblem {
@@ -102,7 +102,7 @@ pub enum CheckpointProblem {
         detail: String,
     },
 
-    /// The index of a checkpoint in shards cannot be used.
+    /// The index of a sharded checkpoint cannot be used.
     #[error(
         "is not a usable shard index: {detail}; expected a safetensors file, a PyTorch file or \
          the `model.safetensors.index.json` beside its shards"
@@ -183,7 +183,7 @@ pub enum CheckpointProblem {
         found: &'static str,
     },
 
-    /// No tensor has a name of any known family.
+    /// No tensor name belongs to a known family.
     #[error(
         "holds no Vision Transformer of a known family: none of its {count} tensors is named \
          `patch_embed.proj.weight`, `embeddings.patch_embeddings.projection.weight` or \
@@ -206,17 +206,17 @@ pub enum CheckpointProblem {
     UnknownPrefix {
         /// The part before the canonical name.
         prefix: String,
-        /// The tensor whose name has it.
+        /// The tensor that has this prefix.
         tensor: String,
     },
 
-    /// More than one network in one file.
+    /// The file holds more than one network.
     #[error(
         "holds several networks, under {}; which of them is meant is ambiguous, so save one \
          of them alone", Quoted(.under)
     )]
     SeveralNetworks {
-        /// Prefixes or wrapper entries that each hold a network.
+        /// Prefixes or wrapper entries that each contain a network.
         under: Vec<String>,
     },
 
@@ -296,7 +296,7 @@ pub enum CheckpointProblem {
         found: usize,
     },
 
-    /// The JSON file beside the checkpoint cannot be used.
+    /// The JSON file next to the checkpoint cannot be used.
     #[error("the configuration file beside it, {path}, {detail}")]
     JsonConfig {
         /// Path of the JSON file.

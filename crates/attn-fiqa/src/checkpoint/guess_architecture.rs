@@ -1,10 +1,10 @@
 //! Guesses the architecture of a file that is not a face ViT from the parameter names of common
 //! libraries.
 
-/// A transformer with windows, whose names resemble those of several families.
+/// A windowed transformer; its names resemble those of several families.
 pub(super) const SWIN: &str = "a Swin transformer";
 
-/// The architecture that uses such names.
+/// The architecture that uses these names.
 pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     let names: Vec<&str> = names.collect();
     let any = |part: &str| names.iter().any(|name| name.contains(part));

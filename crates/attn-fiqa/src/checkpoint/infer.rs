@@ -14,7 +14,7 @@ pub(super) struct Shapes {
     pub(super) patch_size: usize,
     pub(super) embed_dim: usize,
     pub(super) depth: usize,
-    /// `None` in a quality-only file of one block, which has no MLP.
+    /// `None` for a quality-only file of one block, which has no MLP.
     pub(super) mlp_dim: Option<usize>,
     pub(super) qkv_bias: bool,
     pub(super) class_token: bool,
@@ -24,25 +24,25 @@ pub(super) struct Shapes {
     pub(super) patch_bias: bool,
     pub(super) norm_pre: bool,
     pub(super) layer_scale: bool,
-    /// Width of a head, where each query and key is normalised.
+    /// Width of a head, if queries and keys are normalised.
     pub(super) qk_norm: Option<usize>,
     /// Whether landmarks add a bias to the attention.
     pub(super) landmark_bias: bool,
-    /// Whether the first linear of the MLP also computes the gate.
+    /// Whether the first linear layer of the MLP also computes the gate.
     pub(super) gated_mlp: bool,
-    /// Whether there is a norm of the last tokens (`norm`), and of what is pooled (`fc_norm`).
+    /// Whether the last tokens (`norm`) or the pooled vector (`fc_norm`) are normalised.
     pub(super) norm: bool,
     pub(super) pooled_norm: bool,
     pub(super) head: Option<HeadShape>,
     pub(super) content: Content,
     /// Heads of the key bias, if there is one.
     pub(super) key_bias_heads: Option<usize>,
-    /// Rows of the readout of causes, where there is one.
+    /// Rows of the readout of causes, if there is one.
     pub(super) cause_rows: Option<usize>,
 }
 
 impl Shapes {
-    /// The tensor that gives the length of the embedding.
+    /// The tensor that determines the length of the embedding.
     pub(super) fn head_tensor(&self) -> &'static str {
         match self.head {
             Some(HeadShape::Pooled { projection: true, .. }) => "head.weight",
@@ -65,9 +65,9 @@ impl Shapes {
 /// Dimensions of the embedding head.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum HeadShape {
-    /// The official layout's two linears.
+    /// The two linear layers of the official layout.
     Flattened { input: usize, hidden: usize, output: usize, gated: bool },
-    /// One linear, or none, after pooling.
+    /// One linear layer, or none, after pooling.
     Pooled { output: usize, projection: bool, bias: bool },
 }
 
@@ -82,10 +82,11 @@ impl HeadShape {
 
 type Tensors = BTreeMap<String, JoinedTensor>;
 
-/// The dimensions, or an error about the first tensor that should determine one and does not.
+/// Infers the dimensions; the error is about the first tensor that should determine one and does
+/// not.
 ///
-/// A network of the official layout has all of its parts. Of other families the tensors that are
-/// there say which parts a network has.
+/// A network of the official layout has all of its parts. In other families, the tensors present
+/// determine which parts a network has.
 pub(super) fn shapes(found: &Tensors, family: Family) -> Result<Shapes, LayoutMismatch> {
     let open = !family.is_official();
     let has = |name: &str| found.contains_key(name);
@@ -183,7 +184,7 @@ pub(super) fn shapes(found: &Tensors, family: Family) -> Result<Shapes, LayoutMi
         depth,
         mlp_dim,
         qkv_bias,
-        // The bias is defined between patches only, so that a class token is unexpected beside it.
+        // The bias is defined only between patches, so a class token is unexpected with it.
         class_token: has("cls_token") && family != Family::KpRpe,
         register_tokens,
         positions,

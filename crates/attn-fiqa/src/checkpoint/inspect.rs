@@ -35,9 +35,9 @@ pub struct Inspection {
     pub family: Family,
     /// What the family was recognised by.
     pub family_from: Provenance,
-    /// What speaks against a face recogniser.
+    /// Signs that the network is not a face recogniser.
     pub warnings: Vec<ModelWarning>,
-    /// What else the file holds and a score does not use: copies of the network, the state of an
+    /// What else the file holds that a score does not use: copies of the network, the state of an
     /// optimizer.
     pub left_out: Vec<String>,
     /// Data types of the weights, and how many tensors have each.

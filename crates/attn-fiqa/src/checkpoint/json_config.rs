@@ -1,5 +1,5 @@
-//! The configuration declared by JSON files next to a checkpoint: our own keys, and those of timm's
-//! and transformers' `config.json` and `preprocessor_config.json`.
+//! The configuration declared by JSON files next to a checkpoint: our own keys, and those of
+//! `config.json` and `preprocessor_config.json` by timm and transformers.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::vit::config::Activation;
 /// Largest JSON file that is parsed, in bytes.
 const MAX_JSON_BYTES: u64 = 1 << 20;
 
-/// The sizes in the names of timm's ViTs, their widths and numbers of heads.
+/// Sizes in the names of timm's ViTs, with their width and number of heads.
 const TIMM_SIZES: [(&str, usize, usize); 12] = [
     ("vit_tiny_", 192, 3),
     ("vit_wee_", 256, 4),
@@ -33,8 +33,8 @@ const TIMM_SIZES: [(&str, usize, usize); 12] = [
     ("vit_giant_", 1408, 16),
 ];
 
-/// The values in `<stem>.json`, or else `config.json`, next to the checkpoint, and that file's
-/// path; with those of pixels in `preprocessor_config.json`.
+/// The values in `<stem>.json`, or else `config.json`, next to the checkpoint, and the pixel values
+/// in `preprocessor_config.json`, each with the path of its file.
 pub(super) fn beside(
     checkpoint: &Path,
 ) -> Result<Vec<(DeclaredConfig, Provenance)>, CheckpointProblem> {
@@ -126,7 +126,7 @@ impl JsonFile {
         })
     }
 
-    /// Only where it has both mean and deviation.
+    /// Empty unless both mean and standard deviation are present.
     fn preprocessor(&self) -> Result<DeclaredConfig, CheckpointProblem> {
         let from = self.provenance();
         let own = Section { object: &self.object, from: &from };
@@ -185,7 +185,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Width and number of heads of timm's network of this name.
+    /// Width and number of heads of the timm network with this name.
     fn timm_size(&self) -> Option<(usize, usize)> {
         let name = self.object.get("architecture")?.as_str()?;
         let known = TIMM_SIZES.into_iter().find(|(size, ..)| name.starts_with(size));
@@ -196,7 +196,7 @@ impl<'a> Section<'a> {
         self.object.contains_key(key)
     }
 
-    /// `config.json` of transformers, or the part of it for the image encoder.
+    /// `config.json` of transformers, or the part of it that describes the image encoder.
     fn transformers(&self) -> Result<DeclaredConfig, CheckpointProblem> {
         let gated = self.object.get("use_swiglu_ffn") == Some(&Value::Bool(true));
         Ok(DeclaredConfig {
@@ -237,7 +237,7 @@ impl<'a> Section<'a> {
         self.with(key, whole)
     }
 
-    /// One side, or two that are equal.
+    /// A single side, or two equal ones.
     fn square(&self, key: &'static str) -> Result<Option<usize>, CheckpointProblem> {
         match self.object.get(key) {
             Some(Value::Array(sides)) => match &sides[..] {
@@ -285,7 +285,7 @@ fn timm_activation(
         "gelu" => Ok(Activation::Gelu),
         "quick_gelu" => Ok(Activation::QuickGelu),
         "relu6" => Ok(Activation::Relu6),
-        // A gated MLP is known by its shapes; this is the activation of its gate.
+        // A gated MLP is recognised by its shapes; this is the activation of its gate.
         "silu" | "swish" => Ok(Activation::SwiGlu),
         _ => Err(bad(key, text, from, "`gelu`, `quick_gelu`, `relu6` or, of a gated MLP, `silu`")),
     }
@@ -322,7 +322,7 @@ mod tests {
         let given = r#"{"architecture": "vit_tiny_patch16_224", "model_args": {"num_heads": 12}}"#;
         assert_eq!(size(given), Some((Some(12), None)));
         assert_eq!(size(r#"{"architecture": "convnext_tiny"}"#), Some((None, None)));
-        // Heads of 64 numbers, but for the largest.
+        // Heads of 64 dimensions, except for the largest.
         for (name, width, heads) in TIMM_SIZES {
             assert!(width == 64 * heads || width > 1024, "{name}");
         }

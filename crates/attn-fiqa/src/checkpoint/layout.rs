@@ -1,4 +1,4 @@
-//! The tensors of a face ViT of a given configuration in the official layout: names, shapes, and
+//! The tensors of a face ViT with a given configuration in the official layout: names, shapes, and
 //! which of them a score needs.
 
 use super::names::{CAUSES, KEY_BIAS, qk};
@@ -12,8 +12,8 @@ use crate::vit::config::{
 pub enum Content {
     /// Every tensor: scores and embeddings.
     Full,
-    /// Only what a score needs: no embedding head, no final norm, and only `norm1` and the query
-    /// and key rows of the last block.
+    /// Only what a score needs: no embedding head, no final norm, and in the last block only
+    /// `norm1` and the query and key rows.
     QualityOnly,
 }
 
@@ -32,7 +32,7 @@ impl Content {
     }
 }
 
-/// What calibration adds to a network.
+/// What calibration adds to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Extras {
     pub(super) key_bias: bool,
@@ -107,7 +107,8 @@ pub(super) fn tensors(config: &VitConfig, content: Content, extras: Extras) -> V
         list.scale_and_shift("norm_pre", embed_dim, Need::Whole);
     }
     if config.landmark_bias.is_some() {
-        // A block before the last one needs its rows for softmax, the last one at most for a score.
+        // Blocks before the last need their rows for softmax; the last needs them at most for a
+        // score.
         let rows = LANDMARK_BUCKETS * num_heads * depth;
         list.linear("keypoint_linear", rows, LANDMARK_INPUTS, Need::Whole);
     }
@@ -224,7 +225,7 @@ impl List {
         }
     }
 
-    /// No parameter, and no score needs it.
+    /// Adds a tensor that is not a parameter and that no score needs.
     fn add_fitted(&mut self, name: &str, shape: &[usize]) {
         self.0.push(Expected {
             name: name.to_owned(),
@@ -269,7 +270,8 @@ mod tests {
         assert_eq!(needed, 41_156_608);
     }
 
-    /// The number that others count in CVLface's `cvlface_adaface_vit_base_kprpe_webface12m`.
+    /// The parameter count reported elsewhere for CVLface's
+    /// `cvlface_adaface_vit_base_kprpe_webface12m`.
     #[test]
     fn kp_rpe_vit_b_has_115_1_million_parameters() {
         let config = VitConfig {

@@ -1,9 +1,9 @@
 //! Limits on the memory that a configuration can make the engine allocate.
 //!
-//! Most dimensions are backed by as many bytes in the file. Their products are not: a file of a few
-//! megabytes can declare a million tokens of width one, whose attention matrix would have 10¹²
-//! elements. The limits leave ample room for future networks and keep the memory per image below a
-//! few gigabytes.
+//! Most dimensions are backed by a matching number of bytes in the file. Their products are not: a
+//! file of a few megabytes can declare a million tokens of width one, and their attention matrix
+//! would have 10¹² elements. The limits leave ample room for future networks and keep the memory
+//! per image below a few gigabytes.
 
 use super::error::CheckpointProblem;
 use crate::vit::config::VitConfig;
@@ -21,7 +21,7 @@ const MOST_NUMBERS: u64 = if cfg!(fuzzing) { 1 << 20 } else { 1 << 28 };
 
 /// # Errors
 ///
-/// If one image would need more memory than with any face ViT.
+/// If one image would need more memory than any face ViT does.
 pub(super) fn check(config: &VitConfig) -> Result<(), CheckpointProblem> {
     let VitConfig { image_size, patch_size, embed_dim, num_heads, mlp_dim, .. } = *config;
     let most_mlp = (MOST_MLP_RATIO as u64).saturating_mul(embed_dim as u64);

@@ -28,7 +28,7 @@ pub(super) const COLOR: &str = "RGB";
 #[derive(Debug, Clone, Default)]
 pub(super) struct DeclaredConfig {
     pub(super) num_heads: Option<usize>,
-    /// The width of a network that is known by name, and its number of heads.
+    /// The width of a network identified by name, and its number of heads.
     pub(super) heads_of_width: Option<(usize, usize)>,
     pub(super) activation: Option<Activation>,
     pub(super) image_size: Option<usize>,
@@ -126,7 +126,7 @@ pub(super) fn three(
         .ok_or_else(|| bad(key, text, from, "three numbers, one per channel"))
 }
 
-/// Deviations of pixels, which are divided by.
+/// Standard deviations of pixels, which are used as divisors.
 pub(super) fn deviations(
     key: &'static str,
     values: [f32; 3],

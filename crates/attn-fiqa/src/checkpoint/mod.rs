@@ -1,9 +1,9 @@
-//! Checkpoints: an untrusted file in, verified tensors with canonical names out.
+//! Checkpoints: untrusted files in, verified tensors with canonical names out.
 //!
 //! [`Checkpoint::open`] takes a `.safetensors` file, the index of a sharded one or a PyTorch zip
 //! file, detected by content, and checks every name, shape and data type before a weight is read.
-//! Nothing in the file is executed. Canonical names and shapes are those of InsightFace, CVLface and
-//! timm; files of other families ([`Family`]) are read under these names.
+//! Nothing in the file is executed. Canonical names and shapes are those of InsightFace, CVLface
+//! and timm; files of other families ([`Family`]) are read under these names.
 
 #[cfg(feature = "builtin-model")]
 mod builtin;
@@ -72,14 +72,14 @@ pub struct CheckpointOptions {
     pub preset: Option<Preset>,
     /// The number of attention heads, which shapes do not determine.
     pub heads: Option<usize>,
-    /// The MLP's activation; that of the family, ReLU6 in the official layout, unless the file or
-    /// this field says otherwise.
+    /// The activation of the MLP. Defaults to what the file says, or else to that of the family
+    /// (ReLU6 in the official layout).
     pub activation: Option<Activation>,
-    /// The tokens whose queries and keys a score is the mean of; all, unless the file or this field
-    /// says otherwise.
+    /// The tokens over whose queries and keys a score is averaged. Defaults to what the file says,
+    /// or else to all.
     pub score_tokens: Option<ScoreTokens>,
-    /// Whether scores include the bias that landmarks add to the attention; not, unless the file or
-    /// this field says otherwise. Refused of a network without such a bias.
+    /// Whether scores include the bias that landmarks add to the attention. Defaults to what the
+    /// file says, or else to no. Refused for a network without such a bias.
     pub landmark_bias: Option<LandmarkBias>,
     /// Whether to accept the classifiers that margin losses train on top of the network.
     pub allow_unused: bool,
@@ -107,7 +107,8 @@ pub enum Loading {
 ///
 /// # Examples
 ///
-/// A file copied into memory, as in a server, whose weights do not determine the number of heads:
+/// A file copied into memory, as in a server, with weights that do not determine the number of
+/// heads:
 ///
 /// ```no_run
 /// use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions, Loading};
@@ -171,7 +172,7 @@ impl Checkpoint {
             .map_err(|problem| CheckpointError::new(&file, problem))
     }
 
-    /// Verifies a checkpoint embedded in the program; `name` stands for it in errors.
+    /// Verifies a checkpoint embedded in the program; `name` identifies it in errors.
     ///
     /// # Errors
     ///
@@ -185,7 +186,7 @@ impl Checkpoint {
             .map_err(|problem| CheckpointError::new(name, problem))
     }
 
-    /// Verifies a checkpoint in memory; `name` stands for it in errors.
+    /// Verifies a checkpoint in memory; `name` identifies it in errors.
     ///
     /// # Errors
     ///
@@ -204,7 +205,7 @@ impl Checkpoint {
         self.family
     }
 
-    /// What speaks against a face recogniser.
+    /// Signs that the network is not a face recogniser.
     pub fn warnings(&self) -> Vec<ModelWarning> {
         family::warnings(self.family, self.config())
     }
@@ -365,7 +366,7 @@ impl Checkpoint {
         let describe = |problem| match problem {
             CheckpointProblem::Layout(mismatch) => {
                 let mut mismatch = canonical.in_stored_names(*mismatch);
-                // What a family is read as needs no guess.
+                // If the family was recognised, there is no need to guess.
                 mismatch.looks_like = looks_like
                     .filter(|&guess| family.is_official() || guess == guess_architecture::SWIN);
                 CheckpointProblem::Layout(Box::new(mismatch))
@@ -434,7 +435,7 @@ impl Checkpoint {
     }
 }
 
-/// What was left out, and how many tensors of it.
+/// What was left out, and how many tensors it has.
 fn describe_aside((aside, count): (Aside, usize)) -> String {
     match aside {
         Aside::Copy(prefix) => {

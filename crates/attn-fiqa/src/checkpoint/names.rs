@@ -1,4 +1,4 @@
-//! Tensor names as training code writes them, and canonical names.
+//! Tensor names as written by training code, and canonical names.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,15 @@ use crate::sanitize::sanitized_name;
 const COMPONENTS: [&str; 7] =
     ["module.", "backbone.", "model.", "net.", "_orig_mod.", "state_dict.", "online_model."];
 
-/// Components under which training code stores a moving average of the weights beside them.
+/// Components under which training code stores a moving average of the weights next to them.
 const EMA_COMPONENTS: [&str; 6] =
     ["ema.", "ema_model.", "ema_net.", "model_ema.", "module_ema.", "net_ema."];
 
-/// What training code stores beside a moving average: whether it has begun, and how many steps
-/// ago.
+/// What training code stores with a moving average: whether it has started, and its number of
+/// steps.
 const EMA_BOOKKEEPING: [&str; 2] = ["initted", "step"];
 
-/// Parts of the names of an optimizer's state.
+/// Substrings of the names of optimizer state.
 const OPTIMIZER: [&str; 4] = ["exp_avg", "momentum_buffer", "optimizer.", "optimizer_state."];
 
 /// First components of the classifiers that margin losses train on top of a face network.
@@ -33,22 +33,22 @@ pub(super) const BOOKKEEPING: [&str; 2] =
 /// The token that replaces masked patches in training, `[1, 1, D]`.
 pub(super) const MASK_TOKEN: &str = "mask_token";
 
-/// Where a file's names have the network.
+/// Where the network is among the names of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Network {
     pub(super) naming: Naming,
-    /// Before every name.
+    /// The part before every name.
     pub(super) prefix: String,
-    /// After it, before the names of the image encoder of a larger model.
+    /// The part after the prefix, before the names of the image encoder of a larger model.
     pub(super) tower: String,
     /// Prefixes of moving averages (EMA) of the same weights.
     pub(super) copies: Vec<String>,
 }
 
 impl Network {
-    /// What a tensor outside the network is, if it may be left out.
+    /// What kind of tensor outside the network this is, if it may be left out.
     pub(super) fn aside(&self, name: &str) -> Option<Aside> {
-        // A copy may lie under the network's prefix, or the network under that of a copy.
+        // A copy may be under the network's prefix, or the network under a copy's.
         let of_copy = |copy: &&String| {
             let within = self.prefix.starts_with(copy.as_str()) && name.starts_with(&self.prefix);
             name.starts_with(copy.as_str()) && !within
@@ -66,18 +66,18 @@ impl Network {
     }
 }
 
-/// A tensor that is no part of the network and is left out.
+/// A tensor that is not part of the network and is left out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Aside {
-    /// Of the moving average under this prefix.
+    /// Part of the moving average under this prefix.
     Copy(String),
-    /// Of an optimizer's state.
+    /// Part of an optimizer's state.
     Optimizer,
 }
 
-/// Finds the network by the names that one of its kind always has; `None` if no tensor has one.
+/// Finds the network by the names that every network of its kind has; `None` if no tensor has one.
 ///
-/// Of weights and their moving averages the weights are taken.
+/// If there are both weights and moving averages of them, the weights are used.
 pub(super) fn find_network<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> Result<Option<Network>, CheckpointProblem> {
@@ -122,7 +122,7 @@ pub(super) fn find_network<'a>(
     Ok(None)
 }
 
-/// Whether a component of a prefix is that of a moving average.
+/// Whether any component of a prefix is that of a moving average.
 fn is_ema(prefix: &str) -> bool {
     prefix.split_inclusive('.').any(|component| EMA_COMPONENTS.contains(&component))
 }
@@ -187,7 +187,7 @@ mod tests {
         let copy = Some(Aside::Copy("ema.".to_owned()));
         let asides = both.map(|name| network.aside(name));
         assert_eq!(asides, [copy.clone(), None, copy, Some(Aside::Optimizer)]);
-        // Alone, the average is the network.
+        // On its own, the average is the network.
         let alone = find_network(["ema_model.module.pos_embed"].into_iter()).unwrap().unwrap();
         assert_eq!((alone.prefix.as_str(), alone.copies.len()), ("ema_model.module.", 0));
         assert_eq!(alone.aside("ema_model.module.pos_embed"), None);

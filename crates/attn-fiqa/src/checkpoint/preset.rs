@@ -1,4 +1,4 @@
-//! Published face ViTs, whose number of heads is known by name.
+//! Published face ViTs, for which the name determines the number of heads.
 
 /// A published network with the official layout, that of InsightFace and CVLface.
 ///

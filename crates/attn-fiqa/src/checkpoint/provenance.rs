@@ -9,8 +9,8 @@ use super::preset::Preset;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Provenance {
-    /// Inferred from the shape, or the presence, of this tensor (or of these; `*` matches any
-    /// name).
+    /// Inferred from the shape, or the presence, of this tensor or these tensors; `*` matches any
+    /// name.
     Shape(&'static str),
     /// Given by the caller.
     Option,
@@ -20,11 +20,11 @@ pub enum Provenance {
     Metadata,
     /// Declared in the JSON file at this path, next to the checkpoint.
     Json(String),
-    /// A choice of the caller that was not made: the default.
+    /// The default, because the caller did not choose.
     Default,
     /// Not specified anywhere: the value of the official layout.
     Assumed,
-    /// Not specified anywhere: what networks of this family usually have.
+    /// Not specified anywhere: the usual value for networks of this family.
     Family(Family),
 }
 

@@ -21,7 +21,7 @@ use crate::vit::config::{
     Pooling, ScoreTokens, VitConfig,
 };
 
-/// Head dimensions that are worth suggesting.
+/// Head dimensions worth suggesting.
 const PLAUSIBLE_HEAD_DIMS: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// The sources of the configuration.
@@ -30,7 +30,7 @@ pub(super) struct Sources<'a> {
     pub(super) family: Family,
     pub(super) family_from: &'a Provenance,
     pub(super) metadata: &'a DeclaredConfig,
-    /// Those of JSON files, with their paths.
+    /// The values from JSON files, with their paths.
     pub(super) json: &'a [(DeclaredConfig, Provenance)],
     pub(super) shapes: Shapes,
 }
@@ -194,7 +194,7 @@ pub(super) fn resolve_config(sources: &Sources<'_>) -> Result<ResolvedConfig, Ch
     Ok(ResolvedConfig { config, values })
 }
 
-/// Three values of channels as metadata have them.
+/// Three channel values, formatted as in metadata.
 pub(super) fn three(values: &[f32; 3]) -> String {
     values.map(|value| value.to_string()).join(",")
 }
@@ -215,7 +215,7 @@ fn not_square(shapes: &Shapes) -> CheckpointProblem {
     }))
 }
 
-/// A preset is a network of the official layout.
+/// Presets are networks of the official layout.
 fn check_family(preset: Preset, sources: &Sources<'_>) -> Result<(), CheckpointProblem> {
     let Sources { family, family_from, .. } = *sources;
     if family.is_official() {
@@ -230,7 +230,7 @@ fn check_family(preset: Preset, sources: &Sources<'_>) -> Result<(), CheckpointP
     })
 }
 
-/// Where the bias of landmarks is used, if the network has one; no choice if it has none.
+/// Where the landmark bias is used, if the network has one; `None` if it has none.
 fn landmark_bias(
     sources: &Sources<'_>,
     declared: &[(&DeclaredConfig, Provenance)],
@@ -255,7 +255,7 @@ fn landmark_bias(
     }
 }
 
-/// A gated MLP has one activation, and its shapes say so.
+/// A gated MLP has one possible activation, and its shapes show that it is gated.
 fn activation(
     sources: &Sources<'_>,
     declared: &[(&DeclaredConfig, Provenance)],

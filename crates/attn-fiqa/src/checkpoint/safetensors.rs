@@ -119,7 +119,7 @@ fn stored_type(dtype: Dtype) -> StoredType {
     }
 }
 
-/// A map would silently keep the last of two equal names. Names are also counted here, before
+/// A map would silently keep the last of two equal names. The names are also counted here, before
 /// anything is built from them.
 fn check_names(header: &[u8]) -> Result<(), CheckpointProblem> {
     let mut refusal = None;

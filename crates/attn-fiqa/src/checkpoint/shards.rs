@@ -1,4 +1,4 @@
-//! A sharded checkpoint: several safetensors files, as Hugging Face's libraries write large models;
+//! A sharded checkpoint: several safetensors files, as Hugging Face's libraries write large models.
 //! `model.safetensors.index.json` says which file holds each tensor.
 //!
 //! The index is untrusted. It may only name files in its own folder, and what it says about them
@@ -178,8 +178,7 @@ struct Index {
     weight_map: WeightMap,
 }
 
-/// The file that holds each tensor. A plain map of serde would silently keep one of two equal
-/// names.
+/// The file that holds each tensor. A plain serde map would silently keep one of two equal names.
 struct WeightMap(BTreeMap<String, String>);
 
 fn parse(index: &[u8]) -> Result<WeightMap, CheckpointProblem> {

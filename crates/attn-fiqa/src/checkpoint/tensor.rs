@@ -11,7 +11,7 @@ pub(super) enum StoredType {
     F16,
     Bf16,
     I64,
-    /// A type that weights cannot have, by name.
+    /// A type that weights cannot have, with its name.
     Other(&'static str),
 }
 
@@ -52,7 +52,7 @@ pub(super) struct TensorRef {
 impl TensorRef {
     /// The values in row-major order.
     ///
-    /// `None` if the tensor does not lie within `file` or its type is not a weight's; both were
+    /// `None` if the tensor does not lie within `file` or its type is not a weight type; both were
     /// checked when the file was opened.
     pub(super) fn to_f32(&self, file: &[u8]) -> Option<Vec<f32>> {
         let stored = file.get(self.start..self.start.checked_add(self.len)?)?;
@@ -92,7 +92,7 @@ impl TensorRef {
 }
 
 impl TensorRef {
-    /// A matrix with rows and columns exchanged; any other tensor as it is.
+    /// Swaps the rows and columns of a matrix; other tensors are returned as they are.
     pub(super) fn transposed(mut self) -> Self {
         if let [rows, columns] = self.shape[..] {
             let [row, column] = match self.strides.as_deref() {
@@ -105,7 +105,7 @@ impl TensorRef {
         self
     }
 
-    /// With leading dimensions of size 1 up to this rank.
+    /// Adds leading dimensions of size 1 up to this rank.
     pub(super) fn with_rank(mut self, rank: usize) -> Self {
         while self.shape.len() < rank {
             self.shape.insert(0, 1);
@@ -117,7 +117,7 @@ impl TensorRef {
     }
 }
 
-/// A tensor of the network: a stored one, or several, one below the other.
+/// A tensor of the network: one stored tensor, or several stacked along the first dimension.
 #[derive(Debug, Clone)]
 pub(super) struct JoinedTensor {
     pub(super) shape: Vec<usize>,
@@ -125,7 +125,8 @@ pub(super) struct JoinedTensor {
 }
 
 impl JoinedTensor {
-    /// Joins parts along their first dimension; `None` if the others differ or there is no part.
+    /// Joins parts along their first dimension; `None` if their other dimensions differ or there
+    /// are no parts.
     pub(super) fn of_rows(parts: Vec<TensorRef>) -> Option<Self> {
         let mut shape = parts.first()?.shape.clone();
         for part in &parts[1..] {
@@ -180,8 +181,8 @@ pub(super) fn first_not_finite(values: &[f32]) -> Option<usize> {
 /// Copies elements of `width` bytes into row-major order.
 fn gather(stored: &[u8], shape: &[usize], strides: &[usize], width: usize) -> Option<Vec<u8>> {
     let count = element_count(shape)?;
-    // On opening, tensors with more elements than their storage were refused, so this never
-    // allocates more memory than the file has.
+    // Tensors with more elements than their storage were refused on opening, so this never
+    // allocates more memory than the size of the file.
     let mut bytes = Vec::with_capacity(count.checked_mul(width)?);
     let mut index = vec![0_usize; shape.len()];
     for _ in 0..count {

@@ -116,7 +116,7 @@ fn pickle_bytes<'a>(
     usable(file, &name, entry)
 }
 
-/// Why a tensor cannot be located: a problem of its own, or of its entry.
+/// Why a tensor cannot be located: a problem with the tensor itself or with its zip entry.
 enum Refusal {
     Tensor(String),
     Entry(String, &'static str),
@@ -199,7 +199,7 @@ fn to_usize(values: &[u64]) -> Option<Vec<usize>> {
     values.iter().map(|&value| usize::try_from(value).ok()).collect()
 }
 
-/// Number of elements from the first to the last of a tensor that is not empty.
+/// Number of elements from the first to the last of a non-empty tensor.
 fn span(shape: &[usize], strides: &[usize]) -> Option<usize> {
     shape.iter().zip(strides).try_fold(1_usize, |span, (&size, &stride)| {
         span.checked_add(size.checked_sub(1)?.checked_mul(stride)?)

@@ -12,7 +12,7 @@ use crate::sanitize::sanitized_name;
 /// The tensors of a file, split by whether they belong to the network.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Tensors under the prefix, by canonical name or, where they have none, their own.
+    /// Tensors under the prefix, by canonical name or, if they have none, by their own name.
     pub(super) inside: BTreeMap<String, JoinedTensor>,
     /// Full names of all other tensors.
     pub(super) outside: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Verified {
     pub(super) unused: Vec<String>,
 }
 
-/// Strict: requires every expected tensor, with its shape and a weight's data type, and no others
+/// Requires every expected tensor, with its shape and a weight data type, and accepts no others
 /// except BatchNorm's counters, the mask token and, with `allow_unused`, training classifiers.
 pub(super) fn verify(
     found: Found,

@@ -64,7 +64,7 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
             None
         };
         let placed = Entry { unusable, header_start, start, len };
-        // Two names may become equal if their bytes are not UTF-8.
+        // Two different names may become equal if their bytes are not UTF-8.
         if entries.insert(name.clone(), placed).is_some() {
             return Err(CheckpointProblem::DuplicateName { name: sanitized_name(&name) });
         }
@@ -74,7 +74,7 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
 }
 
 /// The first name that occurs twice. The directory reader reports that there is one, but keeps only
-/// one entry of each name.
+/// one entry per name.
 fn duplicate_name(mut directory: &[u8]) -> Option<String> {
     /// Length of an entry before its name, and the offsets of the lengths of its name, extra field
     /// and comment (APPNOTE.TXT 4.3.12).

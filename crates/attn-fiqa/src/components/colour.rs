@@ -1,18 +1,18 @@
-//! Components of colour.
+//! Colour components.
 
 use super::face_area::FaceArea;
 use super::light::linear;
 
-/// The range of a* of skin.
+/// The a* range of skin.
 const SKIN_A: [f64; 2] = [5.0, 25.0];
 
-/// The range of b* of skin.
+/// The b* range of skin.
 const SKIN_B: [f64; 2] = [5.0, 35.0];
 
-/// The distance of a colour that no skin has.
+/// The distance assigned to a colour that cannot be skin.
 const NOT_SKIN: f64 = 100.0;
 
-/// The distance of the mean colour of the squares below the eyes from the range of skin.
+/// The distance from the skin range to the mean colour of the squares below the eyes.
 pub(super) fn distance_from_skin(area: &FaceArea<'_>) -> Option<f64> {
     let [left, right] = area.cheeks()?;
     let count = (left.len() + right.len()) as f64;
@@ -28,7 +28,7 @@ pub(super) fn distance_from_skin(area: &FaceArea<'_>) -> Option<f64> {
     Some(outside(a, SKIN_A).hypot(outside(b, SKIN_B)))
 }
 
-/// a* and b* of CIELAB, white point D50, of an sRGB colour, each channel 0 to 1.
+/// The CIELAB a* and b* (white point D50) of an sRGB colour, each channel 0 to 1.
 fn a_and_b(rgb: [f64; 3]) -> [f64; 2] {
     /// sRGB to CIE XYZ adapted to D50.
     const TO_XYZ: [[f64; 3]; 3] =
@@ -60,8 +60,8 @@ mod tests {
 
     #[test]
     fn colours_of_known_lab_values() {
-        // From the definitions, by hand: white and greys have no colour, red is (80.8, 69.9)
-        // under D50.
+        // By hand, from the definitions: white and greys have no colour, red is (80.8, 69.9) under
+        // D50.
         for grey in [0.0, 0.01, 0.5, 1.0] {
             let [a, b] = a_and_b([grey; 3]);
             assert!(a.abs() < 0.1 && b.abs() < 0.1, "{grey}: {a} {b}");

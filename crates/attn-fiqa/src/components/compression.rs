@@ -1,25 +1,25 @@
 //! The quality setting that a JPEG's quantization tables correspond to.
 
-/// The luminance table of ITU-T T.81, annex K.1, in the zigzag order in which files have it.
+/// The luminance table of ITU-T T.81, annex K.1, in the zigzag order used in files.
 const STANDARD_LUMINANCE: [u16; 64] = [
     16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37,
     29, 40, 58, 51, 61, 60, 57, 51, 56, 55, 64, 72, 92, 78, 64, 68, 87, 69, 55, 56, 80, 109, 81,
     87, 95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99,
 ];
 
-/// The quality setting, 1 to 100, at which the scaling of the Independent JPEG Group makes of
-/// the standard luminance table the one closest to the file's first table; `None` if the bytes
-/// are no JPEG or define no table before the first scan.
+/// The quality setting, 1 to 100, for which the Independent JPEG Group's scaling of the standard
+/// luminance table comes closest to the file's first table; `None` if the bytes are not a JPEG or
+/// define no table before the first scan.
 ///
-/// Programs with tables of their own, such as cameras and Photoshop, get the setting whose
-/// table is nearest.
+/// Files from programs with their own tables, such as cameras and Photoshop, get the setting with
+/// the nearest table.
 pub fn jpeg_quality(encoded: &[u8]) -> Option<u8> {
     let table = luminance_table(encoded)?;
     let distance = |quality: u8| -> u32 {
         let scaled = scaled(quality);
         table.iter().zip(scaled).map(|(&a, b)| u32::from(a.abs_diff(b))).sum()
     };
-    // The highest of equal ones: at 1 to 3 every entry is at its limit.
+    // The highest among equals: at 1 to 3, every entry is at its limit.
     (1..=100).rev().min_by_key(|&quality| distance(quality))
 }
 
@@ -62,7 +62,7 @@ fn luminance_table(encoded: &[u8]) -> Option<[u16; 64]> {
     }
 }
 
-/// Table 0 of a segment of tables, if it has one.
+/// Table 0 of a DQT segment, if it has one.
 fn table_zero(mut segment: &[u8]) -> Option<[u16; 64]> {
     loop {
         let (&kind, rest) = segment.split_first()?;
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(jpeg_quality(b"\x89PNG\r\n\x1a\n"), None);
         let whole = jpeg(80);
         for end in 0..whole.len() {
-            // Without a panic, whatever is missing.
+            // No panic, whatever is missing.
             let _ = jpeg_quality(&whole[..end]);
         }
         assert_eq!(jpeg_quality(&whole[..10]), None);

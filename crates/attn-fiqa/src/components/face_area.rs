@@ -1,15 +1,15 @@
-//! The face as ISO/IEC 29794-5 lays it out, and the parts of it that components look at.
+//! The face as laid out by ISO/IEC 29794-5, and the parts of it that components measure.
 
 use super::geometry::eyes_to_mouth;
 use crate::align::{LandmarkError, Landmarks, Similarity, similarity_to};
 use crate::pixels::Image;
 
-/// Where the standard's template of 616×616 pixels has the five landmarks, each `[x, y]`, in
+/// The positions of the five landmarks in the standard's 616×616 pixel template, each `[x, y]`, in
 /// the order of [`Landmarks`].
 const TEMPLATE_616: [[f64; 2]; 5] =
     [[251.0, 272.0], [364.0, 272.0], [308.0, 336.0], [262.0, 402.0], [355.0, 402.0]];
 
-/// The face's outline, which five landmarks do not have, as an ellipse in the template: from
+/// The outline of the face, which five landmarks do not give, as an ellipse in the template: from
 /// the brows to the chin and from cheekbone to cheekbone of an average head.
 const OUTLINE_CENTRE: [f64; 2] = [308.0, 363.0];
 const OUTLINE_HALF_AXES: [f64; 2] = [115.0, 141.0];
@@ -20,7 +20,7 @@ pub(super) struct FaceArea<'a> {
     from_template: Similarity,
     /// The landmarks in the template's coordinates.
     landmarks: Landmarks,
-    /// The colours inside the outline, as far as it lies in the image.
+    /// The colours inside the part of the outline that lies in the image.
     outline: Vec<[u8; 3]>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> FaceArea<'a> {
         Ok(area)
     }
 
-    /// The colours inside the outline, as far as it lies in the image.
+    /// The colours inside the part of the outline that lies in the image.
     pub(super) fn outline(&self) -> &[[u8; 3]] {
         &self.outline
     }
@@ -56,9 +56,9 @@ impl<'a> FaceArea<'a> {
         pixels.filter_map(|(column, row)| self.colour([column as f64, row as f64])).collect()
     }
 
-    /// The colours of the two squares below the eyes, left and right as seen in the image:
-    /// three tenths of the inter-eye distance on a side, outward of each eye, half way down to
-    /// the mouth. `None` where one does not lie in the image wholly.
+    /// The colours of the two squares below the eyes, left and right as seen in the image: each
+    /// three tenths of the inter-eye distance on a side, outward of the eye, half way down to the
+    /// mouth. `None` unless both lie entirely in the image.
     pub(super) fn cheeks(&self) -> Option<[Vec<[u8; 3]>; 2]> {
         let side = (0.3 * self.landmarks.inter_eye_distance()) as i64;
         if side < 1 {
@@ -74,7 +74,8 @@ impl<'a> FaceArea<'a> {
         Some([square(left[0] - side, left[1] + down)?, square(right[0], right[1] + down)?])
     }
 
-    /// The image's colour at a place of the template, bilinear; `None` outside of the image.
+    /// The image colour at a point of the template, bilinearly interpolated; `None` outside the
+    /// image.
     fn colour(&self, place: [f64; 2]) -> Option<[u8; 3]> {
         let [x, y] = self.from_template.apply(place);
         let (width, height) = (self.photo.width(), self.photo.height());

@@ -1,14 +1,14 @@
-//! Components by the places of landmarks and boxes.
+//! Components derived from the positions of landmarks and boxes.
 
 use crate::align::Landmarks;
 use crate::detect::FaceBox;
 
-/// The distance from the eyes to the chin over that from the eyes to the mouth corners: the
-/// chin is not among the five landmarks. The median over 555 frontal faces of LFW, with the lower
-/// edge of the detector's box for the chin; nine in ten lie between 1.69 and 1.89.
+/// The ratio of the distance from the eyes to the chin to that from the eyes to the mouth corners,
+/// since the chin is not among the five landmarks. It is the median over 555 frontal faces of LFW,
+/// taking the lower edge of the detector's box as the chin; nine in ten lie between 1.69 and 1.89.
 const EYES_TO_CHIN: f64 = 1.785;
 
-/// The middle of the eyes.
+/// The midpoint between the eyes.
 fn eyes(landmarks: &Landmarks) -> [f64; 2] {
     middle(landmarks, 0, 1)
 }
@@ -30,13 +30,13 @@ fn eyes_to_chin(landmarks: &Landmarks) -> Option<f64> {
     (length > 0.0).then_some(length)
 }
 
-/// In pixels, as if the head were not turned; `None` in full profile.
+/// In pixels, corrected for yaw; `None` in full profile.
 pub(super) fn inter_eye_distance(landmarks: &Landmarks) -> Option<f64> {
     let cosine = f64::from(landmarks.pose().yaw).to_radians().cos();
     (cosine > f64::EPSILON).then(|| f64::from(landmarks.inter_eye_distance()) / cosine)
 }
 
-/// The second largest area over the largest; `None` without a box.
+/// The second largest area divided by the largest; `None` without a box.
 pub(super) fn second_face(faces: &[FaceBox]) -> Option<f64> {
     let mut areas: Vec<f64> = faces.iter().map(|face| f64::from(face.area())).collect();
     areas.sort_by(|a, b| b.total_cmp(a));
@@ -47,21 +47,21 @@ pub(super) fn second_face(faces: &[FaceBox]) -> Option<f64> {
     }
 }
 
-/// The left eye's distance from the left edge and the right eye's from the right edge, over
-/// the distance between them.
+/// The distance of the left eye from the left edge and of the right eye from the right edge,
+/// divided by the distance between the eyes.
 pub(super) fn crops(landmarks: &Landmarks, (width, _): (usize, usize)) -> Option<[f64; 2]> {
     let distance = f64::from(landmarks.inter_eye_distance());
     let [left, right] = [landmarks.0[0][0], landmarks.0[1][0]].map(f64::from);
     (distance > 0.0).then(|| [left / distance, (width as f64 - right) / distance])
 }
 
-/// The distance from the eyes to the chin over the image's height.
+/// The distance from the eyes to the chin divided by the image height.
 pub(super) fn head_size(landmarks: &Landmarks, (_, height): (usize, usize)) -> Option<f64> {
     Some(eyes_to_chin(landmarks)? / height as f64)
 }
 
-/// The distances of the eyes from the top and the bottom edge over that from the eyes to the
-/// chin.
+/// The distances of the eyes from the top and bottom edges, divided by the distance from the eyes
+/// to the chin.
 pub(super) fn margins(landmarks: &Landmarks, (_, height): (usize, usize)) -> Option<[f64; 2]> {
     let chin = eyes_to_chin(landmarks)?;
     let above = eyes(landmarks)[1];

@@ -1,21 +1,21 @@
-//! Components of luminance.
+//! Luminance components.
 
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use super::face_area::FaceArea;
 
-/// Fewer pixels than this, of some 47,000 of a whole face, say nothing of its light.
+/// Fewer pixels than this, out of about 47,000 in a whole face, say nothing about its light.
 const MIN_PIXELS: usize = 1000;
 
-/// A level of sRGB, 0 to 1, made linear (IEC 61966-2-1).
+/// Converts an sRGB level, 0 to 1, to linear light (IEC 61966-2-1).
 pub(super) fn linear(level: f64) -> f64 {
     if level <= 0.04045 { level / 12.92 } else { ((level + 0.055) / 1.055).powf(2.4) }
 }
 
 /// Luminance of a colour, 0 to 255.
 fn luminance(rgb: [u8; 3]) -> u8 {
-    /// Every level of 8 bits, made linear.
+    /// The linear value of each 8-bit level.
     static LINEAR: LazyLock<[f64; 256]> =
         LazyLock::new(|| std::array::from_fn(|level| linear(level as f64 / 255.0)));
     let [r, g, b] = rgb.map(|level| LINEAR[usize::from(level)]);
@@ -27,7 +27,7 @@ fn luminance(rgb: [u8; 3]) -> u8 {
 pub(super) struct Light([f64; 256]);
 
 impl Light {
-    /// Of the face; `None` where too little of it lies in the image.
+    /// The histogram of the face; `None` if too little of it lies in the image.
     pub(super) fn of(area: &FaceArea<'_>) -> Option<Self> {
         let pixels = area.outline();
         (pixels.len() >= MIN_PIXELS).then(|| Self::of_pixels(pixels))
@@ -45,23 +45,23 @@ impl Light {
         self.0.iter().enumerate().map(|(level, &fraction)| (level as f64 / 255.0, fraction))
     }
 
-    /// 0 to 1.
+    /// The mean, 0 to 1.
     pub(super) fn mean(&self) -> f64 {
         self.levels().map(|(level, fraction)| level * fraction).sum()
     }
 
-    /// Of values from 0 to 1.
+    /// The variance, for values from 0 to 1.
     pub(super) fn variance(&self) -> f64 {
         let mean = self.mean();
         self.levels().map(|(level, fraction)| (level - mean).powi(2) * fraction).sum()
     }
 
-    /// Of pixels whose luminance, 0 to 255, is in the range.
+    /// The fraction of pixels whose luminance, 0 to 255, is in the range.
     pub(super) fn fraction(&self, levels: RangeInclusive<usize>) -> f64 {
         self.0[levels].iter().sum()
     }
 
-    /// In bits.
+    /// The entropy, in bits.
     pub(super) fn entropy(&self) -> f64 {
         let used = self.0.iter().filter(|&&fraction| fraction > 0.0);
         -used.map(|fraction| fraction * fraction.log2()).sum::<f64>()

@@ -1,16 +1,16 @@
-//! Native values to 0 … 100, as ISO/IEC 29794-5 maps them.
+//! Mapping of native values to 0 … 100, as in ISO/IEC 29794-5.
 
 use std::f64::consts::PI;
 
 use super::Component;
 
-/// The logistic function with its middle at `middle` and its width `width`.
+/// The logistic function centred at `middle`, of width `width`.
 fn sigmoid(value: f64, middle: f64, width: f64) -> f64 {
     1.0 / (1.0 + ((middle - value) / width).exp())
 }
 
-/// The component's value on 0 … 100, higher being better, rounded; `None` where it has no such
-/// scale.
+/// The component's value on a scale of 0 … 100, higher being better, rounded; `None` if it has no
+/// such scale.
 pub(super) fn scalar(component: Component, native: f64) -> Option<u8> {
     let falling = |distance: f64, width: f64| 200.0 * (1.0 - sigmoid(distance, 0.0, width));
     let scalar = match component {

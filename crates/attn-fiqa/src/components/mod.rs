@@ -1,14 +1,15 @@
-//! Component measures: what can be said of a face image without a recognition network.
+//! Component measures: properties of a face image that need no recognition network.
 //!
-//! ISO/IEC 29794-5:2025 defines measures of single properties of a face image, each with a
-//! native value and a mapping to 0 … 100. Those that five landmarks, the detector's boxes and
-//! the pixels allow are here under the names of ISO/IEC 25722, as OFIQ 1.2 writes them. Each
-//! says how close it is to the standard ([`Basis`]): none has been tested for conformance, and
-//! an [`Basis::Estimate`] stands in for parts that are missing here, such as the outline of the
+//! ISO/IEC 29794-5:2025 defines measures of single properties of a face image, each with a native
+//! value and a mapping to 0 … 100. This module has those that can be computed from five landmarks,
+//! the detector's boxes and the pixels, under the names of ISO/IEC 25722 as OFIQ 1.2 writes them.
+//! Each states how close it is to the standard ([`Basis`]): none has been tested for conformance,
+//! and a [`Basis::Estimate`] approximates inputs that are not available here, such as the outline
+//! of the face. Measures of our own have our own names.
 //! face. Measures of our own have our own names.
 //!
-//! They stay out of the quality score: what a standard asks of a passport photo and what a
-//! recogniser can use are different questions. Measures of light follow the tone of the skin
+//! They are not part of the quality score: what a standard requires of a passport photo and what a
+//! recogniser can use are different questions. Measures of light depend on skin tone
 //! (`docs/measures.md` has figures); use them to advise, not to refuse.
 
 mod colour;
@@ -35,50 +36,53 @@ use face_area::FaceArea;
 pub enum Component {
     /// Distance between the eye centres in pixels, divided by the cosine of the yaw.
     InterEyeDistance,
-    /// Area of the second largest face's box over that of the largest, 0 where there is one
-    /// face only.
+    /// Area of the second largest face box divided by that of the largest, 0 if there is only one
+    /// face.
     SingleFacePresent,
-    /// Intersection of the histograms of luminance of two squares below the eyes, 0 to 1.
+    /// Intersection of the luminance histograms of two squares below the eyes, 0 to 1.
     IlluminationUniformity,
-    /// Distance in the CIELAB plane of a* and b* of the squares' mean colour from the range of
-    /// skin; 100 for negative a* or b*.
+    /// Distance in the CIELAB a*b* plane from the skin range to the mean colour of the squares; 100
+    /// for negative a* or b*.
     NaturalColour,
-    /// The left eye's distance from the image's left edge over the inter-eye distance, left as
-    /// seen in the image.
+    /// Distance of the left eye (as seen in the image) from the left edge of the image, divided by
+    /// the inter-eye distance.
     LeftwardCropOfTheFaceImage,
-    /// The right eye's distance from the image's right edge over the inter-eye distance.
+    /// Distance of the right eye from the right edge of the image, divided by the inter-eye
+    /// distance.
     RightwardCropOfTheFaceImage,
-    /// Rotation in the image's plane, in degrees.
+    /// Rotation in the image plane, in degrees.
     HeadPoseRoll,
-    /// Turn about the neck, in degrees, from the place of the nose between the eyes.
+    /// Turn about the neck, in degrees, from the position of the nose between the eyes.
     HeadPoseYaw,
     /// Mean luminance of the face, 0 to 1.
     LuminanceMean,
-    /// Variance of the luminance of the face, of values from 0 to 1.
+    /// Variance of the luminance of the face, for values from 0 to 1.
     LuminanceVariance,
     /// Fraction of the face whose luminance is at most 25 of 255.
     UnderExposurePrevention,
     /// Fraction of the face whose luminance is at least 247 of 255.
     OverExposurePrevention,
-    /// Entropy of the histogram of luminance of the face, in bits, 0 to 8.
+    /// Entropy of the luminance histogram of the face, in bits, 0 to 8.
     DynamicRange,
-    /// Distance from the eyes to the chin over the image's height.
+    /// Distance from the eyes to the chin divided by the image height.
     HeadSize,
-    /// Distance of the eyes from the image's top edge over that from the eyes to the chin.
+    /// Distance of the eyes from the top edge of the image, divided by that from the eyes to the
+    /// chin.
     MarginAboveOfTheFaceImage,
-    /// Distance of the eyes from the image's bottom edge over that from the eyes to the chin.
+    /// Distance of the eyes from the bottom edge of the image, divided by that from the eyes to the
+    /// chin.
     MarginBelowOfTheFaceImage,
     /// Variance of the Laplacian of the aligned crop: [`sharpness`].
     Sharpness,
-    /// The quality setting, 1 to 100, that the quantization tables of a JPEG file correspond
-    /// to; none for other files and for decoded pixels.
+    /// The quality setting, 1 to 100, that the quantization tables of a JPEG file correspond to;
+    /// absent for other files and decoded pixels.
     JpegQuality,
-    /// The spatial frequency, as a fraction of the highest that the pixel grid allows, below
-    /// which nine tenths of the energy of the face's luminance gradient lie. An image that was
-    /// enlarged, or is blurred, has nothing above.
+    /// The spatial frequency, as a fraction of the highest that the pixel grid allows, below which
+    /// nine tenths of the energy of the face's luminance gradient lie. An enlarged or blurred image
+    /// has nothing above it.
     EffectiveResolution,
-    /// The 95th percentile, over the pixels of the face, of the difference between the largest
-    /// and the smallest of red, green and blue; near 0 in a grey image.
+    /// The 95th percentile, over the pixels of the face, of the difference between the largest and
+    /// the smallest of red, green and blue; near 0 for a grey image.
     ColourRange,
 }
 
@@ -86,9 +90,9 @@ pub enum Component {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Basis {
-    /// The formula of the standard, on our landmarks and boxes.
+    /// The formula of the standard, applied to our landmarks and boxes.
     SameFormula,
-    /// The formula of the standard with a part of its input estimated.
+    /// The formula of the standard, with part of its input estimated.
     Estimate,
     /// A measure of our own.
     Own,
@@ -106,7 +110,7 @@ impl Basis {
 }
 
 impl Component {
-    /// All, in the order in which outputs have them.
+    /// All components, in output order.
     pub const ALL: [Self; 20] = [
         Self::SingleFacePresent,
         Self::InterEyeDistance,
@@ -130,8 +134,7 @@ impl Component {
         Self::ColourRange,
     ];
 
-    /// The name in outputs: that of ISO/IEC 25722 as OFIQ 1.2 writes it, or one of our own in
-    /// lower case.
+    /// The name in outputs: that of ISO/IEC 25722 as OFIQ 1.2 writes it, or our own in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::InterEyeDistance => "InterEyeDistance",
@@ -157,12 +160,12 @@ impl Component {
         }
     }
 
-    /// The component of a name.
+    /// The component with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|component| component.name() == name)
     }
 
-    /// How it relates to the standard.
+    /// How the component relates to the standard.
     pub fn basis(self) -> Basis {
         match self {
             Self::InterEyeDistance
@@ -194,40 +197,40 @@ impl Component {
 pub struct ComponentValue {
     /// The native value, in the unit of its [`Component`].
     pub native: f32,
-    /// The native value mapped to 0 … 100, higher being better; `None` for measures of our own
-    /// that have no such scale.
+    /// The native value mapped to 0 … 100, higher being better; `None` for measures of our own that
+    /// have no such scale.
     pub scalar: Option<u8>,
 }
 
-/// What components are measured on.
+/// The input of component measures.
 #[derive(Debug, Clone, Copy)]
 pub struct ComponentInput<'a> {
-    /// The upright image that the face is in.
+    /// The upright image that contains the face.
     pub photo: &'a Image,
-    /// The face's landmarks in it.
+    /// The landmarks of the face in that image.
     pub landmarks: &'a Landmarks,
     /// The face as the network sees it.
     pub crop: &'a Crop,
-    /// The boxes of all faces of the image; empty where nothing was detected.
+    /// The boxes of all faces in the image; empty if nothing was detected.
     pub faces: &'a [FaceBox],
-    /// [`jpeg_quality`] of the image's file, if it has one.
+    /// [`jpeg_quality`] of the image file, if it has one.
     pub jpeg_quality: Option<u8>,
 }
 
 /// The components of one face.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Components {
-    /// In the order of [`Component::ALL`]; `None` where this image does not allow it, such as a
-    /// square outside of the image.
+    /// In the order of [`Component::ALL`]; `None` if this image does not allow it, for example
+    /// because a square lies outside the image.
     values: [Option<ComponentValue>; Component::ALL.len()],
 }
 
 impl Components {
-    /// Measures them.
+    /// Measures all components.
     ///
     /// # Errors
     ///
-    /// When the landmarks are not those of a face in this image.
+    /// If the landmarks are not those of a face in this image.
     ///
     /// # Examples
     ///
@@ -301,13 +304,13 @@ impl Components {
         Ok(Self { values: Component::ALL.map(value) })
     }
 
-    /// One of them.
+    /// The value of one component.
     pub fn get(&self, component: Component) -> Option<ComponentValue> {
         let place = Component::ALL.iter().position(|&other| other == component)?;
         self.values[place]
     }
 
-    /// All of them, in the order of [`Component::ALL`].
+    /// All values, in the order of [`Component::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Component, Option<ComponentValue>)> {
         Component::ALL.into_iter().zip(self.values)
     }

@@ -1,4 +1,4 @@
-//! How far up the spectrum of the face's luminance reaches.
+//! How far the luminance spectrum of the face extends.
 
 use std::f64::consts::PI;
 use std::sync::LazyLock;
@@ -6,21 +6,21 @@ use std::sync::LazyLock;
 use crate::align::Landmarks;
 use crate::pixels::Image;
 
-/// Side of the blocks whose spectra are averaged, in pixels of the photo.
+/// Side, in photo pixels, of the blocks whose spectra are averaged.
 const BLOCK: usize = 64;
 
-/// The most blocks along one side of the face: of larger faces blocks are left out between.
+/// The maximum number of blocks along one side of the face; on larger faces they are spread out.
 const MAX_BLOCKS: usize = 4;
 
-/// Width of the rings of frequency.
+/// Number of frequency rings.
 const RINGS: usize = 32;
 
 /// The fraction of the gradient's energy that lies below the result.
 const BELOW: f64 = 0.9;
 
-/// The frequency, as a fraction of the highest along an axis, below which nine tenths of the
-/// energy of the gradient of luma lie, over the face at the photo's own pixels; `None` where
-/// the face has less than one block, or no detail at all.
+/// The frequency, as a fraction of the highest along an axis, below which nine tenths of the energy
+/// of the luma gradient lie, over the face at the photo's own resolution; `None` if the face is
+/// smaller than one block or has no detail at all.
 pub(super) fn extent(photo: &Image, landmarks: &Landmarks) -> Option<f64> {
     /// The same for every face.
     static COSINES: LazyLock<Cosines> = LazyLock::new(Cosines::new);
@@ -39,7 +39,7 @@ pub(super) fn extent(photo: &Image, landmarks: &Landmarks) -> Option<f64> {
         rings[ring] += squared * power;
     }
     let total: f64 = rings.iter().sum();
-    // What a flat face leaves of the arithmetic.
+    // Rounding error, which is all that a flat face leaves.
     if total < 1e-6 {
         return None;
     }
@@ -51,8 +51,8 @@ pub(super) fn extent(photo: &Image, landmarks: &Landmarks) -> Option<f64> {
     Some((ring + 1) as f64 / RINGS as f64)
 }
 
-/// The top-left pixels of the blocks: half a block apart, or farther on large faces, over a
-/// square about the face of three inter-eye distances, as far as it lies in the image.
+/// The top-left pixels of the blocks: half a block apart, or farther on large faces, over the part
+/// in the image of a square around the face with a side of three inter-eye distances.
 fn places(photo: &Image, landmarks: &Landmarks) -> Option<Vec<[usize; 2]>> {
     let centre = landmarks.0[2].map(f64::from);
     let half = 1.5 * f64::from(landmarks.inter_eye_distance());
@@ -80,7 +80,7 @@ fn luma(photo: &Image, x: usize, y: usize) -> Vec<f64> {
     (0..BLOCK).flat_map(row).map(luma).collect()
 }
 
-/// The discrete cosine transform of a block, orthonormal: `[place, frequency]`.
+/// The orthonormal discrete cosine transform of a block: `[place, frequency]`.
 struct Cosines(Vec<f64>);
 
 impl Cosines {
@@ -103,7 +103,7 @@ impl Cosines {
     fn along_rows(&self, block: &[f64]) -> Vec<f64> {
         let mut transposed = vec![0.0; BLOCK * BLOCK];
         for (row, values) in block.chunks_exact(BLOCK).enumerate() {
-            // A sum for each frequency at once, which the compiler turns into vectors.
+            // All frequencies are summed at once, so that the compiler vectorises the loop.
             let mut sums = [0.0; BLOCK];
             for (value, cosines) in values.iter().zip(self.0.chunks_exact(BLOCK)) {
                 for (sum, cosine) in sums.iter_mut().zip(cosines) {
@@ -122,7 +122,7 @@ impl Cosines {
 mod tests {
     use super::*;
 
-    /// A face of 256×256 pixels, with the pattern of this frequency.
+    /// The extent for a face in an image of 256×256 pixels with the given levels.
     fn extent_of(level: impl Fn(usize, usize) -> u8) -> Option<f64> {
         let side = 256;
         let pixels = (0..side * side).flat_map(|index| [level(index % side, index / side); 3]);
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_enlarged_image_reaches_less_far() {
-        // White noise, and the same with every pixel of a quarter as wide an image blended over.
+        // White noise, and the same noise enlarged four times with bilinear interpolation.
         let noise = |x: usize, y: usize| {
             ((x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)).wrapping_mul(2_246_822_519)
                 >> 16) as u8

@@ -1,8 +1,8 @@
 use super::*;
 use crate::align::align;
 
-/// A face with the landmarks of the template of 616 pixels, scaled by a half, on a photo of
-/// 400×400 pixels whose colours are given by place.
+/// A face with the landmarks of the 616-pixel template, scaled by a half, on a photo of 400×400
+/// pixels with colours given by position.
 fn components_of(colour: impl Fn(usize, usize) -> [u8; 3]) -> Components {
     let side = 400;
     let pixels = (0..side * side).flat_map(|index| colour(index % side, index / side));
@@ -43,8 +43,8 @@ fn names_are_read_back_and_unique() {
 #[test]
 fn geometry_is_that_of_the_landmarks() {
     let face = components_of(|_, _| [120, 100, 90]);
-    // Eyes 56.5 pixels apart at x = 165.5 and 222, y = 156; mouth 65 below; the nose a quarter
-    // of a pixel to the right of their middle.
+    // Eyes 56.5 pixels apart at x = 165.5 and 222, y = 156; mouth 65 below; the nose a quarter of a
+    // pixel to the right of their midpoint.
     let distance = native(&face, Component::InterEyeDistance);
     assert!((distance - 56.5).abs() < 0.1, "{distance}");
     assert_eq!(scalar(&face, Component::InterEyeDistance), 34);
@@ -101,7 +101,7 @@ fn skin_is_natural_and_other_colours_are_not() {
 
 #[test]
 fn scales_are_those_of_the_standard() {
-    // By hand from the formulas.
+    // Computed by hand from the formulas.
     let cases = [
         (Component::InterEyeDistance, 70.0, 50),
         (Component::SingleFacePresent, 0.25, 75),

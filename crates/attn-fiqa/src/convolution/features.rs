@@ -1,4 +1,4 @@
-//! What goes from layer to layer, and how the work on it is shared.
+//! The feature maps between layers, and how the work on them is divided among threads.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -6,23 +6,22 @@ use std::ops::Range;
 use attn_fiqa_kernels::Features;
 use rayon::prelude::*;
 
-/// Cells of a band, about: with what a layer keeps beside it, a part of the second-level
-/// cache, and enough rows for the product's tiles.
+/// Approximate number of cells per band: with a layer's scratch values, a band takes up part of the
+/// second-level cache, and it has enough rows for the tiles of the matrix product.
 pub(super) const BAND_CELLS: usize = 256;
 
-/// Features of an image's cells, `[row, column, channel]`. Its memory is kept when it
-/// takes another shape.
+/// Features of the cells of an image, `[row, column, channel]`. Reshaping reuses the memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FeatureMap {
     rows: usize,
     columns: usize,
     channels: usize,
-    /// As many as the largest shape so far needed; the shape's come first.
+    /// As long as the largest shape so far required; the values of the current shape come first.
     values: Vec<f32>,
 }
 
 thread_local! {
-    /// What a band needs besides input and output; kept by every thread.
+    /// What a band needs in addition to input and output, kept per thread.
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -32,13 +31,13 @@ impl FeatureMap {
         [self.rows, self.columns, self.channels]
     }
 
-    /// Another shape; what it holds is meaningless until a layer has written it.
+    /// Sets the shape; the values are unspecified until a layer has written them.
     pub(crate) fn reshape(&mut self, [rows, columns, channels]: [usize; 3]) {
         (self.rows, self.columns, self.channels) = (rows, columns, channels);
         let length = rows * columns * channels;
         if self.values.len() < length {
-            // New zeros cost nothing until a thread writes its band; resized ones are written here,
-            // by one thread, which takes as long as a layer. The old ones are freed first.
+            // New zeros cost nothing until a thread writes its band; resizing would write them
+            // here, on one thread, which takes as long as a layer. The old values are freed first.
             self.values = Vec::new();
             self.values = vec![0.0; length];
         }
@@ -48,7 +47,7 @@ impl FeatureMap {
         &self.values[..self.rows * self.columns * self.channels]
     }
 
-    /// The memory that it keeps.
+    /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.values.capacity() * size_of::<f32>()
     }
@@ -63,8 +62,8 @@ impl FeatureMap {
         &self.values()[rows.start * length..rows.end * length]
     }
 
-    /// Lets `work` fill the map, one band of whole rows per call, with `scratch` values per cell
-    /// to work in, which hold anything at first.
+    /// Fills the map with `work`, called once per band of whole rows. Each call gets `scratch`
+    /// values per cell as working memory, with arbitrary initial contents.
     pub(super) fn fill_in_bands(
         &mut self,
         scratch: usize,
@@ -76,8 +75,8 @@ impl FeatureMap {
         self.fill_in_bands_of(rows.div_ceil(bands.max(1)), scratch, work);
     }
 
-    /// As [`Self::fill_in_bands`], with bands of up to `height` rows, and the values to work in by
-    /// the number of rows.
+    /// As [`Self::fill_in_bands`], with bands of up to `height` rows; `scratch` maps a number of
+    /// rows to the number of scratch values.
     pub(super) fn fill_in_bands_of(
         &mut self,
         height: usize,

@@ -1,4 +1,4 @@
-//! The layers, each with the numbers that it was loaded with.
+//! The layers, each with its weights.
 
 use std::ops::Range;
 
@@ -9,15 +9,15 @@ use super::weights::{Weights, WeightsError};
 use crate::pixels::Image;
 
 const COLOURS: usize = 3;
-/// Numbers of a stem's rows that a band of the next layer is computed from, about: 512 KiB, a part
-/// of the second-level cache.
+/// Approximate number of stem values from which a band of the next layer is computed: 512 KiB, a
+/// part of the second-level cache.
 const STEM_NUMBERS: usize = 128 << 10;
-/// Fewest bands of the layer after a stem, unless they are smaller than those of others: work for as
-/// many threads.
+/// Minimum number of bands of the layer after a stem, so that this many threads have work; fewer if
+/// the bands would be smaller than those of other layers.
 const STEM_BANDS: usize = 8;
 
-/// A convolution of an image's pixels, then `max(x, 0)`: `NAME.weight`
-/// `[output, colour, row, column]` on levels 0 … 255, and `NAME.bias`.
+/// A convolution of the pixels of an image, followed by ReLU. Tensors: `NAME.weight`
+/// `[output, colour, row, column]`, for levels 0 … 255, and `NAME.bias`.
 pub(crate) struct Stem {
     weights: PackedWeights,
     shape: PatchShape,
@@ -34,7 +34,7 @@ impl Stem {
         let dims = [outputs, COLOURS, shape.side, shape.side];
         let weight = weights.tensor(&format!("{name}.weight"), &dims)?;
         let bias = weights.tensor(&format!("{name}.bias"), &[outputs])?;
-        // From `[output, colour, place]` to `[output, place, colour]`, as pixels lie.
+        // From `[output, colour, place]` to `[output, place, colour]`, the layout of pixels.
         let (patch, places) = (shape.levels(), shape.side * shape.side);
         let by_pixel: Vec<f32> = (0..outputs * patch)
             .map(|at| {
@@ -46,8 +46,8 @@ impl Stem {
         Ok(Self { weights: packed, shape, isa: weights.isa() })
     }
 
-    /// One cell for each `stride × stride` pixels of `width × height`, in whose upper left
-    /// corner the image lies; the rest is black.
+    /// One cell per `stride × stride` pixels of an input of `width × height`, with the image in the
+    /// top-left corner and black elsewhere.
     pub(crate) fn apply(&self, image: &Image, size: (usize, usize), out: &mut FeatureMap) {
         let [rows, columns] = self.cells(size);
         out.reshape([rows, columns, self.weights.outputs()]);
@@ -61,7 +61,7 @@ impl Stem {
         [height, width].map(|pixels| pixels.div_ceil(self.shape.stride))
     }
 
-    /// Some rows of cells, with room for the pixels of each.
+    /// Fills some rows of cells; `pixels` has room for the patches of these cells.
     fn fill(&self, image: &Image, rows: Range<usize>, pixels: &mut [f32], out: &mut [f32]) {
         let row_length = pixels.len() / rows.len();
         for (row, pixels) in rows.zip(pixels.chunks_exact_mut(row_length)) {
@@ -81,8 +81,8 @@ pub(crate) struct SeparableShape {
     pub(crate) stride: usize,
 }
 
-/// A depthwise and a pointwise convolution, each with ReLU; adds its input
-/// before the second where stride and channels allow: `NAME.depthwise.weight`
+/// A depthwise and a pointwise convolution, each followed by ReLU. Where stride and channels allow,
+/// the input is added before the second ReLU. Tensors: `NAME.depthwise.weight`
 /// `[input, 1, row, column]`, `NAME.pointwise.weight` `[output, input, 1, 1]`, and a bias each.
 pub(crate) struct Separable {
     depthwise: Depthwise,
@@ -119,18 +119,18 @@ impl Separable {
         });
     }
 
-    /// Some rows of the output, which for a residual hold the input already.
+    /// Computes some rows of the output; with a residual, they already hold the input.
     fn fill(&self, x: Features<'_>, rows: Range<usize>, filtered: &mut [f32], out: &mut [f32]) {
         self.depthwise.apply(x, rows, filtered);
         let epilogue = if self.residual { Epilogue::AddRelu } else { Epilogue::Relu };
         self.pointwise.apply(filtered, out, epilogue);
     }
 
-    /// As [`Self::apply`] on the cells of a stem, which are computed for a few rows of the output at
-    /// a time: they are the largest map of a network, and in memory they would cost more than
-    /// computing some of their rows twice.
+    /// As [`Self::apply`], on the cells of a stem, which are computed for a few output rows at a
+    /// time: they are the largest map of a network, and storing them would cost more than computing
+    /// some of their rows twice.
     ///
-    /// Only without a residual, which the first convolution after a stem does not have.
+    /// Only for layers without a residual; the first convolution after a stem has none.
     pub(crate) fn apply_to_stem(
         &self,
         stem: &Stem,
@@ -146,14 +146,14 @@ impl Separable {
         let row_length = columns * stem.weights.outputs();
         let pixels = columns * stem.shape.levels();
         let filtered = windows(columns) * stem.weights.outputs();
-        // Rows of the output by which a window reaches back.
+        // Number of output rows that a window reaches back.
         let back = reach.div_ceil(stride);
         let fair = windows(rows).div_ceil(STEM_BANDS).max(BAND_CELLS.div_ceil(windows(columns)));
         let height = (STEM_NUMBERS / (stride * row_length)).clamp(1, fair);
         let scratch =
             |rows| pixels + ((back + rows) * stride + reach) * row_length + rows * filtered;
         out.fill_in_bands_of(height, scratch, |band, scratch, out| {
-            // The cells begin at a window's own row, so that windows keep their places.
+            // The cells start at the row of a window, so that windows keep their positions.
             let from = band.start.saturating_sub(back);
             let last = rows.min((band.end - 1) * stride + reach + 1);
             let needed = (band.start * stride).saturating_sub(reach)..last;
@@ -177,7 +177,7 @@ pub(crate) struct Sequence(Vec<Separable>);
 impl Sequence {
     /// # Errors
     ///
-    /// When a tensor is missing or has another shape than asked for.
+    /// If a tensor is missing or does not have the expected shape.
     pub(crate) fn load(
         weights: &Weights<'_>,
         name: &str,
@@ -188,7 +188,7 @@ impl Sequence {
         layers.map(load).collect::<Result<_, _>>().map(Self)
     }
 
-    /// `spare` is written over too.
+    /// `spare` is overwritten.
     pub(crate) fn apply(&self, x: &FeatureMap, out: &mut FeatureMap, spare: &mut FeatureMap) {
         self.run(|first, out| first.apply(x, out), out, spare);
     }
@@ -220,7 +220,7 @@ impl Sequence {
     }
 }
 
-/// A convolution of 1×1: `NAME.weight` `[output, input, 1, 1]` and `NAME.bias`.
+/// A 1×1 convolution: `NAME.weight` `[output, input, 1, 1]` and `NAME.bias`.
 pub(crate) struct Pointwise(PackedWeights);
 
 impl Pointwise {
@@ -233,18 +233,18 @@ impl Pointwise {
         load_pointwise(weights, name, inputs, outputs).map(Self)
     }
 
-    /// The product and nothing else.
+    /// The product only.
     pub(crate) fn apply(&self, x: &FeatureMap, out: &mut FeatureMap) {
         self.run(x, None, Epilogue::Overwrite, out);
     }
 
-    /// Then `max(x, 0)`.
+    /// The product, followed by ReLU.
     pub(crate) fn apply_relu(&self, x: &FeatureMap, out: &mut FeatureMap) {
         self.run(x, None, Epilogue::Relu, out);
     }
 
-    /// To the product are added the features of a map of half as many rows and columns,
-    /// each cell standing for four, and then `max(x, 0)`.
+    /// Adds the features of a map with half as many rows and columns to the product, each of its
+    /// cells standing for four, then applies ReLU.
     pub(crate) fn apply_onto(&self, x: &FeatureMap, coarser: &FeatureMap, out: &mut FeatureMap) {
         self.run(x, Some(coarser), Epilogue::AddRelu, out);
     }

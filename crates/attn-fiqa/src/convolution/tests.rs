@@ -1,4 +1,4 @@
-//! Layers against convolutions written out as sums, on sizes that no band divides.
+//! Compares the layers with convolutions written out as sums, on sizes that no band divides.
 
 use attn_fiqa_kernels::{Isa, PatchShape, Precision};
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -137,8 +137,8 @@ fn a_stem_is_a_convolution_of_the_images_pixels() {
     }
 }
 
-/// Cells computed for a few rows at a time are those of the whole map, to the bit, whether bands
-/// are cut by their memory or by their number.
+/// Cells computed a few rows at a time are bit for bit identical to those of the whole map, whether
+/// bands are limited by their memory or by their number.
 #[test]
 fn a_layer_on_a_stem_has_the_bits_of_a_layer_on_its_cells() {
     let (inputs, outputs) = (16, 32);

@@ -1,16 +1,17 @@
-//! A network's numbers by their names.
+//! The weights of a network, by name.
 
 use attn_fiqa_kernels::{Isa, Precision};
 use safetensors::{Dtype, SafeTensors};
 
-/// Tensors of a safetensors file, and the instruction set and precision of the layers made of them.
+/// Tensors of a safetensors file, and the instruction set and precision of the layers built from
+/// them.
 pub(crate) struct Weights<'a> {
     tensors: SafeTensors<'a>,
     isa: Isa,
     precision: Precision,
 }
 
-/// Numbers that are not those of the network.
+/// Weights that are not those of the network.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WeightsError {
     #[error("the weights cannot be read")]
@@ -37,7 +38,7 @@ impl<'a> Weights<'a> {
         self.precision
     }
 
-    /// The numbers of an f32 tensor, row-major.
+    /// The values of an f32 tensor, row-major.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let unexpected = |found| WeightsError::Unexpected {
             name: name.to_owned(),

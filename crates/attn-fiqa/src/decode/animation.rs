@@ -16,7 +16,7 @@ use crate::panics::{catching, reported};
 use crate::pixels::Image;
 use crate::status::Failure;
 
-/// Whether a file holds an animation: any GIF, and a WebP or PNG that says so.
+/// Whether a file holds an animation: any GIF, and a WebP or PNG that declares one.
 pub(crate) fn is_animation(bytes: &[u8]) -> bool {
     match image::guess_format(bytes) {
         Ok(ImageFormat::Gif) => true,
@@ -27,7 +27,7 @@ pub(crate) fn is_animation(bytes: &[u8]) -> bool {
 }
 
 /// Decodes an animation frame by frame, each as displayed, and passes each frame with its display
-/// duration to `each` until that breaks.
+/// duration to `each` until it breaks.
 ///
 /// Transparency is dropped, as for still images.
 ///
@@ -48,7 +48,7 @@ pub(crate) fn each_frame(
     }
     // The consumer of the frames is not a decoder: its panics are reported as usual.
     let mut each = |image, duration| reported(|| each(image, duration));
-    // As in `decode`: a decoder's panic is a fault of the file.
+    // As in `decode`: a decoder's panic is the fault of the file.
     catching(|| match format {
         Some(ImageFormat::Gif) => {
             let (width, height) = container::gif_size(bytes)?;

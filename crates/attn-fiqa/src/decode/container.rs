@@ -183,8 +183,8 @@ pub(super) fn png_is_animated(bytes: &[u8]) -> bool {
 
 /// A PNG without its colour profile; `None` if it has none.
 ///
-/// The decoder decompresses the profile, which may become a thousand times as long as the file,
-/// although nobody uses it.
+/// The profile is not used, but the decoder would decompress it, possibly to a thousand times the
+/// size of the file.
 pub(super) fn png_without_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_profile = |chunk: &PngChunk<'_>| chunk.name == *b"iCCP";
     if !png_chunks_before_pixels(bytes).any(|chunk| is_profile(&chunk)) {

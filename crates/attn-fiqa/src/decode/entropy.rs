@@ -1,6 +1,5 @@
-//! Checks that a JPEG's entropy-coded data hold every block that they should (ITU-T T.81, annexes F
-//! and G). Codes are read and discarded: no pixel is computed, so this costs a fraction of
-//! decoding.
+//! Checks that a JPEG's entropy-coded data contain every block (ITU-T T.81, annexes F and G). Codes
+//! are read and discarded: no pixel is computed, so this costs a fraction of decoding.
 
 pub(super) use super::huffman::Huffman;
 use super::huffman::{BitReader, Stop};
@@ -105,7 +104,7 @@ impl Frame {
         Self { size: (width, height), progressive, mcus, components }
     }
 
-    /// Whether every component has its first coefficients: an image can be shown.
+    /// Whether every component has its first coefficients, so that an image can be shown.
     pub(super) fn is_seen(&self) -> bool {
         self.components.iter().all(|component| component.seen)
     }
@@ -336,7 +335,7 @@ impl Band<'_> {
     /// Reads a correction bit for every known coefficient from `at` on, up to the zero that follows
     /// `zeros` other zeros (or to the end of the band), and returns the position of that zero.
     fn correct(&self, at: u8, zeros: Option<u8>, bits: &mut BitReader<'_>) -> Result<u8, Stop> {
-        // Bits from `at` to `last`; none if `at` is beyond.
+        // Bits from `at` to `last`; none if `at` is beyond `last`.
         let from = u64::MAX.checked_shl(u32::from(at)).unwrap_or(0);
         let band = from & (u64::MAX >> (COEFFICIENTS - 1 - self.last));
         let end = zeros.map_or(self.last + 1, |zeros| {

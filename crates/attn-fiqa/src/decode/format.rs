@@ -28,7 +28,7 @@ pub(super) enum Kind {
     /// A face image record of ISO/IEC 19794-5, possibly in a passport's data group 2; it contains
     /// an image.
     FaceRecord,
-    /// An image in the unsupported format of this name.
+    /// An image in an unsupported format with this name.
     Unread(&'static str),
     Video,
 }
@@ -113,8 +113,8 @@ pub(super) fn kind(head: &[u8]) -> Option<Kind> {
     netpbm(head)
 }
 
-/// Whether a file, whose name does not say so, is an image by its first [`HEAD`] bytes, in a
-/// supported format or not.
+/// Whether a file is an image, in a supported format or not, judged by its first [`HEAD`] bytes
+/// because its name does not say so.
 ///
 /// Where a signature is only two letters, more of the header must match.
 #[cfg(feature = "source")]

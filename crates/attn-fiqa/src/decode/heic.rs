@@ -144,7 +144,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     let image = heifer::decode_rgba8(bytes, &options).map_err(failure)?;
     let (whole_width, whole_height) = if turned { (height, width) } else { (width, height) };
     let (width, height) = (image.width, image.height);
-    // The decoder returns a smaller image where less is coded than the container says.
+    // The decoder returns a smaller image if less is coded than the container declares.
     let fits = if cut {
         width <= whole_width && height <= whole_height
     } else {

@@ -5,8 +5,8 @@
 const SHORT: u8 = 9;
 const LONGEST: u8 = 16;
 
-/// Bits from which a code and the bits behind it can be skipped without asking whether there are
-/// so many: a code and a coefficient have 31 at most.
+/// With this many bits available, a code and the bits after it can be skipped without a check: a
+/// code and a coefficient have at most 31.
 const ENOUGH: u8 = 32;
 
 /// Why reading stopped.
@@ -30,13 +30,14 @@ pub(super) struct Huffman {
     symbols: Vec<u8>,
 }
 
-/// What a symbol of a table for AC coefficients does, together with the bits behind it.
+/// The effect of a symbol of an AC coefficient table, together with the bits after it.
 #[derive(Clone, Copy, Default)]
 struct Step {
-    /// Length of the code and of the bits behind it; 0 where the code is longer than `SHORT` or
-    /// the symbol is not a coefficient or an end of block.
+    /// Length of the code and of the bits after it; 0 if the code is longer than `SHORT` or the
+    /// symbol is neither a coefficient nor an end of block.
     bits: u8,
-    /// Coefficients that it takes, zeros before it included; 0 at the end of a block.
+    /// Number of coefficients that it covers, including the zeros before it; 0 at the end of a
+    /// block.
     coefficients: u8,
 }
 
@@ -100,13 +101,13 @@ impl Huffman {
     }
 }
 
-/// Coefficients that were read in a row.
+/// A run of coefficients that were read.
 pub(super) struct Run {
-    /// The next coefficient. Beyond the end that was asked for if the codes are damaged.
+    /// Index of the next coefficient; beyond the requested end if the codes are damaged.
     pub(super) at: u8,
-    /// One bit for each that is not zero.
+    /// One bit per coefficient, set if it is not zero.
     pub(super) non_zero: u64,
-    /// Whether the block's end was read.
+    /// Whether the end of the block was read.
     pub(super) is_end: bool,
 }
 
@@ -126,11 +127,11 @@ impl<'a> BitReader<'a> {
     }
 
     fn fill(&mut self) {
-        // Eight bytes at once where none of them is FF.
+        // Eight bytes at once if none of them is FF.
         if let Some(ahead) = self.data.get(self.at..).and_then(<[u8]>::first_chunk) {
             let ahead = u64::from_be_bytes(*ahead);
             if !has_ff(ahead) {
-                // A bit beyond `count` is the same when it is read again.
+                // The bits of a byte that does not fit are cleared below and read again.
                 self.window |= ahead >> self.count;
                 let bytes = (64 - self.count) / 8;
                 self.at += usize::from(bytes);
@@ -166,7 +167,8 @@ impl<'a> BitReader<'a> {
         Ok(())
     }
 
-    /// Reads coefficients of a block from `at` on while their codes are short and bits abound.
+    /// Reads coefficients of a block from `at` on while their codes are short and enough bits are
+    /// left.
     #[inline(always)]
     pub(super) fn coefficients(&mut self, table: &Huffman, mut at: u8, end: u8) -> Run {
         let mut non_zero = 0;
@@ -274,7 +276,7 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// A table in which codes of all lengths occur, with the symbols that `symbol` gives.
+    /// A table with codes of all lengths, and with the symbols that `symbol` gives.
     fn table(symbol: impl Fn(usize) -> u8) -> Huffman {
         let counts = [0, 1, 2, 3, 2, 2, 3, 2, 2, 2, 3, 2, 2, 2, 2, 3];
         let mut body: Vec<u8> = counts.to_vec();
@@ -283,7 +285,7 @@ mod tests {
         Huffman::parse(&body).expect("a valid table").0
     }
 
-    /// Entropy-coded data: many FF bytes, stuffed, and sometimes a marker at the end.
+    /// Entropy-coded data with many stuffed FF bytes and sometimes a marker at the end.
     fn data(random: &mut Random) -> Vec<u8> {
         let mut data = Vec::new();
         for _ in 0..random.below(60) {
@@ -373,7 +375,7 @@ mod tests {
                 }
             }
             assert_eq!((at, non_zero, is_end), (run.at, run.non_zero, run.is_end));
-            // Both stand at the same bit.
+            // Both are at the same bit.
             loop {
                 let (one, other) = (fast.take(1).ok(), naive.take(1).ok());
                 assert_eq!(one, other);

@@ -1,7 +1,7 @@
 //! A JPEG's markers, read before decoding (ITU-T T.81, annex B).
 //!
-//! The decoder fills damaged or truncated data with grey and guesses colour models. A half-grey
-//! face must not be scored as if it were complete, nor one in wrong colours, so the markers and the
+//! The decoder fills damaged or truncated data with grey and guesses colour models. A face that is
+//! half grey or in wrong colours must not be scored as if it were intact, so the markers and the
 //! entropy-coded data are checked here first, and ambiguous files are refused.
 
 use std::borrow::Cow;
@@ -48,7 +48,7 @@ pub(super) struct JpegFacts<'a> {
     /// Whether the decoder for ordinary files decodes this one correctly: it resolves contradicting
     /// colour markers differently, and mixes up the rows of sequential files with several scans.
     pub(super) ordinary: bool,
-    /// The file completed with what it leaves out: standard Huffman tables, end marker.
+    /// The file with what it omits filled in: standard Huffman tables, end marker.
     pub(super) complete: Cow<'a, [u8]>,
     /// Whether the end marker is missing.
     pub(super) no_end_marker: bool,
@@ -72,8 +72,8 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
     let components = frame.components.len();
     let all_components = scan.first().map(|&count| usize::from(count)) == Some(components);
     let (_, agreed) = walk.colours(frame);
-    // Grey is decoded as such and expanded to RGB afterwards. The decoder for other than ordinary
-    // files fills planes, interleaves them, and converts the result to RGB.
+    // Grey is decoded as such and expanded to RGB afterwards. The decoder for files that are not
+    // ordinary fills planes, interleaves them, and converts the result to RGB.
     let (samples, planes) = if !agreed || !(frame.progressive || all_components) {
         (components as u64 + 3, frame.coefficients())
     } else {
@@ -94,8 +94,8 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
     })
 }
 
-/// Bytes of the samples that an ordinary file within the limits decodes to, if its header can be
-/// read.
+/// Size in bytes of the samples that an ordinary file within the limits decodes to, if its header
+/// can be read.
 pub(super) fn ordinary_samples(bytes: &[u8], limits: &DecodeLimits) -> Option<usize> {
     let mut walk = Walk::new(bytes, limits);
     walk.run_to_first_scan().ok()?;
@@ -103,7 +103,7 @@ pub(super) fn ordinary_samples(bytes: &[u8], limits: &DecodeLimits) -> Option<us
     let (width, height) = frame.size;
     limits.check_pixels(width as u64, height as u64).ok()?;
     let channels = frame.components.len();
-    // Inks are decoded in another way.
+    // Inks are decoded differently.
     matches!(channels, 1 | 3).then(|| width.checked_mul(height)?.checked_mul(channels))?
 }
 
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next marker, or [`EOI`] if the file ends after its last block without one, as files of
+    /// The next marker, or [`EOI`] if the file ends after its last block without one, as files from
     /// many cameras do.
     fn next_marker_or_end(&mut self) -> Result<u8, Failure> {
         let complete = self.frame.as_ref().is_some_and(Frame::is_complete);

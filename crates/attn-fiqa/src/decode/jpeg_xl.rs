@@ -113,7 +113,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         .alloc_tracker(AllocTracker::with_limit(allowance))
         .read(bytes)
         .map_err(failure)?;
-    // A file that ends anywhere could still be partly displayed.
+    // Even a truncated file could be partly displayed.
     if !image.is_loading_done() {
         return Err(super::truncated());
     }

@@ -1,6 +1,6 @@
 //! Estimates from an image's header how much memory decoding it needs.
 //!
-//! The figures are bytes per pixel that each decoder holds at once, per format;
+//! The figures are the bytes per pixel that the decoder of each format holds at once;
 //! `tests/decode_memory.rs` measures them with a counting allocator. They err upwards: an image
 //! must not use more than it was admitted for.
 
@@ -138,16 +138,16 @@ fn does_not_fit(needed: u64) -> Failure {
     )
 }
 
-/// A zeroed buffer, or a failure if it cannot be allocated. Its pages are taken when they are
-/// written to.
+/// A zeroed buffer, or a failure if it cannot be allocated. Its pages are committed when they are
+/// first written.
 pub(super) fn zeros(length: usize) -> Result<Vec<u8>, Failure> {
     try_zeroed_vec(length).map_err(|()| does_not_fit(length as u64))
 }
 
-/// As [`zeros`], with pages that the threads of the current pool have taken: for a large photo that
-/// takes as long as decoding it.
+/// As [`zeros`], with the pages committed by the threads of the current pool: for a large photo,
+/// committing takes as long as decoding.
 pub(super) fn written_zeros(length: usize) -> Result<Vec<u8>, Failure> {
-    /// A part is written in some hundred microseconds.
+    /// Writing a part takes some hundred microseconds.
     const PART: usize = 1 << 20;
     let mut buffer = zeros(length)?;
     buffer.par_chunks_mut(PART).for_each(|part| part.fill(0));

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Something that was ignored, dropped or changed between a file and a crop.
 ///
-/// The [`Display`](fmt::Display) form is what belongs in a row's notes.
+/// The [`Display`](fmt::Display) form is the text for a row's notes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Note {
@@ -49,7 +49,7 @@ pub enum Note {
     /// Every face is rotated clockwise by about 90, 180 or 270 degrees: the image was probably not
     /// stored upright.
     FacesTurned(u16),
-    /// The network takes landmarks and none are known, so those of the template were assumed.
+    /// The network uses landmarks and none are known, so those of the template were assumed.
     LandmarksAssumed,
 }
 

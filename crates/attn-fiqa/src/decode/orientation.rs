@@ -10,7 +10,7 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// Takes the body of an APP1 segment. The first EXIF block that states an orientation wins.
+    /// Reads the body of an APP1 segment. The first EXIF block that states an orientation wins.
     pub(super) fn read(&mut self, segment: &[u8]) {
         if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
             self.exif = self.exif.or_else(|| of_exif(exif));

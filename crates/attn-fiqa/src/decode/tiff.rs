@@ -51,7 +51,7 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
         height,
         decoding: times(width, height, (2 * decoded).max(decoded + grey) + strip)
             .saturating_add(chunk),
-        // Compressed strips, and a profile, as the decoder's own numbers.
+        // The decoder's copies of compressed strips and of a profile.
         copies: bytes.len() as u64,
         turned: directory.one(directory::ORIENTATION, 1) > 1,
     })
@@ -83,7 +83,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<Decod
     }
     match Plan::of(&directory) {
         Some(plan) => Some(plan.decode(&directory, limits)),
-        // The other decoder fails halfway on those.
+        // The `image` crate fails halfway through these.
         None if directory.one(directory::PLANES, 1) == 2 => Some(Err(super::not_handled())),
         None => None,
     }

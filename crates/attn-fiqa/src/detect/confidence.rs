@@ -1,27 +1,30 @@
-//! From a score of the built-in network to a confidence that means the same at every size.
+//! Converts a score of the built-in network to a confidence that means the same at every size.
 //!
-//! The network is far surer of a patch of 15 pixels that is no face than of one of 80: of the boxes
-//! beyond YuNet's faces that it scores at 0.6 or more, 96 % are narrower than 40 pixels. One
-//! threshold on its scores would therefore miss large faces to keep small errors out. Boxes beyond
-//! 120 pixels are rare, and folds in blurred enlargements look like faces there. The confidence is the score to the power of `ln 0.7 / ln s`, where `s` is the score at which a box
-//! of this size counts as much as 0.7 on average (`models/detector.md`). It rises with the score,
-//! is 0 and 1 where the score is, and the order of boxes of one size stays.
+//! The network is far more certain of a patch of 15 pixels that is not a face than of one of 80: of
+//! the boxes with a score of 0.6 or more that are not among YuNet's faces, 96 % are narrower than
+//! 40 pixels. A single threshold on its scores would therefore miss large faces to exclude small
+//! errors. Boxes beyond 120 pixels are rare, and folds in blurred enlargements look like faces
+//! there.
+//!
+//! The confidence is the score to the power of `ln 0.7 / ln s`, where `s` is the score at which a
+//! box of this size counts as much as 0.7 on average (`models/detector.md`). It rises with the
+//! score, keeps 0 and 1, and preserves the order of boxes of the same size.
 
-/// Sides of boxes, in pixels of the image that the network sees, and the score that gives a
-/// confidence of [`ANCHOR`] there. Between them it is linear in the logarithm of the side, and
-/// beyond them constant.
+/// Box sides, in pixels of the image that the network sees, and the score that gives a confidence
+/// of [`ANCHOR`] at each. In between, the score is linear in the logarithm of the side; outside, it
+/// is constant.
 pub(crate) const SCORES: [(f32, f32); 6] =
     [(20.0, 0.76), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47), (120.0, 0.47), (180.0, 0.7)];
 
-/// The confidence that [`SCORES`] are for.
+/// The confidence to which [`SCORES`] correspond.
 pub(crate) const ANCHOR: f32 = 0.7;
 
-/// The confidence of a box of this side, the square root of its area, with this score, 0 … 1.
+/// The confidence of a box with this score, 0 … 1, and this side, the square root of its area.
 pub(super) fn confidence(score: f32, side: f32) -> f32 {
     libm::powf(score, exponent(anchor_score(side)))
 }
 
-/// The least score that gives a confidence at any size.
+/// The lowest score that gives this confidence at any size.
 pub(super) fn least_score(confidence: f32) -> f32 {
     let of = |(_, score): &(f32, f32)| libm::powf(confidence, 1.0 / exponent(*score));
     SCORES.iter().map(of).fold(1.0, f32::min)

@@ -41,8 +41,8 @@ pub struct Face {
     pub bounds: FaceBox,
     /// Its eyes, nose tip and mouth corners.
     pub landmarks: Landmarks,
-    /// The confidence in it, 0 to 1. That of the built-in detector takes the size into account
-    /// (`models/detector.md`); that of other networks is their score. Detectors are calibrated
+    /// Confidence that this is a face, 0 to 1. The built-in detector takes the size into account
+    /// (`models/detector.md`); for other networks, it is their score. Detectors are calibrated
     /// differently.
     pub confidence: f32,
     /// Whether the landmarks were refined

@@ -1,8 +1,8 @@
 //! Face detection in images of any size: boxes, five landmarks each, and confidences.
 //!
 //! The network runs on an image at a few sizes (`pyramid`); `format` decodes its outputs to
-//! candidates, with one trait for every family of detectors; `nms` leaves one candidate per face;
-//! and `refine` locates each face's landmarks more precisely, with a network of its own.
+//! candidates, with one trait for all families of detectors; `nms` leaves one candidate per face;
+//! and `refine` locates each face's landmarks more precisely, with a separate network.
 
 pub(crate) mod confidence;
 mod error;
@@ -91,11 +91,11 @@ pub struct Detector {
     network: Network,
     format: Box<dyn OutputFormat>,
     threads: Threads,
-    /// Of the built-in networks' products.
+    /// Precision of the matrix products of the built-in networks.
     #[cfg(feature = "builtin-model")]
     precision: Precision,
-    /// Whether an image without a confident upright face is searched at the other three quarter
-    /// turns.
+    /// Whether an image without a confident upright face is also searched at the other three
+    /// quarter turns.
     turns: bool,
     /// The network that refines landmarks, if they are refined.
     #[cfg(feature = "builtin-model")]
@@ -134,7 +134,7 @@ impl Detector {
         Self::of_onnx(OnnxNetwork::open(path, threads)?, path.display().to_string())
     }
 
-    /// A detector from the bytes of an ONNX file; `name` stands for them in messages.
+    /// A detector from the bytes of an ONNX file; `name` identifies it in messages.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Detector {
             _ => format::recognise(&outputs, input)
                 .ok_or_else(|| DetectorError::unknown_format(&name, &outputs, input))?,
         };
-        // A trial decoding, so that a file that cannot work is refused before any image.
+        // Trial decoding, so that an unusable file is refused before any image is read.
         if let Err(BadOutput(what)) = format.candidates(&outputs, input, 0.0) {
             return Err(DetectorError::BadOutput { name, what });
         }
@@ -198,11 +198,11 @@ impl Detector {
         Ok(Self { refiner: Some(Box::new(network)), ..self })
     }
 
-    /// The same detector with the matrix products of the built-in networks in this precision, f32
-    /// at first. int8 is too coarse for coordinates: it means bf16 where that is faster than f32,
-    /// and f32 elsewhere. bf16x2 means f32, because its scores are to be those of f32: a crop that
-    /// moves by a thousandth of a pixel changes a score more than bf16x2 does. An ONNX network is
-    /// always f32.
+    /// The same detector with the matrix products of the built-in networks in this precision; the
+    /// default is f32. int8 is too coarse for coordinates: it selects bf16 where that is faster
+    /// than f32, and f32 elsewhere. bf16x2 selects f32, because its scores are meant to match those
+    /// of f32: moving a crop by a thousandth of a pixel changes a score more than bf16x2 does. An
+    /// ONNX network always uses f32.
     ///
     /// In bf16 most boxes and landmarks move by less than a tenth of a pixel
     /// (`docs/performance.md`).
@@ -252,9 +252,9 @@ impl Detector {
         return false;
     }
 
-    /// The landmarks of a face near `rough` ones, from the network of
-    /// [`Self::with_refined_landmarks`]; `None` if it finds no face's landmarks near them, or if
-    /// this detector does not refine.
+    /// The landmarks of a face near `rough`, located by the network of
+    /// [`Self::with_refined_landmarks`]; `None` if it finds none there, or if this detector does
+    /// not refine landmarks.
     ///
     /// # Examples
     ///
@@ -299,16 +299,18 @@ impl Detector {
     /// Every face with a confidence of at least `min_confidence`, the largest box first, in pixels
     /// of the image.
     ///
-    /// The network runs on the image with its longer side at most 1920 pixels, and at a third and a
-    /// ninth of that for large faces, so that faces from about a hundredth of the longer side to
-    /// all of it are found. A face that is large at one of these sizes must also be found at the
-    /// next smaller one, with a score of at least half the minimum: this rejects textures that resemble a
-    /// face only in close-up. Networks with a fixed input size run once, at that size.
+    /// The network runs on the image with its longer side at most 1920 pixels, and for large faces
+    /// at a third of that, and so on down to at most 320 pixels, so that faces from about 12 pixels
+    /// at the first size to all of the image are found. A face that is large at one of these sizes
+    /// must also be found at the next smaller one, if there is one, with a score of at least half
+    /// the minimum: this rejects textures that resemble a face only in close-up. Networks with a
+    /// fixed input size run once, at that size.
     ///
-    /// If no face is found, or none with high confidence, the image is also searched at the three
+    /// If no face is found, or none with a high score, the image is also searched at the three
     /// other quarter turns, unless the detector is [`upright_only`](Self::upright_only). The faces
-    /// of the turn with the most confident face are returned, in the coordinates of the image as
-    /// given. The minimum confidence is higher there: a third of the distance to 1 is added.
+    /// of the turn with the highest score are returned, in the coordinates of the original image.
+    /// The minimum confidence is higher there: a third of the distance to 1 is added, and the
+    /// highest score must exceed it.
     ///
     /// # Errors
     ///
@@ -318,10 +320,10 @@ impl Detector {
         self.threads.install(|| self.detect_here(image, min_confidence))
     }
 
-    /// On the threads of the current pool.
+    /// As [`Self::detect`], on the threads of the current pool.
     fn detect_here(&self, image: &Image, min_confidence: f32) -> Result<Vec<Face>, Failure> {
         let mut found = self.upright_faces(image, min_confidence)?;
-        // A face on its side can pass for an upright one of low score.
+        // A face on its side can pass for an upright face with a low score.
         let certain = confidence_in_turned(min_confidence);
         if self.turns && highest_score(&found) < certain {
             let turned = self.turned_faces(image, min_confidence)?;
@@ -338,7 +340,7 @@ impl Detector {
         Ok(faces)
     }
 
-    /// The faces with the landmarks that the refining network finds, where there is one.
+    /// Refines the landmarks of the faces if there is a network for it.
     #[cfg(feature = "builtin-model")]
     fn refined(&self, image: &Image, mut faces: Vec<Face>) -> Vec<Face> {
         if let Some(network) = &self.refiner {
@@ -396,7 +398,7 @@ impl Detector {
             }
         }
         let candidates = pyramid::joined(&levels, min_confidence, SAME_FACE);
-        // Of the boxes of one face the network's score chooses.
+        // Among the boxes of one face, the network's score decides.
         Ok(nms::nms(candidates, SAME_FACE, |seen| &seen.face))
     }
 
@@ -431,12 +433,12 @@ impl Detector {
     }
 
     /// The confidence of a box with this score and side, in pixels of the image that the network
-    /// sees. That of other people's networks is their score.
+    /// sees. For networks other than the built-in one, it is their score.
     fn confidence(&self, score: f32, side: f32) -> f32 {
         if self.network.is_builtin() { confidence::confidence(score, side) } else { score }
     }
 
-    /// The least score that can give a confidence.
+    /// The lowest score that can give this confidence.
     fn least_score(&self, min_confidence: f32) -> f32 {
         if self.network.is_builtin() {
             confidence::least_score(min_confidence)
@@ -478,13 +480,13 @@ fn builtin_network(
     )
 }
 
-/// Minimum confidence in a rotated image. The allowed distance to 1 is only two thirds of the
-/// usual, since three more searches are three more chances of a false detection.
+/// Minimum confidence in a rotated image. The allowed distance to 1 is only two thirds of the usual
+/// one, since three more searches are three more chances of a false detection.
 fn confidence_in_turned(min_confidence: f32) -> f32 {
     1.0 - (1.0 - min_confidence) * 2.0 / 3.0
 }
 
-/// The highest score of the network, 0 without faces.
+/// The highest network score; 0 without faces.
 fn highest_score(faces: &[Seen]) -> f32 {
     faces.iter().map(|seen| seen.face.confidence).fold(0.0, f32::max)
 }

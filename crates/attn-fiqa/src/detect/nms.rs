@@ -80,7 +80,7 @@ mod tests {
         let faces = [
             with_eyes(0.0, 100.0, 0.8),
             with_eyes(5.0, 101.0, 0.9),
-            // A neighbour whose face begins where this one ends, and a small one inside.
+            // A neighbouring face that begins where this one ends, and a small one inside it.
             with_eyes(160.0, 100.0, 0.7),
             with_eyes(20.0, 20.0, 0.75),
         ];

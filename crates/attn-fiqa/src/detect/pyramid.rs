@@ -2,8 +2,8 @@
 //! of any size.
 //!
 //! The network is trained on faces of about 12 to 400 pixels. Large images are first reduced to a
-//! working size; every further level is three times smaller than the previous one, which costs a
-//! ninth of it and brings faces that are too large into range.
+//! working size; every further level is three times smaller than the previous one, costs a ninth as
+//! much, and brings faces that are too large into range.
 
 use std::borrow::Cow;
 
@@ -13,22 +13,23 @@ use attn_fiqa_kernels::Isa;
 
 use crate::resize::{resize_bilinear, shrink_area};
 
-/// Longer side of the finest level, in pixels: a face of 12 pixels there has 50 in a photo of 50
-/// megapixels.
+/// Longer side of the finest level, in pixels: a face of 12 pixels there has 50 pixels in a photo
+/// of 50 megapixels.
 pub(super) const WORKING_SIDE: usize = 1920;
 /// Reduction from one level to the next.
 const STEP: usize = 3;
-/// A level this small shows even a face that fills the image at a size in the network's range.
+/// In a level this small, even a face that fills the image has a size in the network's range.
 const SMALL_ENOUGH: usize = 320;
 /// Minimum size of a face, the square root of its box's area, in levels after the finest: smaller
 /// ones are detected better, and with fewer errors, one level finer, where they have up to three
 /// times as many pixels.
 const LEAST_IN_COARSER: f32 = 100.0;
 /// From this size on, a candidate must also be found in the next coarser level, where a third of
-/// its size is still plenty. The network mistakes blurred folds and badges that cover hundreds of
-/// pixels for faces, but not when it sees their surroundings.
+/// its size is still large enough. The network mistakes blurred folds and badges that cover
+/// hundreds of pixels for faces, but not when it sees their surroundings.
 const TO_CONFIRM: f32 = 200.0;
-/// Minimum score in the coarser level, as a fraction of the requested minimum confidence.
+/// Minimum score in the coarser level, as a fraction of the requested minimum confidence; less if a
+/// lower score can give that confidence.
 pub(super) const CONFIRMING: f32 = 0.5;
 /// Smaller images are doubled: a face of 8 pixels then has 16.
 const TINY: usize = 128;
@@ -45,7 +46,7 @@ pub(super) struct Seen {
 }
 
 /// The valid candidates of all levels, finest first: confident enough, and neither too small for
-/// their level nor large without confirmation by the next. Two boxes that overlap by more than
+/// their level nor large and unconfirmed by the next. Two boxes that overlap by more than
 /// `same_face` are the same face.
 pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) -> Vec<Seen> {
     let mut candidates = Vec::new();
@@ -83,7 +84,7 @@ pub(super) fn levels(width: usize, height: usize, finest: usize) -> Vec<(usize, 
     }
 }
 
-/// An image at another size, averaged where it is reduced.
+/// Resizes an image, by averaging if it is reduced.
 pub(super) fn at_size(isa: Isa, image: &Image, (width, height): (usize, usize)) -> Cow<'_, Image> {
     if (width, height) == (image.width(), image.height()) {
         return Cow::Borrowed(image);

@@ -1,4 +1,4 @@
-//! One batch through the network and into assessments.
+//! Runs one batch through the network and turns the outputs into assessments.
 
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -16,15 +16,15 @@ use crate::vit::{AttentionStatistics, Direction, QueryKey};
 use super::full_forward::DROPOUT_PASSES;
 use super::{Assessment, AttentionMap, Engine, Request};
 
-/// Images whose token matrices are held at once: enough for the embedding head to read
-/// its weights seldom, few enough to stay small beside them.
+/// Number of images whose token matrices are held at once: enough that the embedding head rarely
+/// reads its weights, and few enough to stay small next to them.
 const TOKENS_BATCH: usize = 32;
 
-/// An assessment and, while its embedding is still to come, the last block's output.
+/// An assessment and, until its embedding is computed, the last block's output.
 type Assessed = (Assessment, Option<Vec<f32>>);
 
 impl Engine {
-    /// Runs on the pool; the request was checked.
+    /// Runs on the pool; the request has been checked.
     pub(crate) fn assess_batch(
         &self,
         crops: &[Crop],
@@ -54,7 +54,7 @@ impl Engine {
         crops.iter().map(outcome).collect()
     }
 
-    /// Why the network does not take this crop, if it does not.
+    /// Why the network does not accept this crop, if it does not.
     fn unfit(&self, crop: &Crop) -> Option<Failure> {
         let config = self.config();
         if crop.side() != config.image_size {
@@ -71,7 +71,7 @@ impl Engine {
         ))
     }
 
-    /// By the default answer of the back end: one vector per crop.
+    /// Uses the back end's default answer: one vector per crop.
     fn assess_means(
         &self,
         crops: &[&Crop],
@@ -114,7 +114,7 @@ impl Engine {
         Ok(Assessment { scores, mean_query, mean_token, causes, ..Assessment::default() })
     }
 
-    /// By whole token matrices. `blocks` are those of [`Self::blocks_read`].
+    /// Uses full token matrices. `blocks` comes from [`Self::blocks_read`].
     fn assess_tokens(
         &self,
         crops: &[&Crop],
@@ -176,7 +176,7 @@ impl Engine {
             .collect()
     }
 
-    /// The blocks whose inputs a request is read from, ascending.
+    /// The blocks whose inputs the request needs, ascending.
     fn blocks_read(&self, request: &Request) -> Vec<usize> {
         let last = self.config().depth - 1;
         let mut blocks: Vec<usize> = request.methods.iter().map(|&m| self.block_of(m)).collect();
@@ -189,7 +189,7 @@ impl Engine {
         blocks
     }
 
-    /// Takes the last block's output out, for the embedding head.
+    /// Moves the last block's output out, for the embedding head.
     fn assess_output(
         &self,
         crop: &Crop,
@@ -200,10 +200,10 @@ impl Engine {
         let mut scores = self.full_forward_scores(crop, output, request);
         for (block, input) in &output.block_inputs {
             let query_key = self.query_key_of(*block);
-            // Most requests need one statistics only, with or without the key bias.
+            // Most requests need only one set of statistics, with or without the key bias.
             let plain = OnceCell::new();
             let plain = || plain.get_or_init(|| query_key.statistics(input, None, crop));
-            // The full matrix is made at most once a block.
+            // The full matrix is computed at most once per block.
             let mut logits: Option<Vec<f32>> = None;
             for (score, &method) in scores.iter_mut().zip(&request.methods) {
                 if self.block_of(method) != *block || method.needs_full_forward() {
@@ -250,14 +250,14 @@ impl Engine {
         Ok((assessment, output.last_output.take()))
     }
 
-    /// The causes, if they are asked for, by the mean token.
+    /// The causes, if requested, from the mean token.
     fn causes_of(&self, mean_token: &[f64], request: &Request) -> Option<Causes> {
         let model = self.causes.as_ref().filter(|_| request.causes)?;
         Some(model.read(mean_token))
     }
 
-    /// The weak regions, if they are asked for, by the attention received in the last block over
-    /// all heads, whichever the methods are.
+    /// The weak regions, if requested, from the attention received in the last block over all
+    /// heads, whatever the methods.
     fn weak_regions_of(
         &self,
         statistics: &AttentionStatistics<'_>,
@@ -318,8 +318,8 @@ impl Engine {
 
     /// # Panics
     ///
-    /// When the back end does not have that block's: requests are checked before they get
-    /// here.
+    /// If the back end does not have that block's query and key: requests are checked before this
+    /// point.
     pub(super) fn query_key_of(&self, block: usize) -> &QueryKey {
         if block + 1 == self.config().depth {
             return &self.query_key;
@@ -341,12 +341,12 @@ impl Engine {
     }
 }
 
-/// Whether the mean token of the last block is needed beside the scores.
+/// Whether the mean token of the last block is needed in addition to the scores.
 fn needs_last_mean(request: &Request) -> bool {
     request.mean_query || request.mean_token || request.causes || request.weak_regions
 }
 
-/// The input of a block that was asked to be kept.
+/// The kept input of a block.
 fn input_of(block: usize, kept: &[(usize, Vec<f32>)]) -> &[f32] {
     let found = kept.iter().find(|(index, _)| *index == block);
     &found.expect("a block's input was not kept: this is a bug").1
@@ -361,8 +361,8 @@ fn statistic(aggregation: Aggregation, logits: &[f32]) -> f32 {
     }
 }
 
-/// A score that is NaN or infinite; an embedding's length, which is known only after the
-/// embedding head, is checked there.
+/// Fails if a score is NaN or infinite. The embedding norm, known only after the embedding head, is
+/// checked there.
 fn check_finite(scores: &[f32], methods: &[Method]) -> Result<(), Failure> {
     for (score, method) in scores.iter().zip(methods) {
         let to_come = method.aggregation() == Aggregation::EmbeddingNorm;

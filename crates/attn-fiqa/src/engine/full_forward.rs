@@ -6,12 +6,12 @@ use crate::score::{Aggregation, agreement, stability_of_patches};
 
 use super::{Engine, Request};
 
-/// Passes through the last block for [`Aggregation::Dropout`].
+/// Number of passes through the last block for [`Aggregation::Dropout`].
 pub(super) const DROPOUT_PASSES: u64 = 16;
 
 impl Engine {
-    /// The scores of the request that need a full forward pass; NaN in the
-    /// places of all others, and of the embedding's length, which comes with it.
+    /// The scores of the request that need a full forward pass; all others are NaN, as is the
+    /// embedding norm, which is filled in with the embedding.
     pub(super) fn full_forward_scores(
         &self,
         crop: &Crop,
@@ -48,8 +48,8 @@ impl Engine {
         stability_of_patches(stages.collect(), config.embed_dim)
     }
 
-    /// The attention after softmax that each patch receives in the last block, mean
-    /// over heads and queries, `[patch]`.
+    /// The attention after softmax that each patch receives in the last block, averaged over heads
+    /// and queries, `[patch]`.
     fn attention_on_patches(&self, crop: &Crop, output: &ForwardOutput) -> Vec<f64> {
         let config = self.config();
         let (_, input) = output.block_inputs.last().expect("no block's input: this is a bug");
@@ -68,8 +68,7 @@ impl Engine {
         received
     }
 
-    /// The same parts are dropped of every image, so that a score depends on its image
-    /// alone.
+    /// The same units are dropped for every image, so a score depends on its image alone.
     fn dropout_agreement(&self, output: &ForwardOutput) -> f64 {
         let head = self.embedding_head.as_ref().expect("no embedding head: this is a bug");
         agreement(&head.forward(&output.dropout_outputs))

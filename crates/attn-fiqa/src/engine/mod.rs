@@ -1,6 +1,6 @@
 //! The engine: crops in, assessments out.
 //!
-//! It knows no files and no command line, so that the command line, a binding and a service
+//! It knows nothing about files or the command line, so the command line, a binding and a service
 //! share this one type. The network runs on a [`Backend`].
 
 mod assess;
@@ -28,34 +28,34 @@ use crate::vit::{EmbeddingHead, QueryKey};
 pub use precision::{ChosenPrecision, MAX_SCORE_SHIFT, PrecisionChoice};
 pub use request::{Request, RequestError};
 
-/// How an [`Engine`] is built.
+/// Options for building an [`Engine`].
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
-    /// Worker threads; `None` is one for every core.
+    /// Number of worker threads; `None` means one per core.
     pub threads: Option<NonZeroUsize>,
-    /// The instruction set of the kernels; `None` is the one that the environment variable
-    /// `ATTN_FIQA_ISA` names, or else the widest of the machine.
+    /// The instruction set of the kernels; `None` means the one named by the environment variable
+    /// `ATTN_FIQA_ISA` or, without it, the widest that the machine has.
     pub isa: Option<Isa>,
-    /// Also load what an embedding needs, about half of a ViT-S; attention scores do not need
-    /// it. See also [`Method::needs_full_forward`].
+    /// Also load what embeddings need, about half of a ViT-S; attention scores do not need it. See
+    /// also [`Method::needs_full_forward`].
     pub embedding: bool,
-    /// The precision of the blocks' products.
+    /// The precision of the blocks' matrix products.
     pub precision: PrecisionChoice,
-    /// The methods that [`PrecisionChoice::Auto`] judges by; empty is the default method.
+    /// The methods that [`PrecisionChoice::Auto`] is judged by; empty means the default method.
     pub methods: Vec<Method>,
 }
 
-/// Why no engine could be built.
+/// Why an engine could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
     /// A tensor could not be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The device does not take the network.
+    /// The device does not accept the network.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The threads could not be started, or not with the instruction set asked for.
+    /// The threads could not be started, or not with the requested instruction set.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
 }
@@ -73,43 +73,41 @@ impl From<LoadError> for EngineError {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Assessment {
-    /// One raw score per method of the request, in its order. Higher is more useful for
-    /// recognition; scores of different models cannot be compared.
+    /// One raw score per method of the request, in the same order. Higher is more useful for
+    /// recognition; scores of different models are not comparable.
     pub scores: Vec<f32>,
-    /// Attention received by each patch, `mean over i of A[h,i,j]`, when asked for.
+    /// Attention received by each patch, `mean over i of A[h,i,j]`, if requested.
     pub received: Option<AttentionMap>,
-    /// Attention paid by each patch, `mean over j of A[h,i,j]`, when asked for.
+    /// Attention paid by each patch, `mean over j of A[h,i,j]`, if requested.
     pub paid: Option<AttentionMap>,
-    /// The recognition embedding, not normalised, when asked for.
+    /// The recognition embedding, not normalised, if requested.
     pub embedding: Option<Vec<f32>>,
-    /// The mean over tokens of the last block's queries, `q̄` `[head, head_dim]`,
-    /// when asked for: a key bias `c` adds `(scale/H)·Σₕ q̄ₕ·cₕ` to the score
-    /// (definitions §2).
+    /// The mean over tokens of the last block's queries, `q̄` `[head, head_dim]`, if requested: a
+    /// key bias `c` adds `(scale/H)·Σₕ q̄ₕ·cₕ` to the score (definitions §2).
     pub mean_query: Option<Vec<f32>>,
-    /// The mean over tokens of the last block's input, normalised without the affine part
-    /// of `norm1`, `[dim]`, when asked for: the mean query is a linear function of it,
-    /// with the weights of [`Engine::query_weight`].
+    /// The mean over tokens of the last block's input, normalised without the affine part of
+    /// `norm1`, `[dim]`, if requested: the mean query is a linear function of it, with the weights
+    /// of [`Engine::query_weight`].
     pub mean_token: Option<Vec<f64>>,
-    /// What costs the face quality, when asked for.
+    /// What lowers the quality of the face, if requested.
     pub causes: Option<Causes>,
-    /// Regions whose attention is far below that of good faces, the weakest first, when asked
-    /// for.
+    /// Regions whose attention is far below that of good faces, weakest first, if requested.
     pub weak_regions: Option<Vec<FaceRegion>>,
 }
 
-/// A map over the heads of the first method, and one for each head on request.
+/// The mean map over the heads of the first method and, on request, one map per head.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AttentionMap {
     /// The mean over heads.
     pub mean: PatchMap,
-    /// Each head's own map; empty unless [`Request::per_head`] is set.
+    /// One map per head; empty unless [`Request::per_head`] is set.
     pub per_head: Vec<PatchMap>,
 }
 
 /// A loaded model and the threads that run it. `Send + Sync`; share it freely.
 ///
-/// Scores depend neither on the number of threads nor on the batch an image is in.
+/// Scores depend neither on the number of threads nor on the other images in the batch.
 ///
 /// # Examples
 ///
@@ -151,8 +149,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When a tensor cannot be read or holds NaN or infinity, or no threads
-    /// could be started.
+    /// If a tensor cannot be read or holds NaN or infinity, or no threads could be started.
     pub fn new(checkpoint: &Checkpoint, options: &EngineOptions) -> Result<Self, EngineError> {
         let threads = match options.isa {
             Some(isa) => Threads::with_isa(options.threads, isa)?,
@@ -161,15 +158,14 @@ impl Engine {
         Self::with_backend(checkpoint, options, &threads, &threads)
     }
 
-    /// Builds an engine whose network runs on another device. Decoding, detection and the
-    /// computation of scores run on `threads`; the options' threads and instruction set are
-    /// ignored. `&Threads` is itself the loader for the CPU, so that several
-    /// engines can share one pool.
+    /// Builds an engine whose network runs on another device. Decoding, detection and score
+    /// computation run on `threads`; the threads and instruction set of the options are ignored.
+    /// `&Threads` is itself the loader for the CPU, so several engines can share one pool.
     ///
     /// # Errors
     ///
-    /// When a tensor cannot be read or holds NaN or infinity, or the device does not take
-    /// the network.
+    /// If a tensor cannot be read or holds NaN or infinity, or the device does not accept the
+    /// network.
     pub fn with_backend(
         checkpoint: &Checkpoint,
         options: &EngineOptions,
@@ -180,7 +176,7 @@ impl Engine {
         let isa = threads.isa();
         let embedding_head = if embedding { EmbeddingHead::load(checkpoint, isa)? } else { None };
         let load = |precision| loader.load(checkpoint, precision, embedding);
-        // `auto` begins with the reference.
+        // `auto` starts from the reference.
         let precision = match options.precision {
             PrecisionChoice::Fixed(precision) => precision,
             PrecisionChoice::Auto => Precision::F32,
@@ -209,8 +205,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Replaces the f32 network by the fastest one within the bound, by every method that
-    /// this model has.
+    /// Replaces the f32 network with the fastest one within the bound, as judged by every requested
+    /// method that this model has.
     fn choose_precision(
         &mut self,
         methods: &[Method],
@@ -255,7 +251,7 @@ impl Engine {
         outcomes.into_iter().map(score).collect()
     }
 
-    /// The precision of the blocks' products, and the measured shift where it was `auto`.
+    /// The precision of the blocks' products, and the measured shift if it was `auto`.
     pub fn precision(&self) -> ChosenPrecision {
         self.precision
     }
@@ -265,47 +261,46 @@ impl Engine {
         self.backend.config()
     }
 
-    /// `attn-calibrated` where the checkpoint carries a fitted key bias, else `attn`.
+    /// `attn-calibrated` if the checkpoint has a fitted key bias, else `attn`.
     pub fn default_method(&self) -> Method {
         if self.key_bias.is_some() { Method::ATTN_CALIBRATED } else { Method::ATTN }
     }
 
-    /// The map from one method's raw scores to 0–100, where the checkpoint was
-    /// calibrated.
+    /// The map from one method's raw scores to 0–100, if the checkpoint was calibrated.
     pub fn quality_map(&self) -> Option<&QualityMap> {
         self.quality_map.as_ref()
     }
 
-    /// The probability of a match at each raw score of the quality map's method, where the
-    /// checkpoint was calibrated to a recogniser's matches.
+    /// The probability of a match at each raw score of the quality map's method, if the checkpoint
+    /// was calibrated to a recogniser's matches.
     pub fn match_probability(&self) -> Option<MatchProbability> {
         self.match_probability
     }
 
-    /// How causes are read, where the checkpoint's calibration has them.
+    /// The readout of causes, if the checkpoint's calibration has one.
     pub fn cause_model(&self) -> Option<&CauseModel> {
         self.causes.as_ref()
     }
 
-    /// Whether the network reads landmarks and `crop` has none, so that those of the template are
+    /// Whether the network reads landmarks but `crop` has none, so that those of the template are
     /// assumed ([`VitConfig::landmark_bias`]).
     pub fn assumes_landmarks(&self, crop: &Crop) -> bool {
         self.config().landmark_bias.is_some() && crop.landmarks().is_none()
     }
 
-    /// The weights `[out, in]` that turn the mean token into the mean query of the last
-    /// block, less a bias: `q̄ = W·m + b`, the affine part of `norm1` folded in, `out` as
+    /// The weights `[out, in]` that map the mean token to the mean query of the last block, up to a
+    /// bias: `q̄ = W·m + b`, with the affine part of `norm1` folded in and `out` as
     /// `[head, head_dim]`.
     pub fn query_weight(&self) -> &[f32] {
         self.query_key.query_weight()
     }
 
-    /// Assesses crops; results are in the order of the crops.
+    /// Assesses crops. Results are in the order of the crops.
     ///
     /// # Errors
     ///
-    /// When the request asks for what this model does not have. What is wrong
-    /// with a single crop is that crop's own [`Failure`].
+    /// If the request asks for something that this model does not have. A problem with a single
+    /// crop becomes that crop's [`Failure`].
     pub fn assess(
         &self,
         crops: &[Crop],
@@ -315,8 +310,8 @@ impl Engine {
         Ok(self.threads.install(|| self.assess_batch(crops, request)))
     }
 
-    /// Runs `work` on the engine's threads, including the parts that it splits off by `rayon`,
-    /// so that work around the network starts no threads.
+    /// Runs `work` on the engine's threads, including the parts that it hands to `rayon`, so that
+    /// work around the network starts no threads of its own.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.threads.install(work)
     }
@@ -331,8 +326,7 @@ impl Engine {
         self.threads.isa().name()
     }
 
-    /// The threads, to be shared with other work, such as a
-    /// [`Detector`](crate::detect::Detector).
+    /// The threads, for sharing with other work such as a [`Detector`](crate::detect::Detector).
     pub fn threads(&self) -> &Threads {
         &self.threads
     }

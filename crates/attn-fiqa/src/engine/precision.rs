@@ -1,9 +1,9 @@
-//! `auto`: the fastest precision that moves scores by less than a stated bound.
+//! `auto`: the fastest precision that shifts scores by at most a given bound.
 //!
-//! Which precisions gain anything is known of the instruction set (measured in
-//! `docs/performance.md`), so a machine always decides the same. What they do to scores
-//! depends on the model and on the method: a face and worse versions of it are scored in
-//! f32 and in the faster precision, by every method of the run, before the first image.
+//! Which precisions are faster depends on the instruction set (measured in `docs/performance.md`),
+//! so a given machine always decides the same. How they affect scores depends on the model and the
+//! method: before the first image, a face and degraded versions of it are scored in f32 and in the
+//! faster precision, by every method of the run.
 
 use std::fmt;
 
@@ -13,34 +13,34 @@ use crate::crop::Crop;
 use crate::decode;
 use crate::resize::resize_bilinear;
 
-/// The precision of the blocks' products.
+/// The precision of the blocks' matrix products, or how to choose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PrecisionChoice {
-    /// This one.
+    /// This precision.
     Fixed(Precision),
-    /// The fastest one of this machine with which no probe's score moves by more than
-    /// [`MAX_SCORE_SHIFT`] of the probes' range; f32 where there is none.
+    /// The fastest precision of this machine that shifts no probe's score by more than
+    /// [`MAX_SCORE_SHIFT`] of the probes' range; f32 if there is none.
     Auto,
 }
 
-/// How far `auto` lets the score of a probe move, as a fraction of the range that the
-/// probes' scores span, from a clean face to ruined ones.
+/// How far `auto` lets the score of a probe shift, as a fraction of the range of the probes'
+/// scores, from a clean face to ruined ones.
 pub const MAX_SCORE_SHIFT: f32 = 0.02;
 
-/// The precision that was chosen, and why.
+/// The chosen precision, and why it was chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ChosenPrecision {
     /// The precision of the blocks' products.
     pub precision: Precision,
-    /// For [`PrecisionChoice::Auto`], the most that a probe's score moved as a fraction of
-    /// the probes' range; zero for f32.
+    /// For [`PrecisionChoice::Auto`], the largest shift of a probe's score as a fraction of the
+    /// probes' range; zero for f32.
     pub moved: Option<f32>,
 }
 
 impl PrecisionChoice {
-    /// Every choice, `auto` first.
+    /// Every choice, with `auto` first.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::Auto].into_iter().chain(Precision::ALL.map(Self::Fixed))
     }
@@ -87,15 +87,14 @@ impl fmt::Display for ChosenPrecision {
     }
 }
 
-/// The most that any method's scores moved, by [`relative_shift`]; `None` where one of them
-/// has none.
+/// The largest [`relative_shift`] of any method; `None` if it is undefined for one of them.
 pub(super) fn max_shift(exact: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f32> {
     let moved = exact.iter().zip(found).map(|(exact, found)| relative_shift(exact, found));
     moved.collect::<Option<Vec<f32>>>()?.into_iter().reduce(f32::max)
 }
 
-/// The most that a score moved, as a fraction of the range of the exact ones; `None` where
-/// that is no number or there is no range.
+/// The largest shift of a score, as a fraction of the range of the exact scores; `None` if that is
+/// not finite or the range is empty.
 fn relative_shift(exact: &[f32], found: &[f32]) -> Option<f32> {
     let highest = exact.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let lowest = exact.iter().copied().fold(f32::INFINITY, f32::min);
@@ -105,8 +104,8 @@ fn relative_shift(exact: &[f32], found: &[f32]) -> Option<f32> {
     finite.then(|| shifts.into_iter().fold(0.0, f32::max))
 }
 
-/// A face, aligned and of good quality, and what blur, darkness, noise and a cover make
-/// of it, `side` pixels each: resized where a model takes another size than the portrait's.
+/// An aligned face of good quality, and the same face blurred, darkened, with noise and covered,
+/// each `side` pixels square; resized if the model takes another size than the portrait's.
 pub(super) fn probes(side: usize) -> Vec<Crop> {
     /// NASA's portrait of Eileen Collins, in the public domain.
     const FACE: &[u8] = include_bytes!("probe.png");
@@ -126,7 +125,7 @@ pub(super) fn probes(side: usize) -> Vec<Crop> {
     versions.into_iter().filter_map(|rgb| Crop::from_rgb(side, rgb)).collect()
 }
 
-/// The mean over a square of `2·radius + 1` pixels, within the image.
+/// The mean over a square of `2·radius + 1` pixels, clipped to the image.
 fn blurred(rgb: &[u8], side: usize, radius: usize) -> Vec<u8> {
     let near = |at: usize| at.saturating_sub(radius)..(at + radius + 1).min(side);
     let mut out = Vec::with_capacity(rgb.len());
@@ -142,7 +141,7 @@ fn blurred(rgb: &[u8], side: usize, radius: usize) -> Vec<u8> {
     out
 }
 
-/// Up to 48 steps up or down, the same ones every time.
+/// Adds up to 48 levels up or down, the same noise every time.
 fn noisy(rgb: &[u8]) -> Vec<u8> {
     let mut state = 1u32;
     let noise = std::iter::repeat_with(|| {
@@ -152,7 +151,7 @@ fn noisy(rgb: &[u8]) -> Vec<u8> {
     rgb.iter().zip(noise).map(|(&v, n)| (i16::from(v) + n).clamp(0, 255) as u8).collect()
 }
 
-/// The lower half in grey.
+/// Covers the lower half in grey.
 fn covered(rgb: &[u8], side: usize) -> Vec<u8> {
     let half = side / 2 * side * 3;
     rgb.iter().enumerate().map(|(at, &v)| if at < half { v } else { 128 }).collect()

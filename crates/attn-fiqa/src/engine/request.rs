@@ -1,4 +1,4 @@
-//! What to compute for each crop, and the check that the model can.
+//! What to compute for each crop, and the check that the model supports it.
 
 use crate::score::{Aggregation, Method};
 
@@ -8,7 +8,7 @@ use super::Engine;
 ///
 /// # Examples
 ///
-/// The published score beside the calibrated one, and the map of the first:
+/// The published score next to the calibrated one, and the map of the first:
 ///
 /// ```
 /// use attn_fiqa::engine::Request;
@@ -29,7 +29,7 @@ pub struct Request {
     pub received: bool,
     /// Compute the map of attention paid.
     pub paid: bool,
-    /// Compute every head's map besides their mean.
+    /// Compute the map of every head in addition to their mean.
     pub per_head: bool,
     /// Compute the embedding; the engine must have been built with it.
     pub embedding: bool,
@@ -37,7 +37,7 @@ pub struct Request {
     pub mean_query: bool,
     /// Return the mean token from which the mean query is computed.
     pub mean_token: bool,
-    /// Name the causes that cost quality; the model's calibration must have them.
+    /// Name the causes that lower the quality; the model's calibration must have them.
     pub causes: bool,
     /// Name the regions of the face whose attention is far below that of good faces; the model's
     /// calibration must have causes. Takes as long as a map.
@@ -60,7 +60,7 @@ impl Request {
         }
     }
 
-    /// Whether nothing at all is asked for.
+    /// Whether nothing at all is requested.
     pub(crate) fn is_empty(&self) -> bool {
         let maps = [self.received, self.paid, self.per_head];
         let vectors = [self.embedding, self.mean_query, self.mean_token];
@@ -68,7 +68,7 @@ impl Request {
         self.methods.is_empty() && ![&maps[..], &vectors, &reasons].concat().contains(&true)
     }
 
-    /// Whether the last block's mean token answers everything.
+    /// Whether the last block's mean token is enough to answer the request.
     pub(crate) fn is_read_off_mean_token(&self) -> bool {
         let mean = |method: &Method| method.aggregation().has_map() && method.block().is_none();
         let tokens = self.received || self.paid || self.embedding || self.weak_regions;
@@ -81,37 +81,37 @@ impl Request {
     }
 }
 
-/// A request that this model cannot fulfil.
+/// A request that this model cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// No method was named.
     #[error("no method is given; name at least one, for instance 'attn'")]
     NoMethod,
-    /// A scorer uses a method that the request does not have.
+    /// A scorer uses a method that is not in the request.
     #[error("a score is to come from method '{method}', which the request does not name")]
     NotAsked {
         /// The method.
         method: Method,
     },
-    /// Jitter was asked for, and the first score is not one of the network's.
+    /// Jitter was requested, but the first score is not one of the network's.
     #[error(
         "jitter is the spread of the network's score, and the first score is a measure without \
          the network; put one of the model's methods first"
     )]
     JitterOfMeasure,
-    /// The method names a block that is not there.
+    /// The method names a block that does not exist.
     #[error("method '{method}' names a block that is not there; this model has blocks 0 to {last}")]
     NoSuchBlock {
-        /// The method as asked for.
+        /// The requested method.
         method: Method,
         /// The last block's index.
         last: usize,
     },
-    /// The method names a head that is not there.
+    /// The method names a head that does not exist.
     #[error("method '{method}' names a head that is not there; this model has heads 0 to {last}")]
     NoSuchHead {
-        /// The method as asked for.
+        /// The requested method.
         method: Method,
         /// The last head's index.
         last: usize,
@@ -122,10 +122,10 @@ pub enum RequestError {
          'calibration.key_bias'; use 'attn' for the published score"
     )]
     NoKeyBias {
-        /// The method as asked for.
+        /// The requested method.
         method: Method,
     },
-    /// A map was asked for with a score that is not a mean over patches.
+    /// A map was requested with a score that is not a mean over patches.
     #[error(
         "a map was asked for, but method '{method}' is no mean over patches; put 'attn' or \
          'attn-calibrated' first"
@@ -140,14 +140,14 @@ pub enum RequestError {
          'calibration.causes'; calibrate the model with a version of attn-fiqa that fits them"
     )]
     NoCauses,
-    /// The file holds only what a score needs.
+    /// The file holds only what scores need.
     #[error(
         "an embedding, or a method that needs a full forward pass, was asked for, but this file \
          holds only what an attention score needs (a quality-only checkpoint); use the full \
          checkpoint"
     )]
     NoEmbeddingHead,
-    /// The engine's back end gives mean tokens only.
+    /// The engine's back end returns mean tokens only.
     #[error(
         "'{backend}' gives the last block's mean token only, and maps, embeddings and methods \
          other than the mean over the last block need more; run the network on the CPU"
@@ -165,16 +165,16 @@ pub enum RequestError {
 }
 
 impl Engine {
-    /// Whether the last block's mean token answers a request to this model.
+    /// Whether, for this model, the last block's mean token is enough to answer a request.
     pub(super) fn is_read_off_mean_token(&self, request: &Request) -> bool {
         request.is_read_off_mean_token() && self.query_key.is_read_off_mean_token()
     }
 
-    /// Whether this model can fulfil a request; [`Engine::assess`] asks this first.
+    /// Checks that this model can serve a request; [`Engine::assess`] calls this first.
     ///
     /// # Errors
     ///
-    /// The first thing that it cannot do.
+    /// The first thing that the model cannot do.
     pub fn check(&self, request: &Request) -> Result<(), RequestError> {
         let config = self.config();
         let first = *request.methods.first().ok_or(RequestError::NoMethod)?;

@@ -1,6 +1,7 @@
 //! The layers of the built-in convolutional networks, with the weights that the program embeds.
 //!
-//! Widths and filters are those of the weights' shapes; names are those of `training/`.
+//! Layer widths and filter sizes come from the shapes of the weights; names are those of
+//! `training/`.
 
 use safetensors::SafeTensors;
 
@@ -59,8 +60,8 @@ impl<'w> ConvolutionGraph<'w> {
         self.convolution(x, name, 1, 0)
     }
 
-    /// A depthwise and a pointwise convolution, each with ReLU; adds its input before the second
-    /// where stride and channels allow.
+    /// A depthwise and a pointwise convolution, each with ReLU; the input is added before the
+    /// second ReLU if stride and channels allow.
     pub(super) fn separable(&mut self, x: &str, name: &str, stride: i64) -> Value {
         let width = |part: &str, axis: usize| {
             let tensor = self.weights.tensor(&format!("{name}.{part}.weight"));
@@ -77,7 +78,7 @@ impl<'w> ConvolutionGraph<'w> {
         self.relu(&y)
     }
 
-    /// Separable convolutions `NAME.0`, `NAME.1` and so on, of which the first has a stride.
+    /// Separable convolutions `NAME.0`, `NAME.1` and so on; only the first has a stride.
     pub(super) fn stage(&mut self, x: &str, name: &str, stride: i64) -> Value {
         let mut value = x.to_owned();
         for index in 0.. {
@@ -90,7 +91,7 @@ impl<'w> ConvolutionGraph<'w> {
         value
     }
 
-    /// From the coarsest on, each level's features and the doubled coarser ones are added up.
+    /// From the coarsest level on, adds the upsampled coarser features to those of each level.
     pub(super) fn pyramid(&mut self, levels: [&str; 3]) -> [Value; 3] {
         let [fine, middle, coarse] =
             [0, 1, 2].map(|level| self.pointwise(levels[level], &format!("lateral.{level}")));

@@ -1,4 +1,4 @@
-//! The built-in face detector, its outputs decoded to pixels.
+//! The built-in face detector, with its outputs decoded to pixels.
 
 use std::path::Path;
 
@@ -15,18 +15,18 @@ const ABOUT: &str = "Faces of an upright image. Input: RGB 0-255, height and wid
 /// Cell side of each level, in pixels.
 const STRIDES: [i64; 3] = [8, 16, 32];
 
-/// Sides of the input are multiples of the coarsest stride. Pixel centres have whole coordinates,
-/// while the network was trained with the first pixel's centre at half a pixel.
+/// The input sides are multiples of the coarsest stride. Pixel centres have whole coordinates,
+/// whereas the network was trained with the centre of the first pixel at half a pixel.
 const ORIGIN: f32 = 0.5;
 
 /// Writes the built-in detector to `path` as an ONNX file with decoded outputs.
 ///
 /// Input `image` `[batch, 3, height, width]`, RGB levels of 0 to 255 as f32; both sides are
-/// multiples of 32, the image in the top-left corner and black elsewhere. Outputs, in pixels of
-/// the input with whole coordinates at pixel centres: `confidences` `[batch, cells]`, 0 to 1 and
-/// meaning the same at every size, `boxes`
-/// `[batch, cells, 4]` (left, top, right, bottom) and `landmarks` `[batch, cells, 5, 2]`.
-/// Candidates overlap; non-maximum suppression is left to the caller.
+/// multiples of 32, with the image in the top-left corner and black elsewhere. Outputs, in pixels
+/// of the input with whole coordinates at pixel centres: `confidences` `[batch, cells]`, 0 to 1 and
+/// with the same meaning at every size, `boxes` `[batch, cells, 4]` (left, top, right, bottom) and
+/// `landmarks` `[batch, cells, 5, 2]`. Candidates overlap; non-maximum suppression is left to the
+/// caller.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub fn export_detector(path: &Path, opset: i64) -> Result<(), ExportError> {
 
 /// The confidence in a box with these scores: see `detect/confidence.rs`.
 fn confidence(graph: &mut Graph<'_>, score: &str, numbers: &str, stride: f32) -> Value {
-    // The logarithm of the side of a box from those of its width and height in cells.
+    // The logarithm of the box side, from those of its width and height in cells.
     let sizes = graph.slice(numbers, 1, 3, 5);
     let lengths = graph.floats(&[1, 2, 1, 1], vec![0.5; 2]);
     let halves = graph.op("Mul", &[&sizes, &lengths]);
@@ -92,8 +92,9 @@ fn confidence(graph: &mut Graph<'_>, score: &str, numbers: &str, stride: f32) ->
     graph.op("Pow", &[score, &exponent])
 }
 
-/// Confidences `[batch, cells]`, boxes `[batch, cells, 4]` and landmarks `[batch, cells, 5, 2]` of one
-/// level's 15 numbers per cell: score, box and five points, as `detect/format/yunet.rs` reads them.
+/// Decodes one level's 15 numbers per cell (score, box and five points, as read by
+/// `detect/format/yunet.rs`) to confidences `[batch, cells]`, boxes `[batch, cells, 4]` and
+/// landmarks `[batch, cells, 5, 2]`.
 fn decode(graph: &mut Graph<'_>, numbers: &str, stride: f32) -> [Value; 3] {
     graph.enter(&format!("decode.{stride}"));
     let score = graph.slice(numbers, 1, 0, 1);
@@ -101,7 +102,7 @@ fn decode(graph: &mut Graph<'_>, numbers: &str, stride: f32) -> [Value; 3] {
     let confidence = confidence(graph, &score, numbers, stride);
     let confidences = graph.reshape(&confidence, &[0, -1]);
 
-    // Columns and rows of the cells, counted by sums of ones: no shape has to be computed.
+    // Columns and rows of the cells, as cumulative sums of ones: no shape needs to be computed.
     let zero = graph.scalar(Element::F32, 0.0);
     let one = graph.scalar(Element::F32, 1.0);
     let zeros = graph.op("Mul", &[&score, &zero]);

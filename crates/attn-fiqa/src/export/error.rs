@@ -7,7 +7,7 @@ use crate::checkpoint::CheckpointError;
 use crate::sanitize::sanitized_line;
 use crate::score::Method;
 
-/// A network that was not exported, and why: the file that the problem is about comes first.
+/// A network that was not exported, and why. The message starts with the file concerned.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", sanitized_line(.file, usize::MAX))]
 pub struct ExportError {
@@ -35,17 +35,17 @@ impl ExportError {
     }
 }
 
-/// Reasons for which a network is not exported.
+/// Why a network is not exported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportProblem {
-    /// Files of another operator set are not written.
+    /// The operator set version is not supported.
     #[error(
         "cannot be written in opset {found}; expected {} (LayerNormalization exists from 17 on)",
         opsets()
     )]
     Opset {
-        /// The version asked for.
+        /// The requested version.
         found: i64,
     },
 
@@ -65,7 +65,7 @@ pub enum ExportProblem {
     #[error("has no embedding head for the output 'embedding'; export the full checkpoint")]
     NoEmbedding,
 
-    /// The qualities of the calibration are those of another score.
+    /// The calibration is for a different score.
     #[error(
         "its calibration maps the scores of the method '{found}', but the exported score is \
          '{exported}'; leave out the output 'quality' or calibrate '{exported}'"
@@ -77,14 +77,14 @@ pub enum ExportProblem {
         exported: Method,
     },
 
-    /// Landmarks are an input of the network, and the exported graph has pixels only.
+    /// Landmarks are an input of the network, and the exported graph has only pixels as input.
     #[error(
         "adds a bias of the face's landmarks to the attention of every block (KP-RPE), and an \
          exported score has pixels as its only input; score with this program"
     )]
     LandmarkBias,
 
-    /// A weight overflows the type of the exported weights.
+    /// A weight overflows the data type of the export.
     #[error("the weight {value} of '{tensor}' does not fit into float16; export float32")]
     Overflow {
         /// The name in the exported file.
@@ -93,7 +93,7 @@ pub enum ExportProblem {
         value: f32,
     },
 
-    /// The format cannot hold the network.
+    /// The network is too large for the format.
     #[error(
         "would have {bytes} bytes, more than the {limit} that an ONNX file can have; export \
          float16, or leave out the output 'embedding'"
@@ -105,7 +105,7 @@ pub enum ExportProblem {
         limit: u64,
     },
 
-    /// The output would replace the model that is read.
+    /// The output would replace the model that is being read.
     #[error("is a file of the model that is read; choose another name")]
     OutputIsInput,
 

@@ -11,13 +11,13 @@ use super::error::ExportProblem;
 use super::protobuf::Message;
 use crate::checkpoint::CheckpointError;
 
-/// Version of the file format that runtimes of opset 17 read.
+/// Version of the file format read by runtimes of opset 17.
 const IR_VERSION: i64 = 8;
 
 /// Protocol Buffers limits a message to 2 GiB.
 const MAX_BYTES: u64 = (1 << 31) - 1;
 
-/// A value of the graph, by its name.
+/// A value of the graph, identified by name.
 pub(super) type Value = String;
 
 /// The type of a tensor's elements.
@@ -63,7 +63,7 @@ pub(super) enum Attribute<'a> {
     Integers(&'static str, &'a [i64]),
 }
 
-/// Weights that are read when they are written, so that only one tensor is in memory.
+/// Weights that are read only when they are written, so that only one tensor is in memory.
 type Later<'a> = Box<dyn Fn() -> Result<Vec<f32>, CheckpointError> + 'a>;
 
 enum Numbers<'a> {
@@ -82,14 +82,14 @@ struct Initializer<'a> {
 /// Nodes in the order of computation, and the constants that they read.
 pub(super) struct Graph<'a> {
     opset: i64,
-    /// Names of nodes and values begin with this, as the layers of the checkpoint.
+    /// Prefix of the names of nodes and values, like the layers of the checkpoint.
     scope: String,
     made: usize,
     nodes: Vec<Message>,
     initializers: Vec<Initializer<'a>>,
     inputs: Vec<Message>,
     outputs: Vec<Message>,
-    /// The inputs of nodes.
+    /// Values that are inputs of nodes.
     read: BTreeSet<Value>,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Names what is added from here on.
+    /// Sets the name prefix of what is added from here on.
     pub(super) fn enter(&mut self, scope: &str) {
         scope.clone_into(&mut self.scope);
     }
@@ -123,13 +123,13 @@ impl<'a> Graph<'a> {
         name.to_owned()
     }
 
-    /// Makes an f32 value an output of this name.
+    /// Makes an f32 value an output with this name.
     pub(super) fn output(&mut self, name: &str, value: &str, axes: &[Axis]) {
         self.node("Identity", &[value], &[name], &[]);
         self.outputs.push(tensor_info(name, axes));
     }
 
-    /// The only output of an operator.
+    /// Adds an operator with a single output.
     pub(super) fn op(&mut self, operator: &str, inputs: &[&str]) -> Value {
         self.op_with(operator, inputs, &[])
     }
@@ -171,7 +171,7 @@ impl<'a> Graph<'a> {
         self.constant(axes, Element::F32, Numbers::Floats(values))
     }
 
-    /// A number of the type of the values that it is combined with.
+    /// A scalar of the same type as the values it is combined with.
     pub(super) fn scalar(&mut self, element: Element, value: f32) -> Value {
         self.constant(&[], element, Numbers::Floats(vec![value]))
     }
@@ -181,7 +181,7 @@ impl<'a> Graph<'a> {
         self.constant(&axes, Element::I64, Numbers::Integers(values.to_vec()))
     }
 
-    /// A whole number without axes.
+    /// An integer scalar.
     pub(super) fn integer(&mut self, value: i64) -> Value {
         self.constant(&[], Element::I64, Numbers::Integers(vec![value]))
     }
@@ -192,8 +192,8 @@ impl<'a> Graph<'a> {
         name
     }
 
-    /// Weights under the name of the layer, read when the file is written. What has been added
-    /// before is used again.
+    /// Weights named after the layer, read when the file is written. Weights that were already
+    /// added are reused.
     pub(super) fn weights(
         &mut self,
         name: &str,
@@ -244,7 +244,7 @@ impl<'a> Graph<'a> {
         self.op("Squeeze", &[x, &axes])
     }
 
-    /// Equal parts of one axis, `length` each.
+    /// Splits one axis into equal parts of `length`.
     pub(super) fn split<const PARTS: usize>(
         &mut self,
         x: &str,
@@ -274,7 +274,7 @@ impl<'a> Graph<'a> {
         self.op_with("ReduceSum", &[x, &axes], &[Attribute::Integer("keepdims", 0)])
     }
 
-    /// From opset 18 on, the axes are an input.
+    /// From opset 18, the axes are an input.
     pub(super) fn reduce_mean(&mut self, x: &str, axis: i64) -> Value {
         let whole = Attribute::Integer("keepdims", 0);
         if self.opset < 18 {
@@ -300,7 +300,7 @@ impl<'a> Graph<'a> {
     ) -> Result<(), ExportProblem> {
         let names = self.initializers.iter().map(|initializer| &initializer.name);
         let unread: Vec<&String> = names.filter(|name| !self.read.contains(*name)).collect();
-        // ONNX Runtime warns of them.
+        // ONNX Runtime warns about unused initializers.
         debug_assert!(unread.is_empty(), "no node reads {unread:?}: this is a bug");
         let mut before = Message::default();
         for node in &self.nodes {
@@ -366,7 +366,7 @@ impl Initializer<'_> {
         self.axes.iter().map(|&length| length as u64).product::<u64>() * self.element.width()
     }
 
-    /// Everything of the graph's field but the numbers themselves.
+    /// The whole field of the graph except the values.
     fn head(&self) -> Message {
         let axes = self.axes.iter().fold(Message::default(), |m, &axis| m.integer(1, axis as i64));
         let tensor =

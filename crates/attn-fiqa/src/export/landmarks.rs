@@ -16,10 +16,10 @@ const STRIDE: usize = 4;
 
 /// Writes the built-in landmark network to `path` as an ONNX file.
 ///
-/// Input `image` `[batch, 3, 80, 80]`, RGB levels of 0 to 255 as f32, of an upright view of a face
-/// in whose pixels [`TEMPLATE_112`](crate::align::TEMPLATE_112), scaled to an inter-eye distance of
-/// 27 pixels, has its mean in the centre. Output `landmarks` `[batch, 5, 2]`, in pixels of the
-/// view.
+/// Input `image` `[batch, 3, 80, 80]`, RGB levels of 0 to 255 as f32, of an upright view of a face:
+/// when [`TEMPLATE_112`](crate::align::TEMPLATE_112) is scaled to an inter-eye distance of 27
+/// pixels of the view, its mean is at the centre. Output `landmarks` `[batch, 5, 2]`, in pixels of
+/// the view.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub fn export_landmarks(path: &Path, opset: i64) -> Result<(), ExportError> {
     let [finest, ..] = net.pyramid([&x4, &x8, &x16]);
     let mixed = net.separable(&finest, "mix", 1);
     let heat = net.pointwise(&mixed, "out");
-    // The mean position of a map's cells under its softmax.
+    // The mean position of the cells of a heat map under its softmax.
     net.graph.enter("points");
     let heat = net.graph.reshape(&heat, &[0, 5, -1]);
     let weights = net.graph.op_with("Softmax", &[&heat], &[Attribute::Integer("axis", -1)]);

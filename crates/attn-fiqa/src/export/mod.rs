@@ -1,40 +1,40 @@
 //! Networks as ONNX files, for other runtimes: ONNX Runtime, OpenVINO, a browser, a phone.
 //!
-//! [`export_score`] writes the whole score as one graph: aligned pixels in, the raw score, the
-//! quality of 0–100, the map, causes and the embedding out, computed as
-//! [`Engine`](crate::engine::Engine) does. [`export_detector`] and [`export_landmarks`] write the
-//! built-in networks that lead from a photo to an aligned face.
+//! [`export_score`] writes the whole score as one graph: aligned pixels in; the raw score, the
+//! quality of 0–100, the map, causes and the embedding out, computed as by
+//! [`Engine`](crate::engine::Engine). [`export_detector`] and [`export_landmarks`] write the
+//! built-in networks that get from a photo to an aligned face.
 //!
 //! # The score
 //!
-//! The input `image` is `[batch, 3, S, S]`, red, green and blue planes with levels of 0 to 255 as
+//! The input `image` is `[batch, 3, S, S]`: red, green and blue planes with levels of 0 to 255 as
 //! f32, of a crop aligned to [`TEMPLATE_112`](crate::align::TEMPLATE_112); `S` is the model's input
 //! size. Normalisation is part of the graph. Outputs are f32:
 //!
 //! | output | shape | what |
 //! |---|---|---|
 //! | `score` | `[batch]` | the raw score of the default method, in closed form |
-//! | `quality` | `[batch]` | 0 … 100, whole numbers; −1 if the score is not a number |
+//! | `quality` | `[batch]` | 0 … 100, integers; −1 if the score is not a number |
 //! | `map` | `[batch, rows, columns]` | attention received by each patch |
 //! | `embedding` | `[batch, dim]` | not normalised |
 //! | `causes` | `[batch, causes]` | strength of each cause, 0 … 1; 0 unless it is named |
-//! | `cause_gains` | `[batch, causes]` | quality expected without each cause; 0 unless it is named |
-//! | `none_probability` | `[batch]` | probability that nothing costs quality |
+//! | `cause_gains` | `[batch, causes]` | expected gain in quality without each cause; 0 unless named |
+//! | `none_probability` | `[batch]` | probability that nothing lowers the quality |
 //!
 //! [`ScoreOutput::Causes`] stands for the last three. The order of causes is in the metadata.
 //!
 //! # Metadata
 //!
-//! `attn_fiqa.network`, `attn_fiqa.version`, `attn_fiqa.licence`; of a score also
+//! `attn_fiqa.network`, `attn_fiqa.version`, `attn_fiqa.licence`; for a score also
 //! `attn_fiqa.model`, `attn_fiqa.model_sha256`, `attn_fiqa.method`, `attn_fiqa.tokens`
-//! ([`ScoreTokens`](crate::vit::config::ScoreTokens)), `attn_fiqa.calibration`,
-//! `attn_fiqa.weights` and `attn_fiqa.causes`, the names in the order of the outputs.
+//! ([`ScoreTokens`](crate::vit::config::ScoreTokens)), `attn_fiqa.calibration`, `attn_fiqa.weights`
+//! and `attn_fiqa.causes`, the cause names in output order.
 //!
 //! # Types
 //!
-//! Weights of the blocks are f32 or f16. In an f16 file, patch embedding, residual stream,
+//! Weights of the blocks are f32 or f16. In an f16 file, the patch embedding, the residual stream,
 //! LayerNorms, the mean tokens and everything computed from them stay f32: their sums would lose
-//! digits or overflow. Weights that are f16 in the checkpoint, as those of the built-in model,
+//! digits or overflow. Weights that are f16 in the checkpoint, such as those of the built-in model,
 //! keep their values.
 
 #[cfg(feature = "builtin-model")]
@@ -76,13 +76,13 @@ pub const OPSETS: RangeInclusive<i64> = 17..=18;
 pub enum ScoreOutput {
     /// The raw score.
     Score,
-    /// The score on the scale of 0–100.
+    /// The score mapped to 0–100.
     Quality,
     /// Attention received by each patch.
     Map,
     /// The recognition embedding; adds the last block and the embedding head to the file.
     Embedding,
-    /// Causes of a low quality.
+    /// Causes of low quality.
     Causes,
 }
 
@@ -107,7 +107,7 @@ impl ScoreOutput {
         Self::ALL.into_iter().find(|output| output.name() == name)
     }
 
-    /// Score and map, and quality and causes where the model has them.
+    /// Score and map, plus quality and causes if the model has them.
     pub fn available(checkpoint: &Checkpoint) -> Vec<Self> {
         let calibration = checkpoint.calibration();
         let has = |output: &Self| match output {
@@ -142,7 +142,7 @@ pub enum ExportDtype {
 pub struct ExportOptions {
     /// The type of the weights.
     pub dtype: ExportDtype,
-    /// The outputs, in any order; `None` is [`ScoreOutput::available`].
+    /// The outputs, in any order; `None` means [`ScoreOutput::available`].
     pub outputs: Option<Vec<ScoreOutput>>,
     /// Version of the operator set, one of [`OPSETS`].
     pub opset: i64,
@@ -164,9 +164,9 @@ impl Default for ExportOptions {
 ///
 /// # Errors
 ///
-/// If the model does not have an output or has a landmark bias, the opset is not one of [`OPSETS`],
-/// the file would exceed 2 GiB, a weight is not finite or overflows f16, or `path` is a file of the
-/// checkpoint or cannot be written.
+/// If the model lacks a requested output or has a landmark bias, the opset is not one of
+/// [`OPSETS`], the file would exceed 2 GiB, a weight is not finite or overflows f16, or `path` is a
+/// file of the checkpoint or cannot be written.
 ///
 /// # Examples
 ///
@@ -194,7 +194,7 @@ pub fn export_score(
     write(path, &score.graph, "attn_fiqa_score", score::ABOUT, &score.metadata)
 }
 
-/// What is known to be wrong before anything is computed.
+/// Problems that are known before anything is computed.
 fn check_output(path: &Path, opset: i64) -> Result<(), ExportError> {
     let problem = match opset {
         found if !OPSETS.contains(&found) => ExportProblem::Opset { found },

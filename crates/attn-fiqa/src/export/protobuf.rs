@@ -1,6 +1,6 @@
 //! Writes Protocol Buffers messages.
 
-/// A message under construction: fields in the order in which they are added.
+/// A message under construction, with fields in the order in which they are added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Message(Vec<u8>);
 
@@ -29,7 +29,7 @@ impl Message {
         self.bytes(field, &value.0)
     }
 
-    /// The head of a length-delimited field whose `length` bytes are written elsewhere.
+    /// The tag and length of a length-delimited field whose `length` bytes are written elsewhere.
     pub(super) fn head(mut self, field: u64, length: u64) -> Self {
         varint(&mut self.0, field << 3 | LENGTH_DELIMITED);
         varint(&mut self.0, length);
@@ -69,7 +69,7 @@ fn varint(bytes: &mut Vec<u8>, mut value: u64) {
 mod tests {
     use super::*;
 
-    /// Examples of the encoding's documentation.
+    /// Examples from the encoding's documentation.
     #[test]
     fn fields_have_the_documented_bytes() {
         assert_eq!(Message::default().integer(1, 150).as_bytes(), [0x08, 0x96, 0x01]);

@@ -1,4 +1,4 @@
-//! What is computed from the score and from the mean token: quality and causes.
+//! Values computed from the score and from the mean token: quality and causes.
 
 use super::graph::{Element, Graph, Value};
 use super::vit::transposed;
@@ -8,8 +8,8 @@ use crate::score::{FAILURE_TO_COMPUTE, QualityMap};
 /// Intervals between the knots of a curve.
 const INTERVALS: usize = Curve::KNOTS - 1;
 
-/// The quality `[batch]` of the scores `[batch]`, as [`QualityMap::quality`] computes it: between
-/// two knots on a straight line, rounded half up, and −1 where the score is not a number.
+/// The quality `[batch]` of the scores `[batch]`, as computed by [`QualityMap::quality`]: linear
+/// between two knots, rounded half up, and −1 if the score is not a number.
 pub(super) fn quality(graph: &mut Graph<'_>, score: &str, map: &QualityMap) -> Value {
     graph.enter("quality");
     let knots = map.scores();
@@ -22,7 +22,7 @@ pub(super) fn quality(graph: &mut Graph<'_>, score: &str, map: &QualityMap) -> V
     let reached = graph.reduce_sum(&reached, 1);
     let one = graph.scalar(Element::F32, 1.0);
     let below = graph.op("Sub", &[&reached, &one]);
-    // Beyond the last knot the line of the last pair is evaluated and not used.
+    // Beyond the last knot, the line of the last pair is evaluated but not used.
     let below = graph.clip(&below, Element::F32, 0.0, last - 1.0);
     let index = graph.cast_to_i64(&below);
     let list = graph.floats(&[count], knots.to_vec());
@@ -47,22 +47,22 @@ pub(super) fn quality(graph: &mut Graph<'_>, score: &str, map: &QualityMap) -> V
     let [lowest, highest, failed] =
         [0.0, last, f32::from(FAILURE_TO_COMPUTE)].map(|value| graph.scalar(Element::F32, value));
     let quality = graph.op("Where", &[&at_end, &highest, &rounded]);
-    // Neither below the first knot nor at least there: not a number.
+    // Neither below the first knot nor at or above it: not a number.
     let is_below = bound(graph, "Less", knots[0]);
     let outside = graph.op("Where", &[&is_below, &lowest, &failed]);
     let is_inside = bound(graph, "GreaterOrEqual", knots[0]);
     graph.op("Where", &[&is_inside, &quality, &outside])
 }
 
-/// Strengths and gains `[batch, causes]`, 0 where a cause is not named, and the probability that
-/// nothing costs quality `[batch]`.
+/// Strengths and gains `[batch, causes]`, 0 if a cause is not named, and the probability that
+/// nothing lowers the quality `[batch]`.
 pub(super) struct CauseValues {
     pub(super) strengths: Value,
     pub(super) gains: Value,
     pub(super) none: Value,
 }
 
-/// As [`CauseModel::read`], of mean tokens `[batch, dim]`.
+/// Like [`CauseModel::read`], for mean tokens `[batch, dim]`.
 pub(super) fn causes(graph: &mut Graph<'_>, mean: &str, model: &CauseModel) -> CauseValues {
     graph.enter("causes");
     let (dim, count) = (model.dim(), model.causes().len());
@@ -96,8 +96,8 @@ pub(super) fn causes(graph: &mut Graph<'_>, mean: &str, model: &CauseModel) -> C
     CauseValues { strengths, gains, none: graph.squeeze(&none, 1) }
 }
 
-/// How far each value is into each interval between two knots, 0 … 1:
-/// `[batch, causes]` to `[batch, causes·intervals]`.
+/// How far each value is into each interval between two knots, 0 … 1: `[batch, causes]` to
+/// `[batch, causes·intervals]`.
 fn places(graph: &mut Graph<'_>, values: &str, causes: usize) -> Value {
     let all = causes * INTERVALS;
     let own = |at: usize| if at % all / INTERVALS == at / all { INTERVALS as f32 } else { 0.0 };
@@ -108,9 +108,9 @@ fn places(graph: &mut Graph<'_>, values: &str, causes: usize) -> Value {
     graph.clip(&into, Element::F32, 0.0, 1.0)
 }
 
-/// A curve is its first value plus its rise in every interval up to the place.
+/// A curve is its first value plus its rise in every interval up to the given position.
 ///
-/// Products of matrices, since OpenVINO 2026.4 fuses broadcasts and a sum into wrong values.
+/// Uses matrix products, since OpenVINO 2026.4 fuses broadcasts and a sum into wrong values.
 fn curves(graph: &mut Graph<'_>, places: &str, curves: &[Curve]) -> Value {
     let count = curves.len();
     let mut rises = vec![0.0; count * INTERVALS * count];

@@ -15,13 +15,13 @@ use crate::vit::config::VitConfig;
 pub(super) const ABOUT: &str = "Face image quality from the pre-softmax attention of the last \
     block (ATTN-FIQA, arXiv 2604.22841), in closed form. Input: an aligned face, RGB 0-255.";
 
-/// A complete graph and what is written beside it.
+/// A complete graph and the metadata written with it.
 pub(super) struct Score<'a> {
     pub(super) graph: Graph<'a>,
     pub(super) metadata: Vec<(String, String)>,
 }
 
-/// The method whose score is exported: the engine's default.
+/// The method of the exported score: the engine's default.
 pub(super) fn method(checkpoint: &Checkpoint) -> Method {
     if checkpoint.contains(KEY_BIAS) { Method::ATTN_CALIBRATED } else { Method::ATTN }
 }
@@ -77,7 +77,7 @@ fn check(checkpoint: &Checkpoint, outputs: &[ScoreOutput]) -> Result<(), ExportP
 }
 
 /// The mean over heads, queries and keys of `scale·q·kᵀ` is `scale/H · q̄·k̄`, and what patch j
-/// receives is `scale/H · (W_kᵀ·q̄ · x_j + q̄·b_k)`: no matrix of tokens by tokens is made.
+/// receives is `scale/H · (W_kᵀ·q̄ · x_j + q̄·b_k)`: no token-by-token matrix is computed.
 fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), ExportProblem> {
     let checkpoint = vit.checkpoint;
     let VitConfig { embed_dim: dim, num_heads, .. } = vit.config;
@@ -99,7 +99,8 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
     };
     let key_rows = weights.key;
     let key_weight = vit.graph.floats(&[dim, dim], key_rows.clone());
-    // Keys without the fitted bias: of normalised ones it is added later, and softmax does not see it.
+    // Keys without the fitted bias: for normalised keys it is added later, and softmax does not see
+    // it.
     let is_read = vit.config.qk_norm || outputs.contains(&ScoreOutput::Embedding);
     let key = is_read.then(|| Affine {
         weight: key_weight.clone(),
@@ -111,7 +112,7 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
     };
     let norms = [format!("blocks.{last}.attn.q_norm"), format!("blocks.{last}.attn.k_norm")];
     let (mean_query, mean_key, keys) = if vit.config.qk_norm {
-        // The means of normalised queries and keys are no functions of the mean token.
+        // The means of normalised queries and keys are not functions of the mean token.
         let queries = query.of(vit.graph, &scored);
         let queries = vit.per_head_norm(&queries, &norms[0]);
         let key = key.as_ref().expect("made above: this is a bug");
@@ -138,7 +139,7 @@ fn build(mut vit: VitGraph<'_, '_>, outputs: &[ScoreOutput]) -> Result<(), Expor
     let score = graph.op("Mul", &[&sum, &scale]);
 
     let batch = Axis::Named("batch");
-    // The order of the files does not depend on that of the options.
+    // The order in the file does not depend on that of the options.
     for output in ScoreOutput::ALL.into_iter().filter(|output| outputs.contains(output)) {
         let calibration = checkpoint.calibration();
         match output {
@@ -191,17 +192,17 @@ impl Affine {
     }
 }
 
-/// What the map computes keys from.
+/// What keys are computed from for the map.
 enum Keys {
     /// The keys of the score's tokens, `[batch, token, dim]`.
     Tokens(Value),
-    /// Their weights `[in, out]`, so that the mean query is brought to the tokens instead, and the
-    /// bias.
+    /// The weights `[in, out]` and bias of the keys: the mean query is projected to the tokens
+    /// instead.
     Affine { rows: Vec<f32>, bias: Value },
 }
 
-/// The map `[batch, grid, grid]` of the score's tokens `[batch, token, dim]`: one product per
-/// token, prefix tokens left out.
+/// The map `[batch, grid, grid]` from the score's tokens `[batch, token, dim]`: one product per
+/// token, without prefix tokens.
 fn map(vit: &mut VitGraph<'_, '_>, scored: &str, query: &str, keys: &Keys, scale: &str) -> Value {
     let VitConfig { embed_dim: dim, .. } = vit.config;
     let (grid, tokens) = (vit.config.grid() as i64, vit.config.tokens());
@@ -220,8 +221,8 @@ fn map(vit: &mut VitGraph<'_, '_>, scored: &str, query: &str, keys: &Keys, scale
             graph.op("MatMul", &[&keys, &query])
         }
         Keys::Affine { rows, bias } => {
-            // A second copy of the weights: OpenVINO 2026.4 takes one constant that is used both as
-            // it is and transposed for the same.
+            // A second copy of the weights: OpenVINO 2026.4 treats one constant that is used both
+            // as is and transposed as the same.
             let weight = graph.floats(&[dim, dim], transposed(rows, dim));
             let towards = graph.op("MatMul", &[query, &weight]);
             let towards = graph.unsqueeze(&towards, 2);
@@ -237,7 +238,7 @@ fn map(vit: &mut VitGraph<'_, '_>, scored: &str, query: &str, keys: &Keys, scale
     graph.reshape(&scaled, &[-1, grid, grid])
 }
 
-/// The file's name without its folders, which are nobody else's business.
+/// The file name without its folders, which are private.
 fn model_name(checkpoint: &Checkpoint) -> String {
     let file = Path::new(checkpoint.file());
     file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()

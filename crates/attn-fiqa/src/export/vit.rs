@@ -1,6 +1,6 @@
-//! The network up to the last block's normalised input, and beyond it to the embedding.
+//! The network up to the last block's normalised input, and on to the embedding.
 //!
-//! Linear layers keep the checkpoint's weights; only their matrices are transposed, since ONNX
+//! Linear layers keep the checkpoint's weights; only the matrices are transposed, since ONNX
 //! multiplies rows by `[in, out]`.
 
 use super::error::ExportProblem;
@@ -23,7 +23,7 @@ pub(super) struct VitGraph<'a, 'g> {
 }
 
 impl<'a> VitGraph<'a, '_> {
-    /// The input, and the tokens `[batch, token, dim]` that enter the last block.
+    /// Adds the input, and returns the tokens `[batch, token, dim]` that enter the last block.
     pub(super) fn last_input(&mut self) -> Result<Value, ExportProblem> {
         let mut tokens = self.patch_embed()?;
         if self.config.norm_pre {
@@ -49,7 +49,7 @@ impl<'a> VitGraph<'a, '_> {
         Ok(tokens)
     }
 
-    /// The LayerNorm over each head's part of queries or keys `[batch, token, dim]`, in f32.
+    /// LayerNorm over each head's part of queries or keys `[batch, token, dim]`, in f32.
     pub(super) fn per_head_norm(&mut self, x: &str, name: &str) -> Value {
         let VitConfig { embed_dim, num_heads, .. } = self.config;
         let width = self.config.head_dim();
@@ -59,8 +59,8 @@ impl<'a> VitGraph<'a, '_> {
         self.graph.reshape(&normed, &[0, -1, embed_dim as i64])
     }
 
-    /// The last block in full, and the embedding head. `normed` is the block's input without mean
-    /// and deviation, and `query` and `key` are its queries and keys, all f32.
+    /// The full last block and the embedding head. `normed` is the block's standardised input, and
+    /// `query` and `key` are its queries and keys, all f32.
     pub(super) fn embedding(
         &mut self,
         tokens: &str,
@@ -103,7 +103,7 @@ impl<'a> VitGraph<'a, '_> {
         self.embedding_head(&tokens)
     }
 
-    /// The pixels' normalisation is folded into the convolution, which stays f32: its weights would
+    /// The pixel normalisation is folded into the convolution, which stays f32: its weights would
     /// be subnormal in f16.
     fn patch_embed(&mut self) -> Result<Value, ExportProblem> {
         let VitConfig { image_size, patch_size, embed_dim, .. } = self.config;
@@ -130,7 +130,7 @@ impl<'a> VitGraph<'a, '_> {
         Ok(self.graph.op("Add", &[&tokens, &start]))
     }
 
-    /// Over tokens, in f32, with the checkpoint's weights.
+    /// LayerNorm over tokens, in f32, with the checkpoint's weights.
     fn layer_norm(&mut self, x: &str, name: &str) -> Value {
         self.graph.enter(name);
         self.layer_norm_of(x, name, self.config.embed_dim)
@@ -142,13 +142,13 @@ impl<'a> VitGraph<'a, '_> {
         self.normalised(x, &weight, &bias)
     }
 
-    /// A tensor of one axis, in f32.
+    /// A one-dimensional tensor, in f32.
     fn vector(&mut self, name: &str, dim: usize) -> Value {
         let (checkpoint, source) = (self.checkpoint, name.to_owned());
         self.graph.weights(name, &[dim], Element::F32, move || checkpoint.read_f32(&source))
     }
 
-    /// Without weights: zero mean and unit variance.
+    /// Normalises to zero mean and unit variance, without weights.
     pub(super) fn standardised(&mut self, x: &str) -> Value {
         let dim = self.config.embed_dim;
         let [one, zero] = [1.0, 0.0].map(|value| self.graph.floats(&[dim], vec![value; dim]));
@@ -183,7 +183,7 @@ impl<'a> VitGraph<'a, '_> {
         self.graph.op("Add", &[&product, &bias])
     }
 
-    /// Attention of queries, keys and values `[batch, token, dim]`, and everything after it.
+    /// The attention of queries, keys and values `[batch, token, dim]`, and the rest of the block.
     fn rest_of_block(&mut self, tokens: &str, qkv: [&str; 3], block: usize) -> Value {
         let VitConfig { embed_dim: dim, mlp_dim, .. } = self.config;
         let block = format!("blocks.{block}");
@@ -199,7 +199,7 @@ impl<'a> VitGraph<'a, '_> {
         self.add_scaled(&tokens, &added, &format!("{block}.ls2"))
     }
 
-    /// Adds to the residual stream, in f32, after the LayerScale where the network has one.
+    /// Adds to the residual stream, in f32, after LayerScale if the network has it.
     fn add_scaled(&mut self, tokens: &str, added: &str, scale: &str) -> Value {
         let mut added = self.cast_to_f32(added);
         if self.config.layer_scale {
@@ -218,7 +218,7 @@ impl<'a> VitGraph<'a, '_> {
         let q = self.graph.transpose(&q, &[0, 2, 1, 3]);
         let k = self.graph.transpose(&k, &[0, 2, 3, 1]);
         let v = self.graph.transpose(&v, &[0, 2, 1, 3]);
-        // Scaled before the product, so that logits stay small in f16.
+        // Scaled before the product, to keep the logits small in f16.
         let scale = self.graph.scalar(self.element, self.config.scale());
         let q = self.graph.op("Mul", &[&q, &scale]);
         let logits = self.graph.op("MatMul", &[&q, &k]);
@@ -231,7 +231,7 @@ impl<'a> VitGraph<'a, '_> {
     fn activation(&mut self, x: &str) -> Value {
         match self.config.activation {
             Activation::Relu6 => self.graph.clip(x, self.element, 0.0, 6.0),
-            // The operator Gelu came with opset 20.
+            // The operator Gelu was added in opset 20.
             Activation::Gelu => {
                 let root = self.graph.scalar(self.element, std::f32::consts::FRAC_1_SQRT_2);
                 let scaled = self.graph.op("Mul", &[x, &root]);
@@ -283,13 +283,13 @@ impl<'a> VitGraph<'a, '_> {
         self.projection(&hidden, 2, head.hidden_dim, head.dim)
     }
 
-    /// `[batch, token, dim]` to rows, in the type of the blocks.
+    /// Flattens `[batch, token, dim]` to rows, in the type of the blocks.
     fn flattened(&mut self, x: &str) -> Value {
         let flat = self.graph.op_with("Flatten", &[x], &[Attribute::Integer("axis", 1)]);
         self.cast_for_blocks(&flat)
     }
 
-    /// Every token multiplied by its gate (TransFace), in f32.
+    /// Multiplies every token by its gate (TransFace), in f32.
     fn gated(&mut self, tokens: &str, count: usize, inputs: usize) -> Value {
         self.graph.enter("senet");
         let flat = self.flattened(tokens);
@@ -333,13 +333,14 @@ impl<'a> VitGraph<'a, '_> {
         self.graph.op("Add", &[&product, &bias])
     }
 
-    /// Without the prefix tokens.
+    /// Drops the prefix tokens.
     fn patches(&mut self, tokens: &str) -> Value {
         let [first, all] = [self.config.prefix_tokens(), self.config.tokens()];
         self.graph.slice(tokens, 1, first as i64, all as i64)
     }
 
-    /// `x·Wᵀ` of rows, `W` `[outputs, inputs]` as it is stored: these are the longest weights.
+    /// `x·Wᵀ` of rows, with `W` `[outputs, inputs]` as stored, because these weights are the
+    /// largest.
     fn rows_times(&mut self, x: &str, name: &str, inputs: usize, outputs: usize) -> Value {
         let (checkpoint, source) = (self.checkpoint, name.to_owned());
         let weight = self
@@ -348,7 +349,7 @@ impl<'a> VitGraph<'a, '_> {
         self.graph.op_with("Gemm", &[x, &weight], &[Attribute::Integer("transB", 1)])
     }
 
-    /// `feature.{index}`, without bias, and the batch norm after it, in f32.
+    /// `feature.{index}`, without bias, followed by batch norm in f32.
     fn projection(&mut self, x: &str, index: usize, inputs: usize, outputs: usize) -> Value {
         self.graph.enter(&format!("feature.{index}"));
         let product = self.rows_times(x, &format!("feature.{index}.weight"), inputs, outputs);
@@ -362,7 +363,7 @@ impl<'a> VitGraph<'a, '_> {
         self.graph.op_with("BatchNormalization", &[&product, gamma, beta, mean, variance], &[eps])
     }
 
-    /// Cast to the type of the blocks' products.
+    /// Casts to the type of the blocks' products.
     fn cast_for_blocks(&mut self, x: &str) -> Value {
         match self.element {
             Element::F32 => x.to_owned(),
@@ -378,7 +379,7 @@ impl<'a> VitGraph<'a, '_> {
     }
 }
 
-/// `[rows, columns]` to `[columns, rows]`.
+/// Transposes `[rows, columns]` to `[columns, rows]`.
 pub(super) fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     let rows = matrix.len() / columns;
     let mut out = vec![0.0; matrix.len()];
@@ -390,8 +391,8 @@ pub(super) fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     out
 }
 
-/// The last block's weights of queries and keys, the affine part of its norm folded in, each
-/// `[in, out]`, and their biases.
+/// The last block's query and key weights, each `[in, out]`, with the affine part of its norm
+/// folded in, and their biases.
 pub(super) struct QueryKeyWeights {
     pub(super) query: Vec<f32>,
     pub(super) key: Vec<f32>,
@@ -401,7 +402,7 @@ pub(super) struct QueryKeyWeights {
 
 impl QueryKeyWeights {
     pub(super) fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
-        // The baseline, so that the file has the same bytes on every machine.
+        // The baseline instruction set, so that the file has the same bytes on every machine.
         let isa = attn_fiqa_kernels::Isa::available()[0];
         let of = crate::vit::QueryKey::of_last_block(checkpoint, isa)?;
         let dim = checkpoint.config().embed_dim;

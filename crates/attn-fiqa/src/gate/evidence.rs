@@ -1,4 +1,4 @@
-//! What a policy is applied to.
+//! The input of a policy.
 
 use crate::causes::Causes;
 use crate::components::Components;
@@ -9,22 +9,21 @@ use crate::score::QualityMap;
 /// What is known about a face and its image.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// Its quality, 0 to 100; `None` where it could not be computed or the model has no
-    /// calibration.
+    /// Its quality, 0 to 100; `None` if it could not be computed or the model has no calibration.
     pub quality: Option<i8>,
-    /// The number of faces that were found in its image.
+    /// The number of faces found in its image.
     pub faces: usize,
-    /// Its place and pose.
+    /// Its position and pose.
     pub face: Option<FaceInfo>,
-    /// The causes of its quality, which explain a refusal for the quality.
+    /// The causes of its quality, which explain a refusal based on quality.
     pub causes: Option<Causes>,
     /// Its component measures.
     pub components: Option<Components>,
 }
 
 impl Evidence {
-    /// Of a face that was scored first by the method of the quality map, in an image with
-    /// `faces` faces.
+    /// The evidence for a face whose first score is by the method of the quality map, in an image
+    /// with `faces` faces.
     pub fn new(
         assessment: &Assessment,
         map: Option<&QualityMap>,

@@ -1,9 +1,9 @@
 //! The gate: whether a face image is accepted, and if not, why and what to do.
 //!
 //! A [`Policy`] is a list of rules, each with the range that a [`Subject`] must lie in: the
-//! quality, the number of faces, their size and pose, a component measure, a cause. Applied to
-//! the [`Evidence`] of a face it gives a [`Verdict`]: accept, retake or reject, with the reasons
-//! in the order of what costs most and advice for each.
+//! quality, the number of faces, their size and pose, a component measure, a cause. Applied to the
+//! [`Evidence`] of a face, it gives a [`Verdict`]: accept, retake or reject, with the reasons, most
+//! costly first, and advice for each.
 //!
 //! Policies are written in TOML ([`Policy::from_toml`]); three are built in ([`Policy::builtin`]).
 

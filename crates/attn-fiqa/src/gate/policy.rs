@@ -13,7 +13,7 @@ use crate::score::Band;
 /// The range that a value must lie in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// What must lie in it.
+    /// The subject whose value must lie in it.
     pub subject: Subject,
     /// A lower value means a retake.
     pub min: Option<f64>,
@@ -25,7 +25,7 @@ pub struct Rule {
     pub reject_above: Option<f64>,
 }
 
-/// Rules by which face images are accepted, to be taken again, or rejected.
+/// Rules that decide whether face images are accepted, retaken or rejected.
 ///
 /// # Examples
 ///
@@ -50,12 +50,12 @@ pub struct Policy {
     pub rules: Vec<Rule>,
 }
 
-/// Why a policy cannot be read.
+/// Why a policy could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{file}'{}: {message}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
 #[non_exhaustive]
 pub struct PolicyError {
-    /// The file, or what stands for it.
+    /// The file name, or a name for the text.
     pub file: String,
     /// The line, from 1.
     pub line: Option<usize>,
@@ -80,8 +80,8 @@ struct RawRule {
     reject_above: Option<toml::Value>,
 }
 
-/// Causes that explain one refusal: a person does one thing at a time, and weak causes of a face
-/// that a strong one ruins are the least certain.
+/// The maximum number of causes that explain one refusal: a person does one thing at a time, and
+/// weak causes are the least certain on a face that a strong one ruins.
 const MAX_CAUSES: usize = 3;
 
 /// The built-in policies by name.
@@ -103,22 +103,23 @@ impl Policy {
         Some(Self::from_toml(name, text).expect("built-in policies are right: this is a bug"))
     }
 
-    /// The text of a built-in policy, to start one's own from.
+    /// The text of a built-in policy, as a starting point for your own.
     pub fn builtin_toml(name: &str) -> Option<&'static str> {
         PROFILES.iter().find(|&&(known, _)| known == name).map(|&(_, text)| text)
     }
 
-    /// Reads a policy in TOML: a table `rules` with a table per subject, each with any of `min`,
-    /// `max`, `reject_below` and `reject_above`, all of them numbers; for the quality the first
-    /// and the third may be a [`Band`] by name, which stands for its lowest quality. `profile = "enrol"` before it starts from the
-    /// rules of a built-in policy, which those of the same subject replace.
+    /// Reads a policy in TOML: a table `rules` with one table per subject, each with any of `min`,
+    /// `max`, `reject_below` and `reject_above`, all numbers. For the quality, `min` and
+    /// `reject_below` may also be the name of a [`Band`], which stands for its lowest quality. A
+    /// preceding `profile = "enrol"` starts from the rules of a built-in policy, which rules for
+    /// the same subject replace.
     ///
     /// `file` names the text in errors.
     ///
     /// # Errors
     ///
-    /// With the line: unknown keys and subjects, limits that are not finite or contradict each
-    /// other, rules without a limit, and a policy without rules.
+    /// Unknown keys and subjects, limits that are not finite or contradict each other, and rules
+    /// without a limit, all with their line; and a policy without rules.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, PolicyError> {
         let refuse = |span: Option<Range<usize>>, message: String| PolicyError {
             file: file.to_owned(),
@@ -159,13 +160,13 @@ impl Policy {
         self.rules.iter().find(|rule| rule.subject == subject)
     }
 
-    /// Whether a rule is about a component measure, for which
-    /// [`ScoreOptions::components`](crate::pipeline::ScoreOptions::components) must ask.
+    /// Whether any rule is about a component measure, which
+    /// [`ScoreOptions::components`](crate::pipeline::ScoreOptions::components) must then request.
     pub fn needs_components(&self) -> bool {
         self.rules.iter().any(|rule| matches!(rule.subject, Subject::Component(_)))
     }
 
-    /// The first rule about a cause, for which the model's calibration must have causes.
+    /// The first rule about a cause, which requires the model's calibration to have causes.
     pub fn rule_about_cause(&self) -> Option<&Rule> {
         self.rules.iter().find(|rule| matches!(rule.subject, Subject::Cause(_)))
     }
@@ -185,7 +186,7 @@ impl Policy {
                     let explained = rule.subject == Subject::Quality;
                     Reason { causes: if explained { causes() } else { Vec::new() }, ..reason }
                 })),
-                // No quality is no pass; all else may be absent for good reasons.
+                // A missing quality fails the rule; other values may be missing for good reasons.
                 None if rule.subject == Subject::Quality => reasons.extend(rule.unmet()),
                 None => unchecked.push(rule.subject),
             }
@@ -202,12 +203,12 @@ impl Default for Policy {
 }
 
 impl Rule {
-    /// The rule without limits.
+    /// A rule without limits.
     pub fn new(subject: Subject) -> Self {
         Self { subject, min: None, max: None, reject_below: None, reject_above: None }
     }
 
-    /// The limits, those that reject first.
+    /// The limits, rejecting ones first.
     fn limits(&self) -> impl Iterator<Item = (Limit, Decision)> {
         [
             (self.reject_below.map(Limit::AtLeast), Decision::Reject),
@@ -225,7 +226,7 @@ impl Rule {
             Limit::AtMost(limit) => value > limit,
         };
         let (limit, decision) = self.limits().find(|&(limit, _)| broken(limit))?;
-        // A person is interested in what would be accepted, not in what is barely not rejected.
+        // Users want to know what would be accepted, not what just escapes rejection.
         let limit = match limit {
             Limit::AtLeast(limit) => Limit::AtLeast(self.min.unwrap_or(limit)),
             Limit::AtMost(limit) => Limit::AtMost(self.max.unwrap_or(limit)),
@@ -253,12 +254,12 @@ impl Rule {
         })
     }
 
-    /// From 0 at the limit to 1 where the value is as far from it as it can be.
+    /// From 0 at the limit to 1 where the value is as far from it as possible.
     fn cost(&self, value: f64, limit: Limit) -> f64 {
         let part = match limit {
             Limit::AtLeast(limit) => (limit - value) / self.subject.largest().unwrap_or(limit),
             Limit::AtMost(limit) => {
-                // Without a largest value, one twice as large is as far as can be.
+                // Without a maximum, twice the limit counts as the farthest value.
                 (value - limit) / self.subject.largest().unwrap_or(limit.max(1.0))
             }
         };
@@ -338,7 +339,7 @@ fn limit_of(subject: Subject, name: &str, value: &toml::Value) -> Result<f64, St
     }
 }
 
-/// From 1.
+/// Line number, from 1.
 fn line_of(text: &str, at: usize) -> usize {
     let before = text.as_bytes().get(..at).unwrap_or_default();
     before.iter().filter(|&&byte| byte == b'\n').count() + 1

@@ -7,7 +7,7 @@ use super::Evidence;
 use crate::causes::Cause;
 use crate::components::Component;
 
-/// What a rule is about. In policies and outputs it is written as [`Subject::name`].
+/// The subject of a rule, written as [`Subject::name`] in policies and outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {
@@ -15,23 +15,22 @@ pub enum Subject {
     Quality,
     /// `faces`: the number of faces in the image.
     Faces,
-    /// `inter_eye_distance`: in pixels of the image, as it is there.
+    /// `inter_eye_distance`: in pixels of the image as given.
     InterEyeDistance,
-    /// `yaw`: the angle from frontal, in degrees, without its sign.
+    /// `yaw`: the absolute angle from frontal, in degrees.
     Yaw,
-    /// `roll`: the angle from upright, in degrees, without its sign.
+    /// `roll`: the absolute angle from upright, in degrees.
     Roll,
     /// `detection_score`: the detector's confidence, 0 to 1.
     DetectionScore,
-    /// A cause of low quality by its name, such as `blur`: its strength, 0 to 1, and 0 where it
-    /// costs no quality.
+    /// A cause of low quality by name, such as `blur`: its strength, 0 to 1, or 0 if it does not
+    /// lower the quality.
     Cause(Cause),
-    /// A component measure by its name: on 0 to 100, or its native value where it has no such
-    /// scale.
+    /// A component measure by name: on 0 to 100, or its native value if it has no such scale.
     Component(Component),
 }
 
-/// Those that are no component.
+/// The subjects that are neither causes nor components.
 const OWN: [Subject; 6] = [
     Subject::Quality,
     Subject::Faces,
@@ -63,11 +62,11 @@ impl Subject {
         }
     }
 
-    /// Its value; `None` where the evidence does not have it.
+    /// Its value; `None` if the evidence does not have it.
     pub(super) fn value(self, evidence: &Evidence) -> Option<f64> {
         let landmarks = || evidence.face?.landmarks;
         match self {
-            // Failure to compute is written as −1 elsewhere.
+            // A failure to compute is written as −1 elsewhere.
             Self::Quality => evidence.quality.filter(|&quality| quality >= 0).map(f64::from),
             Self::Faces => Some(evidence.faces as f64),
             Self::InterEyeDistance => Some(landmarks()?.inter_eye_distance().into()),
@@ -86,8 +85,8 @@ impl Subject {
         }
     }
 
-    /// The largest value that it can have, to compare how far values are from their limits;
-    /// `None` where there is none.
+    /// The largest possible value, for comparing how far values are from their limits; `None` if
+    /// there is none.
     pub(super) fn largest(self) -> Option<f64> {
         match self {
             Self::Quality => Some(100.0),
@@ -152,7 +151,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A name that is no subject's.
+/// A name that is not a subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown rule '{name}'; expected one of {}", expected())]
 pub struct UnknownSubject {

@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Policy, PolicyError> {
     Policy::from_toml("p.toml", text)
 }
 
-/// A face of the template's size.
+/// A face of the size of the template.
 fn evidence(quality: Option<i8>, faces: usize) -> Evidence {
     let landmarks = Landmarks(TEMPLATE_112.map(|point| point.map(|value| value as f32)));
     let face = Some(FaceInfo::with_landmarks(0, landmarks));
@@ -46,7 +46,7 @@ fn the_worst_reason_decides_and_comes_first() {
     assert_eq!(verdict.decision, Decision::Reject);
     let subjects: Vec<Subject> = verdict.reasons.iter().map(|reason| reason.subject).collect();
     assert_eq!(subjects, [Subject::Quality, Subject::Faces, Subject::InterEyeDistance]);
-    // What would be accepted, not what is barely not rejected.
+    // What would be accepted, not what just escapes rejection.
     assert_eq!(verdict.reasons[0].to_string(), "quality 20, expected at least 60");
     assert_eq!(verdict.advice().len(), 3);
 }

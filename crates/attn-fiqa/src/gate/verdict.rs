@@ -8,14 +8,14 @@ use super::Subject;
 use crate::causes::FoundCause;
 use crate::status::{Failure, Status};
 
-/// What is done with a face image; the later, the worse.
+/// What to do with a face image, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Decision {
     /// Use it.
     Accept,
     /// Take another one.
     Retake,
-    /// Do not use it, and do not expect another attempt to help.
+    /// Do not use it; another attempt is not expected to help.
     Reject,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Decision {
     }
 }
 
-/// The limit that a value does not keep.
+/// The limit that a value violates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
     /// It must be at least this.
@@ -45,27 +45,27 @@ pub enum Limit {
     AtMost(f64),
 }
 
-/// One rule that a face does not keep.
+/// One rule that a face violates.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reason {
     /// What the rule is about.
     pub subject: Subject,
-    /// The value; `None` where there is none, which only the quality is refused for.
+    /// The value; `None` if there is none, which is a reason to refuse only for the quality.
     pub found: Option<f64>,
-    /// What it must be.
+    /// The limit that it must satisfy.
     pub limit: Limit,
-    /// What this rule alone decides.
+    /// The decision of this rule alone.
     pub decision: Decision,
-    /// How far the value is from the limit: 0 is at the limit, 1 as far as it can be.
+    /// How far the value is from the limit: 0 is at the limit, 1 as far as possible.
     pub cost: f64,
-    /// What costs the quality most, where the rule is about the quality and its causes are known:
-    /// the cause whose absence would gain the most first, at most three.
+    /// If the rule is about the quality and its causes are known, the causes, at most three, those
+    /// whose absence would gain the most first.
     pub causes: Vec<FoundCause>,
 }
 
 impl Reason {
-    /// What to do about it, as an order to the person at the camera: the most useful first.
+    /// What to do about it, as instructions to the person at the camera, the most useful first.
     pub fn advice(&self) -> Vec<&'static str> {
         if self.causes.is_empty() {
             return vec![self.subject.advice(matches!(self.limit, Limit::AtLeast(_)))];
@@ -75,7 +75,7 @@ impl Reason {
 }
 
 impl fmt::Display for Reason {
-    /// As `quality 35, expected at least 60 (too dark, noisy)`.
+    /// Formats as `quality 35, expected at least 60 (too dark, noisy)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.found {
             Some(found) => write!(f, "{} {}, ", self.subject, Short(found))?,
@@ -93,7 +93,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A number with at most two decimals, and none that are zero.
+/// A number with at most two decimals, without trailing zeros.
 struct Short(f64);
 
 impl fmt::Display for Short {
@@ -106,13 +106,13 @@ impl fmt::Display for Short {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// The worst decision of its reasons; accept without any.
+    /// The worst decision of the reasons; accept if there are none.
     pub decision: Decision,
-    /// The rules that are not kept: those that reject first, then those whose value is
-    /// farthest from its limit.
+    /// The violated rules: rejecting ones first, then by how far the value is from its limit,
+    /// farthest first.
     pub reasons: Vec<Reason>,
-    /// Rules that could not be checked, because the face has no such value: a crop has no pose,
-    /// a PNG no JPEG quality.
+    /// Rules that could not be checked because the face has no such value: a crop has no pose, a
+    /// PNG no JPEG quality.
     pub unchecked: Vec<Subject>,
     /// Why there was no face to judge.
     pub failure: Option<Failure>,
@@ -125,8 +125,8 @@ impl Verdict {
         Self { decision, reasons, unchecked, failure: None }
     }
 
-    /// For an image without a face, or one that could not be read: another photo may help where
-    /// the face was not found or not usable, and nothing else does.
+    /// The verdict for an image without a face, or one that could not be read: another photo may
+    /// help only if the face was not found or not usable.
     pub fn of_failure(failure: Failure) -> Self {
         let decision = match failure.status {
             Status::NoFace | Status::BadLandmarks | Status::NonFinite => Decision::Retake,
@@ -135,7 +135,7 @@ impl Verdict {
         Self { decision, reasons: Vec::new(), unchecked: Vec::new(), failure: Some(failure) }
     }
 
-    /// The reasons in words, in their order; of a failure its message.
+    /// The reasons in words, in the same order; for a failure, its message.
     pub fn explanations(&self) -> Vec<String> {
         match &self.failure {
             Some(failure) => vec![failure.to_string()],
@@ -143,7 +143,7 @@ impl Verdict {
         }
     }
 
-    /// The advice for each reason, without repetitions, in their order.
+    /// The advice for each reason, in the same order, without duplicates.
     pub fn advice(&self) -> Vec<&'static str> {
         let mut advice = match self.failure.as_ref().map(|failure| failure.status) {
             None => Vec::new(),
@@ -173,7 +173,7 @@ struct VerdictRecord {
     unchecked: Vec<&'static str>,
 }
 
-/// A reason in JSON; of a failure its status as `rule`, and `text`.
+/// A reason in JSON; for a failure, `rule` is its status and `text` its message.
 #[derive(Serialize)]
 struct ReasonRecord {
     rule: &'static str,
@@ -215,7 +215,7 @@ impl ReasonRecord {
             Limit::AtLeast(limit) => (Some(limit), None),
             Limit::AtMost(limit) => (None, Some(limit)),
         };
-        // Not the digits that a widened f32 has.
+        // Drops the extra digits of a widened f32.
         let short = |value: f64| (value * 1e4).round() / 1e4;
         Self {
             rule: reason.subject.name(),

@@ -20,7 +20,7 @@ use crate::status::Failure;
 pub use network::{QualityNetwork, QualityNetworkError};
 pub use sharpness::sharpness;
 
-/// A quality by name: what a person asks for.
+/// A quality measure as requested by name.
 ///
 /// Written `laplacian`, `inter-eye-distance`, `detection-score`, or `onnx:FILE` with an optional
 /// `@preprocess=SPEC` after it (see [`InputSpec`]).
@@ -28,15 +28,15 @@ pub use sharpness::sharpness;
 pub enum MeasureName {
     /// [`sharpness`] of the crop.
     Laplacian,
-    /// Distance between the eyes in pixels of the photo.
+    /// Distance between the eyes, in pixels of the photo.
     InterEyeDistance,
-    /// How sure the detector is.
+    /// The detector's confidence.
     DetectionScore,
-    /// A quality network and what it does to pixels; as ArcFace if `None`.
+    /// A quality network and its preprocessing; that of ArcFace if `None`.
     Onnx(PathBuf, Option<InputSpec>),
 }
 
-/// A name that is no measure's.
+/// A name that is not a measure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{reason} in '{name}'; expected laplacian, inter-eye-distance, detection-score or onnx:FILE[@preprocess=SPEC]"
@@ -47,7 +47,7 @@ pub struct MeasureNameError {
 }
 
 impl MeasureName {
-    /// Whether it is a measure's name, well written or not.
+    /// Whether this looks like the name of a measure, well-formed or not.
     pub fn claims(name: &str) -> bool {
         matches!(
             name,
@@ -102,14 +102,14 @@ impl fmt::Display for MeasureName {
     }
 }
 
-/// A quality ready to be taken.
+/// A quality measure that is ready to run.
 #[derive(Clone)]
 pub enum Measure {
     /// [`sharpness`] of the crop.
     Laplacian,
-    /// Distance between the eyes in pixels of the photo.
+    /// Distance between the eyes, in pixels of the photo.
     InterEyeDistance,
-    /// How sure the detector is, 0 to 1.
+    /// The detector's confidence, 0 to 1.
     DetectionScore,
     /// A quality network.
     #[cfg(feature = "onnx")]
@@ -117,7 +117,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// The name without its file, for messages.
+    /// The name without the file, for messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Laplacian => "laplacian",
@@ -128,12 +128,12 @@ impl Measure {
         }
     }
 
-    /// The value for one face; NaN where this face has none, such as the distance
-    /// between the eyes of an image that was taken for a crop.
+    /// The value for one face; NaN if this face has none, such as the distance between the eyes for
+    /// an image that was taken as a crop.
     ///
     /// # Errors
     ///
-    /// When a network cannot judge the crop.
+    /// If a network cannot score the crop.
     pub fn compute(&self, info: &FaceInfo, crop: &Crop) -> Result<f32, Failure> {
         Ok(match self {
             Self::Laplacian => sharpness(crop),

@@ -9,14 +9,14 @@ use crate::threads::Threads;
 /// A network such as CR-FIQA's or eDifFIQA's. `Send + Sync`.
 pub struct QualityNetwork(Recogniser);
 
-/// Why a network cannot be one of quality.
+/// Why a network cannot be used as a quality measure.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QualityNetworkError {
-    /// It does not take one face.
+    /// It does not accept a single face.
     #[error(transparent)]
     Recogniser(#[from] RecogniserError),
-    /// It gives more than one number.
+    /// It returns more than one number.
     #[error(
         "a quality network gives one number for a face, and this one's first output holds {found}; \
          is it a recogniser? its embedding's length is a quality: '{file}'"
@@ -24,31 +24,30 @@ pub enum QualityNetworkError {
     NotOneNumber {
         /// The file.
         file: String,
-        /// How many it gives.
+        /// How many numbers it returns.
         found: usize,
     },
-    /// It takes crops of another size than the run's.
+    /// It takes crops of a different size than this run makes.
     #[error(
         "the network takes crops of {found}×{found} pixels, and this run makes {side}×{side}: '{file}'"
     )]
     OtherSide {
         /// The file.
         file: String,
-        /// What it takes.
+        /// The size that it takes.
         found: usize,
-        /// What the run makes.
+        /// The size that the run makes.
         side: usize,
     },
 }
 
 impl QualityNetwork {
-    /// Looks at a network and runs it once. Without `spec` it gets its pixels as
-    /// ArcFace does, RGB from −1 to 1: what the published quality networks built on
-    /// face recognisers take.
+    /// Validates a network and runs it once. Without `spec` it gets pixels as ArcFace does, RGB
+    /// from −1 to 1, which is what published quality networks built on face recognisers take.
     ///
     /// # Errors
     ///
-    /// When the network does not give one number for a face of `side` pixels.
+    /// If the network does not return one number for a face of `side` pixels.
     pub fn new(
         model: OnnxModel,
         spec: Option<InputSpec>,
@@ -67,7 +66,7 @@ impl QualityNetwork {
         Ok(Self(network))
     }
 
-    /// The network's number for a crop, as it gives it.
+    /// The network's raw output for a crop.
     ///
     /// # Errors
     ///

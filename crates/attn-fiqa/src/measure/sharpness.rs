@@ -1,11 +1,10 @@
-//! The variance of the Laplacian: the oldest measure of blur.
+//! The variance of the Laplacian: the oldest blur measure.
 
 use crate::crop::Crop;
 
-/// Variance of the four-neighbour Laplacian of the crop's luma (0.299 R + 0.587 G +
-/// 0.114 B, levels 0 to 255), mirrored at the border without repeating it: what
-/// OpenCV's `Laplacian(grey, CV_64F).var()` gives, save that luma is not rounded.
-/// Noise counts as sharpness.
+/// Variance of the four-neighbour Laplacian of the crop's luma (0.299 R + 0.587 G + 0.114 B, levels
+/// 0 to 255), mirrored at the border without repeating it: the result of OpenCV's
+/// `Laplacian(grey, CV_64F).var()`, except that luma is not rounded. Noise counts as sharpness.
 pub fn sharpness(crop: &Crop) -> f32 {
     let side = crop.side();
     let luma = |pixel: &[u8]| {
@@ -13,7 +12,7 @@ pub fn sharpness(crop: &Crop) -> f32 {
         0.299 * r + 0.587 * g + 0.114 * b
     };
     let grey: Vec<f64> = crop.rgb().chunks_exact(3).map(luma).collect();
-    // The neighbours' places; an image of one pixel has none but itself.
+    // Positions of the neighbours; in an image of one pixel, the pixel itself.
     let before = |at: usize| if at == 0 { 1.min(side - 1) } else { at - 1 };
     let after = |at: usize| if at + 1 == side { side.saturating_sub(2) } else { at + 1 };
     let (mut sum, mut squares) = (0.0, 0.0);
@@ -48,8 +47,8 @@ mod tests {
 
     #[test]
     fn the_border_is_a_mirror() {
-        // A dot in the corner is beside itself twice in no direction: its neighbours
-        // across the border are those inside.
+        // A dot in the corner is never its own neighbour: its neighbours across the border are the
+        // ones inside.
         let mut rgb = vec![0; 4 * 4 * 3];
         rgb[..3].fill(100);
         let corner = Crop::from_rgb(4, rgb).expect("a crop");

@@ -26,7 +26,7 @@ pub enum OnnxProblem {
     /// The file does not fit in memory.
     #[error("the file has {0} bytes, which do not fit in memory")]
     NoMemory(u64),
-    /// A folder, a pipe or a device.
+    /// The path is a folder, a pipe or a device.
     #[error("not a regular file")]
     NotAFile,
     /// The file is larger than the format allows.
@@ -54,7 +54,7 @@ pub enum OnnxProblem {
         /// Which node needs what.
         detail: String,
     },
-    /// There is no input or output of this name.
+    /// There is no input or output with this name.
     #[error("there is no {side} '{name}'; the network has {known}")]
     NoSuchTensor {
         /// `input` or `output`.

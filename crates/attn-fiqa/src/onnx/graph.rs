@@ -3,7 +3,7 @@
 //! It holds what is needed to estimate a network's memory and time in advance: values, constants
 //! and nodes with their attributes. Counts are bounded, because parsing an empty message takes a
 //! hundred times the memory of its bytes; subgraphs and nested types are refused, because parsers
-//! follow them recursively.
+//! recurse into them.
 //!
 //! Field numbers are those of the published `onnx.proto3`.
 
@@ -11,25 +11,25 @@ use std::collections::{HashMap, HashSet};
 
 use super::wire::{Payload, bytes_field, next_field};
 
-/// Nodes of a graph: a ViT-L with LayerNorm and GELU decomposed has some 1,500.
+/// Maximum nodes of a graph: a ViT-L with LayerNorm and GELU decomposed has about 1,500.
 const MOST_NODES: usize = 8192;
 
-/// Constants, inputs, outputs and value descriptions, each.
+/// Maximum constants, inputs, outputs and value descriptions, each.
 const MOST_VALUES: usize = 1 << 16;
 
-/// Inputs or outputs of one node.
+/// Maximum inputs or outputs of one node.
 const MOST_PORTS: usize = 1024;
 
-/// Attributes of one node; operator sets of a file.
+/// Maximum attributes of one node, and operator sets of a file.
 const MOST_ATTRIBUTES: usize = 64;
 
-/// Elements of a list attribute; metadata texts of a file.
+/// Maximum elements of a list attribute, and metadata entries of a file.
 const MOST_LISTED: usize = 4096;
 
-/// Elements of a constant that is not stored as raw bytes.
+/// Maximum elements of a constant that is not stored as raw bytes.
 const MOST_SPELT_OUT: usize = 1 << 24;
 
-/// Axes of a tensor.
+/// Maximum axes of a tensor.
 pub(super) const MOST_AXES: usize = 8;
 
 /// Maximum elements of a constant whose values are kept because it may be a shape.
@@ -37,7 +37,7 @@ pub(super) const MOST_CONTENT: usize = 1024;
 
 const DAMAGED: &str = "its bytes are damaged or truncated";
 
-/// A graph whose values are numbered.
+/// A graph with numbered values.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     /// Version of the default operator set, if declared.
@@ -54,7 +54,7 @@ pub(super) struct Graph {
     pub(super) described: Vec<(usize, Axes)>,
 }
 
-/// Axis lengths; `None` for any.
+/// Axis lengths; `None` means any length.
 pub(super) type Axes = Vec<Option<u64>>;
 
 #[derive(Debug, Clone, Default)]
@@ -124,6 +124,8 @@ impl Names {
     }
 }
 
+/// Parses an ONNX file.
+///
 /// # Errors
 ///
 /// Why the bytes are not an ONNX file that should be parsed further.
@@ -163,7 +165,7 @@ pub(super) fn without_descriptions(file: &[u8], graph: &Graph) -> Result<Vec<u8>
     rewritten(file, |number, bytes| match number {
         7 => {
             let graph = rewritten(bytes, |number, bytes| match number {
-                // An output that other nodes use too is an intermediate value.
+                // An output that other nodes also use is an intermediate value.
                 12 => {
                     let (name, _) = read_value(bytes)?;
                     let bare = bytes_field(1, name.as_bytes());
@@ -178,7 +180,7 @@ pub(super) fn without_descriptions(file: &[u8], graph: &Graph) -> Result<Vec<u8>
     })
 }
 
-/// A message in which `change` has replaced some embedded messages.
+/// A copy of a message with some embedded messages replaced by `change`.
 fn rewritten(
     mut bytes: &[u8],
     change: impl Fn(u64, &[u8]) -> Result<Option<Vec<u8>>, &'static str>,
@@ -210,8 +212,8 @@ fn each_field<'a>(
     Ok(())
 }
 
-/// Of a message that matters to `rten` alone: it follows a field beyond the end of the message, and a
-/// length that it then finds can take it back, without end.
+/// Checks a message that only `rten` reads: `rten` follows a field past the end of the message, and
+/// a length found there can send it back, in an endless loop.
 fn check_fields(bytes: &[u8]) -> Result<(), &'static str> {
     each_field(bytes, |_, _| Ok(()))
 }
@@ -269,7 +271,7 @@ fn read_graph(bytes: &[u8]) -> Result<Graph, &'static str> {
         let most = values.into_iter().chain([graph.outputs.len()]).max().unwrap_or(0);
         at_most(most, MOST_VALUES, "its graph has more values than any face network")
     })?;
-    // Files from before 2019 list constants among the inputs too.
+    // Files from before 2019 also list constants among the inputs.
     let constants: HashSet<usize> = graph.constants.iter().map(|&(id, _)| id).collect();
     graph.inputs = inputs.into_iter().filter(|(id, _)| !constants.contains(id)).collect();
     graph.names = vec![String::new(); names.ids.len()];
@@ -421,7 +423,7 @@ fn read_type(bytes: &[u8]) -> Result<Option<Axes>, &'static str> {
             }
             Ok(())
         }),
-        // A sequence, a map or an optional: types may nest without end.
+        // A sequence, a map or an optional: types may nest without limit.
         4 | 5 | 9 => Err("it passes other values than tensors"),
         _ => Ok(()),
     })?;

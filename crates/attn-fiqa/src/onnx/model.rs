@@ -19,7 +19,7 @@ use crate::threads::Threads;
 /// Protocol Buffers limits a message to 2 GiB.
 const MAX_BYTES: u64 = 1 << 31;
 
-/// How many sets of input shapes are remembered as checked; a detector meets many.
+/// Number of checked sets of input shapes that are remembered; a detector meets many.
 const MOST_REMEMBERED: usize = 64;
 
 /// An opened network. `Send + Sync`; many threads can run it at once.
@@ -46,13 +46,13 @@ impl OnnxModel {
     /// # Errors
     ///
     /// If the file cannot be read, is larger than 2 GiB, is not an ONNX model, uses an operator
-    /// that face networks do not (the message then names the node), or needs more memory or time
-    /// than any face network.
+    /// that face networks do not use (the message then names the node), or needs more memory or
+    /// time than any face network.
     pub fn open(path: &Path) -> Result<Self, OnnxError> {
         Self::from_bytes(read_file(path)?, &path.display().to_string())
     }
 
-    /// Builds a network from bytes embedded in the program; `name` stands for them in errors.
+    /// Builds a network from bytes embedded in the program; `name` identifies them in errors.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl OnnxModel {
         Self::build(bytes, name, |options| options.load_static_slice(bytes))
     }
 
-    /// Builds a network from bytes in memory; `name` stands for them in errors.
+    /// Builds a network from bytes in memory; `name` identifies them in errors.
     ///
     /// # Errors
     ///
@@ -114,12 +114,12 @@ impl OnnxModel {
         &self.file
     }
 
-    /// The inputs, in the file's order.
+    /// The inputs, in file order.
     pub fn inputs(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
         self.inputs.iter().map(|(_, tensor)| tensor)
     }
 
-    /// The outputs, in the file's order.
+    /// The outputs, in file order.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
         self.outputs.iter().map(|(_, tensor)| tensor)
     }
@@ -129,9 +129,10 @@ impl OnnxModel {
         self.model.total_params()
     }
 
-    /// Runs the network: every input by its name; returns the requested outputs in that order.
+    /// Runs the network with every input by name; returns the requested outputs in order.
     ///
-    /// If called from a thread of `threads`, it runs on that thread and on idle ones of the pool.
+    /// If called from a thread of `threads`, it runs on that thread and on idle threads of the
+    /// pool.
     ///
     /// # Errors
     ///
@@ -258,15 +259,15 @@ fn read(path: &Path) -> Result<Vec<u8>, OnnxProblem> {
     })
 }
 
-/// A file's graph that passed the checks.
+/// The graph of a file that passed the checks.
 struct Checked {
     graph: Graph,
     /// The file without its incorrect declared shapes, if it has any.
     rewritten: Option<Vec<u8>>,
 }
 
-/// All checks that are done before `rten` sees the bytes. What depends on open axes is checked when
-/// the network is run.
+/// All checks made before `rten` sees the bytes. Whatever depends on open axes is checked when the
+/// network is run.
 fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
     let graph = graph::read(bytes).map_err(OnnxProblem::NotOnnx)?;
     let fixed = |axes: &Option<graph::Axes>| axes.as_ref()?.iter().copied().collect();
@@ -280,7 +281,7 @@ fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
     Ok(Checked { graph, rewritten })
 }
 
-/// Turns a panic inside `rten` into an error. What it may leave half-changed is dropped: the
+/// Turns a panic inside `rten` into an error. What it may leave half-modified is dropped: the
 /// network being built, or the values of one run.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, OnnxProblem> {
     catching(work).map_err(|panic| {

@@ -1,4 +1,4 @@
-//! A network's inputs and outputs.
+//! The inputs and outputs of a network.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl Tensor {
         &self.shape
     }
 
-    /// The values, the last axis varying fastest.
+    /// The values, with the last axis varying fastest.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -37,7 +37,7 @@ impl Tensor {
 pub enum Dim {
     /// Always of this length.
     Fixed(usize),
-    /// Of any length; equal names mean equal lengths.
+    /// Of any length; axes with the same name have the same length.
     Named(String),
 }
 

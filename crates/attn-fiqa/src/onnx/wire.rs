@@ -32,8 +32,8 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// Appends integers, single or packed, as long as `list` holds at most `limit`; `None` for
-    /// damage or more.
+    /// Appends integers, single or packed, as long as `list` has at most `limit`; `None` if the
+    /// bytes are damaged or there are more.
     pub(super) fn append_numbers(self, list: &mut Vec<i64>, limit: usize) -> Option<()> {
         match self {
             Self::Number(number) => list.push(number as i64),
@@ -47,7 +47,7 @@ impl<'a> Payload<'a> {
         (list.len() <= limit).then_some(())
     }
 
-    /// Appends 32-bit floats, single or packed, until `list` holds `limit`; `None` for damage.
+    /// Appends 32-bit floats, single or packed, until `list` has `limit`; `None` if damaged.
     pub(super) fn append_first_floats(self, list: &mut Vec<f32>, limit: usize) -> Option<()> {
         let room = limit.saturating_sub(list.len());
         match self {

@@ -1,4 +1,4 @@
-//! The stack machine: executes instructions, builds an arena of values.
+//! The stack machine: executes instructions and builds an arena of values.
 
 use std::collections::HashMap;
 
@@ -26,12 +26,11 @@ struct Machine<'a, 'v, V: Vocabulary<'a>> {
     memo: HashMap<u32, Id>,
 }
 
-/// Executes the instructions of `input` to the end. Returns the values and which of them is the
-/// result.
+/// Executes all instructions of `input`. Returns the values and the id of the result.
 ///
 /// # Errors
 ///
-/// If the pickle does what `vocabulary` does not permit, is damaged or exceeds `limits`.
+/// If the pickle does something that `vocabulary` does not permit, is damaged or exceeds `limits`.
 pub fn run<'a, V: Vocabulary<'a>>(
     input: &'a [u8],
     vocabulary: &mut V,

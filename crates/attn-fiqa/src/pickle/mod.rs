@@ -1,16 +1,16 @@
 //! Reads pickles as data: nothing in them is executed.
 //!
 //! A pickle is a program for a stack machine. [`run`] follows its instructions and keeps the values
-//! in an arena, where they refer to each other by index, so that cyclic values are harmless and
-//! nothing recurses. What else a pickle may contain is defined by the reader's [`Vocabulary`]:
-//! which additional instructions, which functions and classes, and which plain data they make.
+//! in an arena, where they refer to each other by index, so cyclic values are harmless and nothing
+//! recurses. What else a pickle may contain is defined by the reader's [`Vocabulary`]: which
+//! additional instructions, which functions and classes, and which plain data they produce.
 //! Everything else is refused by name.
 //!
 //! Opcodes and operands are those of Python's `pickle` module, protocols 2 to 5.
 //!
 //! # Limits
 //!
-//! Every instruction makes at most one value and pushes at most one reference, so [`Limits`]
+//! Every instruction creates at most one value and pushes at most one reference, so [`Limits`]
 //! bounds memory as well as time.
 
 mod machine;
@@ -22,7 +22,7 @@ pub use machine::run;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(usize);
 
-/// A value made by a pickle. `O` is what the [`Vocabulary`] adds.
+/// A value created by a pickle. `O` is what the [`Vocabulary`] adds.
 #[derive(Debug)]
 pub enum Value<'a, O> {
     /// `None`, or a value whose content is not needed: a float, or an integer of more than 64 bits.
@@ -46,7 +46,7 @@ pub enum Value<'a, O> {
     List(Vec<Id>),
     /// Keys and values of a dictionary, in insertion order. Keys may repeat.
     Dict(Vec<(Id, Id)>),
-    /// A function, a class or what it made.
+    /// A function, a class or what it created.
     Object(O),
 }
 
@@ -73,9 +73,9 @@ impl<'a, O> Values<'a, O> {
 
 /// What one kind of pickle may contain besides numbers, strings, bytes, tuples and lists.
 ///
-/// Errors say in a few words what is wrong; [`run`] adds the position.
+/// Errors state in a few words what is wrong; [`run`] adds the position.
 pub trait Vocabulary<'a> {
-    /// Functions and classes that may be referred to, and what they make.
+    /// Functions and classes that may be referred to, and what they create.
     type Object;
 
     /// Opcodes permitted in addition to the common ones.
@@ -96,8 +96,7 @@ pub trait Vocabulary<'a> {
         arguments: &[Id],
     ) -> Result<Returned<'a, Self::Object>, &'static str>;
 
-    /// The value that results from setting its state, as `__setstate__` does; `None` if it stays
-    /// unchanged.
+    /// The value after setting its state, as `__setstate__` does; `None` if it is unchanged.
     ///
     /// # Errors
     ///
@@ -109,11 +108,11 @@ pub trait Vocabulary<'a> {
         state: Id,
     ) -> Result<Option<Self::Object>, &'static str>;
 
-    /// An instance of a class that is created without a call.
+    /// An instance of a class, created without a call.
     ///
     /// # Errors
     ///
-    /// If the class has none; always, unless [`Self::OPCODES`] permits `NEWOBJ`.
+    /// If the class does not allow it; always, unless [`Self::OPCODES`] permits `NEWOBJ`.
     fn new_object(&mut self, _class: &Self::Object) -> Result<Self::Object, &'static str> {
         Err("an object is made from a class that has no instances")
     }
@@ -122,7 +121,7 @@ pub trait Vocabulary<'a> {
     ///
     /// # Errors
     ///
-    /// If there is none; always, unless [`Self::OPCODES`] permits `BINPERSID`.
+    /// If there is no such object; always, unless [`Self::OPCODES`] permits `BINPERSID`.
     fn persistent(
         &mut self,
         _values: &Values<'a, Self::Object>,
@@ -163,7 +162,7 @@ pub enum Refusal<'a> {
         /// The function or class, verbatim from the file.
         name: &'a str,
     },
-    /// An instruction makes no sense.
+    /// An instruction is invalid.
     Malformed {
         /// Position of the instruction.
         at: usize,

@@ -21,7 +21,7 @@ pub struct ScoredImage {
     /// The upright photo, if requested by
     /// [`FaceOptions::keep_photo`](super::FaceOptions::keep_photo).
     pub photo: Option<Arc<Image>>,
-    /// The number of faces that were detected or listed, also those that the choice of faces
+    /// The number of faces that were detected or listed, including those that the choice of faces
     /// left out; 1 for an aligned crop.
     pub faces_found: usize,
     /// The faces, largest first and at least one, or the reason why there is none.
@@ -29,7 +29,7 @@ pub struct ScoredImage {
 }
 
 impl ScoredImage {
-    /// An image that was given up before it was decoded.
+    /// An image that failed before it was decoded.
     pub fn failed(failure: Failure) -> Self {
         Self { size: None, notes: Vec::new(), photo: None, faces_found: 0, faces: Err(failure) }
     }
@@ -48,7 +48,7 @@ pub struct ScoredFace {
     /// Standard deviation of the first score over perturbed landmarks, if requested by
     /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) and the face was aligned here.
     pub jitter_std: Option<f32>,
-    /// Its component measures, where [`ScoreOptions::components`](super::ScoreOptions::components)
-    /// asks for them and the face was aligned here.
+    /// Its component measures, if [`ScoreOptions::components`](super::ScoreOptions::components)
+    /// requests them and the face was aligned here.
     pub components: Option<Components>,
 }

@@ -8,7 +8,7 @@
 //!   [`FacePipeline::run`].
 //!
 //! It is built once and shared by many threads; every call runs on the engine's threads and starts
-//! none of its own, except that a stream has one that waits for bytes.
+//! none of its own, except that a stream has one thread that waits for bytes.
 //!
 //! [`find_faces`], [`crop_faces`] and [`embed_faces`] run streams through the same loop without
 //! scoring.
@@ -50,8 +50,8 @@ use memory::Budget;
 use prepare::{Given, Prepared, prepare};
 use score::ScoreSource;
 
-/// An image on its way to the network: decoded, its faces found and cropped, or the failure that
-/// ended its way. Made by [`FacePipeline::prepare_image`].
+/// An image prepared for the network: decoded, with its faces found and cropped, or the failure
+/// that prevented this. Made by [`FacePipeline::prepare_image`].
 pub struct PreparedImage(Prepared);
 
 /// An engine, a source of faces, and what to compute for them. `Send + Sync`; build it once and
@@ -102,7 +102,7 @@ pub struct FacePipeline {
 }
 
 impl FacePipeline {
-    /// Builds a pipeline and checks that the model has what the options request.
+    /// Builds a pipeline and checks that the model supports what the options request.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl FacePipeline {
     }
 
     /// Scores the faces of one image: an encoded file's bytes, or decoded pixels as an
-    /// [`Image`](crate::pixels::Image). Problems of the image are part of the result.
+    /// [`Image`](crate::pixels::Image). Problems with the image are part of the result.
     ///
     /// [`memory_needed`](crate::decode::memory_needed) estimates beforehand how much memory
     /// decoding will take.
@@ -177,23 +177,23 @@ impl FacePipeline {
     }
 
     /// The first half of [`FacePipeline::score`]: decodes one image, finds its faces and crops
-    /// them, for [`FacePipeline::score_prepared_images`]. With the two a program that has a queue
-    /// prepares images while others are scored, and batches the crops of several.
+    /// them, for [`FacePipeline::score_prepared_images`]. With these two, a program that has a
+    /// queue can prepare images while others are scored, and batch the crops of several images.
     pub fn prepare_image(&self, image: impl Into<ImageData>) -> PreparedImage {
         let image = image.into();
         self.engine.install(|| PreparedImage(self.prepare(Ok(image), Given::Nothing)))
     }
 
-    /// The second half of [`FacePipeline::score`] for any number of images at once, in their
-    /// order: the crops of all of them go through the network together. The images may come from
-    /// other pipelines of the same engine; what is computed is what this one's options request.
+    /// The second half of [`FacePipeline::score`] for any number of images, in their order: the
+    /// crops of all of them go through the network together. The images may come from other
+    /// pipelines of the same engine; this pipeline's options determine what is computed.
     pub fn score_prepared_images(&self, images: Vec<PreparedImage>) -> Vec<ScoredImage> {
         let images = images.into_iter().map(|PreparedImage(prepared)| prepared).collect();
         self.engine.install(|| self.score_prepared(images))
     }
 
-    /// Scores aligned crops, in the order of the crops. Scores of [`Scorer::Measure`] that need a
-    /// photo are NaN.
+    /// Scores aligned crops and returns the results in the same order. Scores of
+    /// [`Scorer::Measure`] that need a photo are NaN.
     pub fn score_crops(&self, crops: &[Crop]) -> Vec<Result<Assessment, Failure>> {
         let infos = vec![FaceInfo::aligned(); crops.len()];
         self.engine.install(|| self.assess(&infos, crops))

@@ -17,8 +17,8 @@ use crate::score::Method;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum FaceSource {
-    /// Every image is an aligned face already. One whose size differs from the network's is treated
-    /// as `Fit` says.
+    /// Every image is already an aligned face. `Fit` determines how an image whose size differs
+    /// from the network's is treated.
     Aligned(Fit),
     /// Faces are detected and aligned; an image of exactly the network's size is treated as an
     /// aligned face and scored as it is.
@@ -84,9 +84,9 @@ pub struct ScoreOptions {
     /// Where a face's scores come from, in order; if empty, from the methods of `request`. Every
     /// method here must also be in the request.
     pub scorers: Vec<Scorer>,
-    /// How often each detected face is aligned again with noise on its landmarks, for
-    /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 for never, 1 has no spread. The
-    /// first score must then come from the network.
+    /// How often each face that was aligned here is aligned again with noise on its landmarks, for
+    /// [`ScoredFace::jitter_std`](super::ScoredFace::jitter_std); 0 for never, 1 gives no spread.
+    /// The first score must then come from the network.
     pub jitter: usize,
     /// Whether to measure the components of each face that was aligned here, for
     /// [`ScoredFace::components`](super::ScoredFace::components).

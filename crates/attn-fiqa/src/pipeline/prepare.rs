@@ -23,7 +23,7 @@ pub(super) struct Prepared {
     pub(super) faces: Result<Vec<PreparedFace>, Failure>,
 }
 
-/// All faces of an image, those left out by the choice too.
+/// All faces of an image, including those left out by the choice.
 #[derive(Default)]
 struct AllFaces {
     count: usize,
@@ -43,7 +43,7 @@ pub(super) struct PreparedFace {
 pub(super) struct Photo<'a> {
     pub(super) image: &'a Image,
     all: &'a AllFaces,
-    /// Of its file, if it is a JPEG.
+    /// JPEG quality of the file, if it is a JPEG.
     jpeg_quality: Option<u8>,
 }
 
@@ -164,7 +164,7 @@ fn crops_of(
     }
 }
 
-/// Adds to the message for an image without a face what limited the search.
+/// Adds what limited the search to the message for an image without a face.
 fn with_limits(failure: Failure, limits: &[Note]) -> Failure {
     let mut message = failure.message;
     for limit in limits {

@@ -80,7 +80,7 @@ impl<'queue> ReadAhead<'queue> {
         'queue: 'scope,
     {
         scope.spawn(move || {
-            // Also if reading panics, or the consumer would wait for ever.
+            // Also if reading panics; otherwise the consumer would wait for ever.
             let _end = End(queue);
             for item in items {
                 if !queue.push(item) {

@@ -43,9 +43,8 @@ pub struct Row {
     /// Standard deviation of the first score over perturbed landmarks, if requested by
     /// [`ScoreOptions::jitter`](super::ScoreOptions::jitter) and the face was aligned here.
     pub jitter_std: Option<f32>,
-    /// The component measures, where
-    /// [`ScoreOptions::components`](super::ScoreOptions::components) asks for them and the face
-    /// was aligned here.
+    /// The component measures, if [`ScoreOptions::components`](super::ScoreOptions::components)
+    /// requests them and the face was aligned here.
     pub components: Option<Components>,
 }
 
@@ -80,8 +79,8 @@ impl Row {
         }
     }
 
-    /// A name for formats without a column for the face: the path, followed from an image's second
-    /// row on by `#` and the face's number.
+    /// A name for formats without a face column: the path, followed by `#` and the face's number
+    /// from the second row of an image on.
     pub fn label(&self) -> String {
         match self.face {
             Some(face) if !self.is_first => format!("{}#{}", self.path, face.index),

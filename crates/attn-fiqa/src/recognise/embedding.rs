@@ -23,7 +23,7 @@ pub fn joined_with_mirror(embedding: &[f32], mirror: &[f32]) -> Vec<f32> {
     [normalised(embedding), normalised(mirror)].concat()
 }
 
-/// A crop flipped horizontally, and its landmarks with it: what was left is right.
+/// A crop and its landmarks flipped horizontally: left becomes right.
 pub fn mirrored(crop: &Crop) -> Crop {
     let row = crop.side() * 3;
     let mut rgb = Vec::with_capacity(crop.rgb().len());

@@ -1,4 +1,4 @@
-//! How a recognition network expects its pixels.
+//! The pixel format that a recognition network expects.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::pixels::ChannelOrder;
 /// network's channel order. Size and layout are read from the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputSpec {
-    /// Channel order.
+    /// The channel order.
     pub order: ChannelOrder,
     /// Subtracted, in levels of 0 to 255; one value per channel, in the order above.
     pub mean: [f32; 3],
@@ -17,7 +17,7 @@ pub struct InputSpec {
     pub std: [f32; 3],
 }
 
-/// Published recognition networks and the preprocessing in their own code.
+/// Published recognition networks, with the preprocessing used in their own code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecogniserPreset {

@@ -1,7 +1,7 @@
-//! Embeddings: from an aligned face to the vector by which faces are compared.
+//! Embeddings: from an aligned face to the vector used to compare faces.
 //!
-//! A [`Recogniser`] is any ONNX network that takes one face and gives one embedding. An
-//! [`InputSpec`] says how it expects its pixels; published networks have a [`RecogniserPreset`].
+//! A [`Recogniser`] is any ONNX network that takes one face and returns one embedding. An
+//! [`InputSpec`] describes the pixels it expects; published networks have a [`RecogniserPreset`].
 //! Our own networks compute embeddings through [`Engine`](crate::engine::Engine).
 
 mod embedding;

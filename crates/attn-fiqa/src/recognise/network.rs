@@ -63,7 +63,7 @@ pub enum RecogniserError {
         /// Its inputs.
         found: String,
     },
-    /// It takes larger images than any recogniser does.
+    /// It takes larger images than any recogniser.
     #[error(
         "the network takes images of {side}×{side} pixels, and a face at most \
          {LONGEST_SIDE}×{LONGEST_SIDE}: '{file}'"
@@ -85,7 +85,7 @@ pub enum RecogniserError {
         /// Its input and outputs.
         found: String,
     },
-    /// It gives something other than one embedding.
+    /// It returns something other than one embedding.
     #[error("the output '{output}' is not an embedding but has the shape {shape:?}: '{file}'")]
     NotAnEmbedding {
         /// The file.
@@ -169,7 +169,7 @@ impl Recogniser {
         Ok(recogniser)
     }
 
-    /// Side of the crops that it takes, in pixels.
+    /// Side of the crops that the network takes, in pixels.
     pub fn side(&self) -> usize {
         self.side
     }
@@ -184,8 +184,8 @@ impl Recogniser {
         &self.spec
     }
 
-    /// The embedding as the network gives it, not normalised. It depends on the crop alone; faces
-    /// of one batch are run one by one.
+    /// The embedding as returned by the network, not normalised. It depends on the crop alone;
+    /// faces of a batch are run one by one.
     ///
     /// # Errors
     ///
@@ -235,7 +235,7 @@ impl Recogniser {
     }
 }
 
-/// Networks that are recognised by their input and output names.
+/// Networks recognised by their input and output names.
 fn known(model: &OnnxModel, input: &str) -> Option<InputSpec> {
     let output = model.outputs().next()?;
     let last = output.shape.as_ref().and_then(|axes| axes.last()?.fixed());

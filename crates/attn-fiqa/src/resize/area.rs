@@ -1,5 +1,4 @@
-//! Shrinking by averaging each output pixel's footprint: no aliasing, however
-//! large the factor.
+//! Shrinks by averaging the footprint of each output pixel: no aliasing, however large the factor.
 
 use attn_fiqa_kernels::{Footprints, Isa, add_levels, average_pixels};
 use rayon::prelude::*;
@@ -28,12 +27,12 @@ fn footprints(input: usize, output: usize) -> Vec<Footprint> {
         .collect()
 }
 
-/// Shrinks to `width × height` pixels, each output pixel the mean of the area
-/// that it covers, rounded to the nearest level.
+/// Shrinks to `width × height` pixels, each output pixel the mean of the area that it covers,
+/// rounded to the nearest level.
 ///
-/// Rows are shared among the threads of the current pool; the answer does not
-/// depend on how many there are, nor on the instruction set. Returns `None` when a side is zero or larger
-/// than the image's: averaging does not enlarge.
+/// Rows are shared among the threads of the current pool; the result depends neither on their
+/// number nor on the instruction set. Returns `None` if a side is zero or larger than the image's:
+/// averaging does not enlarge.
 pub fn shrink_area(isa: Isa, image: &Image, width: usize, height: usize) -> Option<Image> {
     if width == 0 || height == 0 || width > image.width() || height > image.height() {
         return None;
@@ -78,8 +77,8 @@ mod tests {
     /// the area that it shares with the output pixel.
     fn naive_mean(image: &Image, (out_w, out_h): (usize, usize), x: usize, y: usize) -> [f64; 3] {
         let (width, height) = (image.width(), image.height());
-        // The length that a pixel and the output pixel at `position` have in common along
-        // one axis, in pixels of the image.
+        // The length of the overlap of a pixel and the output pixel at `position` along one axis,
+        // in pixels of the image.
         let common = |pixel: usize, position: usize, input: usize, output: usize| {
             let edge = |position: usize| (position * input) as f64 / output as f64;
             let end = edge(position + 1).min((pixel + 1) as f64);
@@ -142,7 +141,7 @@ mod tests {
         let shrunk =
             shrink_area(Isa::widest(), &Image::from_rgb(900, 30, stripes).unwrap(), 300, 10)
                 .unwrap();
-        // Three columns are one: a white one of three, then two of three.
+        // Three columns become one: one white of three, then two of three.
         let expected = (0..300 * 10).flat_map(|i| [if i % 2 == 0 { 85 } else { 170 }; 3]);
         assert!(shrunk.rgb().iter().copied().eq(expected));
     }

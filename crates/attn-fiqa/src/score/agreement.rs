@@ -1,9 +1,9 @@
-//! How much embeddings of one image agree (SER-FIQ, CVPR 2020, equation 1).
+//! How much several embeddings of one image agree (SER-FIQ, CVPR 2020, equation 1).
 
 use crate::recognise::normalised;
 
-/// `2·σ(−(2/m²)·Σ_{i<j} d(xᵢ, xⱼ))` of `m` embeddings at unit length, 0 to 1: 1 where
-/// all are the same.
+/// `2·σ(−(2/m²)·Σ_{i<j} d(xᵢ, xⱼ))` of `m` embeddings scaled to unit length, 0 to 1: 1 if they are
+/// all equal.
 pub(crate) fn agreement(embeddings: &[Vec<f32>]) -> f64 {
     let unit: Vec<Vec<f32>> = embeddings.iter().map(|one| normalised(one)).collect();
     let mut sum = 0.0;

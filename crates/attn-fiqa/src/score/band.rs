@@ -2,12 +2,11 @@
 
 /// A band of the quality range 0 … 100.
 ///
-/// Under a [`QualityScale`](super::QualityScale) the limits say how often the recogniser of
-/// the calibration matches such a face: below 20 less than half of the time, below 40 less
-/// than 80 %, below 60 less than 95 %; from 80 an image is at least as good as the median
-/// clean one. Under a map of ranks they are places in its reference
-/// set. What each band costs in false non-matches was measured and is in
-/// `docs/quality.md`.
+/// With a [`QualityScale`](super::QualityScale), the limits say how often the recogniser of the
+/// calibration matches such a face: below 20 less than half of the time, below 40 less than 80 %,
+/// below 60 less than 95 %; from 80, an image is at least as good as the median clean one. With a
+/// map of ranks, they are positions in its reference set. The measured cost of each band in false
+/// non-matches is in `docs/quality.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Band {
     /// 0 … 19.
@@ -23,11 +22,11 @@ pub enum Band {
 }
 
 impl Band {
-    /// Every band, the worst first.
+    /// Every band, worst first.
     pub const ALL: [Self; 5] =
         [Self::Unusable, Self::Poor, Self::Fair, Self::Good, Self::Excellent];
 
-    /// The band of a quality; `None` below 0, where none could be computed.
+    /// The band of a quality; `None` below 0, which means that none could be computed.
     pub fn of(quality: i8) -> Option<Self> {
         let reached = |band: &&Self| quality >= band.lowest();
         Self::ALL.iter().rev().find(reached).copied()

@@ -1,40 +1,39 @@
-//! Methods by name: the one list that every program uses.
+//! Methods by name: the one list used by every program.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How one forward pass becomes one number: from the pre-softmax attention (ATTN-FIQA §3 and
-/// its ablation) or from other outputs of the network.
+/// How a forward pass becomes a single number: from the pre-softmax attention (ATTN-FIQA §3 and its
+/// ablation) or from other outputs of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Aggregation {
     /// The mean over heads and token pairs: the published score.
     Mean,
-    /// The mean after the checkpoint's fitted key bias is added to every key (definitions §2).
+    /// The mean after adding the checkpoint's fitted key bias to every key (definitions §2).
     CalibratedMean,
-    /// The lower of the two middle values, as PyTorch's median.
+    /// The median; the lower of the two middle values, as in PyTorch.
     Median,
     /// The largest value.
     Max,
     /// One over the sample standard deviation.
     InverseStd,
-    /// How little the patches change from block to block: with `d̄` a patch's mean
-    /// distance between its L2-normalised, final-normed embeddings after consecutive
-    /// blocks, the mean over patches of `2/(1+e^{8·d̄})`, 0 to 1 (ViTNT-FIQA,
-    /// arXiv 2601.05741).
+    /// How little the patches change from block to block: with `d̄` the mean distance between the
+    /// L2-normalised, final-normed embeddings of a patch after consecutive blocks, the mean over
+    /// patches of `2/(1+e^{8·d̄})`, 0 to 1 (ViTNT-FIQA, arXiv 2601.05741).
     Stability,
-    /// The same, patches weighted by the attention (after softmax) that they receive in
-    /// the last block.
+    /// The same, with patches weighted by the attention (after softmax) that they receive in the
+    /// last block.
     WeightedStability,
-    /// Norm of the embedding, which is not normalised.
+    /// The norm of the unnormalised embedding.
     EmbeddingNorm,
-    /// Agreement of the embeddings that the last block gives when parts of it are
-    /// dropped at random, 0 to 1 (in the manner of SER-FIQ, CVPR 2020).
+    /// The agreement of the embeddings that the last block produces with random dropout, 0 to 1
+    /// (similar to SER-FIQ, CVPR 2020).
     Dropout,
 }
 
 impl Aggregation {
-    /// Every aggregation; the published one first.
+    /// Every aggregation, the published one first.
     pub const ALL: [Self; 9] = [
         Self::Mean,
         Self::CalibratedMean,
@@ -62,20 +61,19 @@ impl Aggregation {
         }
     }
 
-    /// Whether the score is a mean over patches, so that a map belongs to it.
+    /// Whether the score is a mean over patches and therefore has a map.
     pub fn has_map(self) -> bool {
         matches!(self, Self::Mean | Self::CalibratedMean)
     }
 
-    /// Whether the score follows the patches through all blocks.
+    /// Whether the score tracks the patches through all blocks.
     pub(crate) fn reads_block_outputs(self) -> bool {
         matches!(self, Self::Stability | Self::WeightedStability)
     }
 
-    /// Whether the score needs more than one block's attention, so that no block or head
-    /// can be named: the last block in full and what comes after it, so
-    /// that the engine must be built with
-    /// [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
+    /// Whether the score needs more than the attention of one block: the last block in full and
+    /// what comes after it. Such a score has no block or head to choose, and the engine must be
+    /// built with [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
     pub fn needs_full_forward(self) -> bool {
         matches!(
             self,
@@ -86,13 +84,12 @@ impl Aggregation {
 
 /// A quality method: an aggregation over all heads or one, in the last block or another.
 ///
-/// Written `attn`, `attn-max@block=3`, `attn@head=0`, `attn-median@block=2@head=5`;
-/// blocks and heads count from 0, as in the checkpoint's names. A higher score
-/// means a more useful image for the published mean; the others are the paper's
-/// ablations.
+/// Written `attn`, `attn-max@block=3`, `attn@head=0`, `attn-median@block=2@head=5`; blocks and
+/// heads are counted from 0, as in checkpoint names. For the published mean, a higher score means a
+/// more useful image; the others are the paper's ablations.
 ///
-/// A method that makes no sense cannot be built: the key bias belongs to the last block,
-/// and an aggregation that needs a full forward pass has neither block nor head.
+/// Invalid combinations cannot be built: the key bias belongs to the last block, and an aggregation
+/// that needs a full forward pass has neither block nor head.
 ///
 /// # Examples
 ///
@@ -113,9 +110,9 @@ pub struct Method {
 }
 
 impl Method {
-    /// The published score: mean over all heads and token pairs of the last block.
+    /// The published score: the mean over all heads and token pairs of the last block.
     pub const ATTN: Self = Self::new(Aggregation::Mean);
-    /// The published score after the checkpoint's fitted key bias is added to every key.
+    /// The published score after adding the checkpoint's fitted key bias to every key.
     pub const ATTN_CALIBRATED: Self = Self::new(Aggregation::CalibratedMean);
 
     /// An aggregation over all heads of the last block, or of the whole network.
@@ -127,17 +124,17 @@ impl Method {
     ///
     /// # Errors
     ///
-    /// When the aggregation needs a full forward pass, or the key bias, which belongs to the
+    /// If the aggregation needs a full forward pass, or uses the key bias, which belongs to the
     /// last block.
     pub fn at_block(self, block: usize) -> Result<Self, MethodError> {
         Self { block: Some(block), ..self }.checked()
     }
 
-    /// The same aggregation of head `head` alone, counted from 0.
+    /// The same aggregation for head `head` alone, counted from 0.
     ///
     /// # Errors
     ///
-    /// When the aggregation needs a full forward pass.
+    /// If the aggregation needs a full forward pass.
     pub fn of_head(self, head: usize) -> Result<Self, MethodError> {
         Self { head: Some(head), ..self }.checked()
     }
@@ -158,18 +155,18 @@ impl Method {
         self.aggregation
     }
 
-    /// The block whose attention is used; `None` is the last.
+    /// The block whose attention is used; `None` means the last.
     pub fn block(self) -> Option<usize> {
         self.block
     }
 
-    /// The head that is used; `None` is all.
+    /// The head that is used; `None` means all.
     pub fn head(self) -> Option<usize> {
         self.head
     }
 
-    /// Whether the score needs the last block in full, so that the engine must be built
-    /// with [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
+    /// Whether the score needs the full last block, so that the engine must be built with
+    /// [`EngineOptions::embedding`](crate::engine::EngineOptions::embedding).
     pub fn needs_full_forward(self) -> bool {
         self.aggregation.needs_full_forward()
     }
@@ -188,7 +185,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// A method's name that could not be read.
+/// A method name that could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{reason} in method '{name}'; expected one of {}, those of attn optionally with @block=N \

@@ -1,15 +1,14 @@
-//! From a model's raw score to the quality of ISO/IEC 29794-1: 0 … 100.
+//! Maps a model's raw score to the quality of ISO/IEC 29794-1: 0 … 100.
 
 use super::Method;
 
-/// Quality of an image for which none could be computed (ISO/IEC 29794-1).
+/// Quality of an image if it could not be computed (ISO/IEC 29794-1).
 pub const FAILURE_TO_COMPUTE: i8 = -1;
 
-/// A monotone map from the raw scores of one method of one model to whole numbers
-/// 0 … 100.
+/// A monotone map from the raw scores of one method of one model to integers 0 … 100.
 ///
-/// It belongs to the model that it was fitted with. Qualities of different models
-/// share a range, not a meaning.
+/// It belongs to the model that it was fitted to. Qualities of different models share a range, but
+/// not a meaning.
 ///
 /// # Examples
 ///
@@ -28,7 +27,7 @@ pub struct QualityMap {
     scores: Vec<f32>,
 }
 
-/// Scores that make no map.
+/// Scores that do not form a valid map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a quality map has {} finite scores, none below the one before it and not all equal",
@@ -40,13 +39,13 @@ impl QualityMap {
     /// One score for each quality 0, 1, …, 100.
     pub const KNOTS: usize = 101;
 
-    /// The map that gives quality `q` at the raw score `scores[q]` of `method`, a
-    /// straight line between two of them, and 0 and 100 beyond the ends.
+    /// Creates the map that gives quality `q` at the raw score `scores[q]` of `method`, is linear
+    /// between two of them, and is 0 and 100 beyond the ends.
     ///
     /// # Errors
     ///
-    /// Unless there are [`QualityMap::KNOTS`] finite scores that never fall and are
-    /// not all the same.
+    /// Unless there are [`QualityMap::KNOTS`] finite scores that are non-decreasing and not all
+    /// equal.
     pub fn new(method: Method, scores: Vec<f32>) -> Result<Self, QualityMapError> {
         let rises = scores.windows(2).all(|pair| pair[0] <= pair[1]);
         let finite = scores.iter().all(|score| score.is_finite());
@@ -56,7 +55,7 @@ impl QualityMap {
         Ok(Self { method, scores })
     }
 
-    /// The method whose scores it maps.
+    /// The method whose scores are mapped.
     pub fn method(&self) -> Method {
         self.method
     }
@@ -66,8 +65,8 @@ impl QualityMap {
         &self.scores
     }
 
-    /// The quality of a raw score, 0 … 100. A higher score never has a lower one, and one
-    /// that is not a number has [`FAILURE_TO_COMPUTE`].
+    /// The quality of a raw score, 0 … 100. A higher score never gets a lower quality; a score that
+    /// is not a number gets [`FAILURE_TO_COMPUTE`].
     pub fn quality(&self, score: f32) -> i8 {
         if score.is_nan() {
             return FAILURE_TO_COMPUTE;

@@ -23,13 +23,13 @@ pub struct Anchor {
     pub meaning: Meaning,
 }
 
-/// The probability of a match with a clean image of the same face, as a logistic
-/// function of the raw score.
+/// The probability of a match with a clean image of the same face, as a logistic function of the
+/// raw score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MatchProbability {
-    /// Of the score; positive.
+    /// Coefficient of the score; positive.
     pub slope: f64,
-    /// At score 0.
+    /// Value at score 0.
     pub intercept: f64,
 }
 
@@ -44,13 +44,13 @@ impl MatchProbability {
         1.0 / (1.0 + (-(self.slope * score + self.intercept)).exp())
     }
 
-    /// The raw score whose probability this is; `probability` lies strictly between 0 and 1.
+    /// The raw score with this probability; `probability` lies strictly between 0 and 1.
     pub fn score_at(self, probability: f64) -> f64 {
         ((probability / (1.0 - probability)).ln() - self.intercept) / self.slope
     }
 }
 
-/// A map to 0–100 with anchors: how often one recogniser matches the face at one false match
+/// A map to 0–100 with anchors: how often one recogniser matches the face at a given false match
 /// rate, and the quality of ordinary clean faces.
 ///
 /// # Examples
@@ -73,15 +73,15 @@ pub struct QualityScale {
     pub recogniser: String,
     /// The false match rate of its threshold.
     pub fmr: f64,
-    /// At least two, by rising quality from 0 to 100 and rising score.
+    /// At least two, with increasing quality from 0 to 100 and increasing score.
     pub anchors: Vec<Anchor>,
     /// The probability of a match at every score.
     pub match_probability: MatchProbability,
 }
 
 impl QualityScale {
-    /// The anchors of the program's own calibrations: matches 2, 50, 80 and 95 % of
-    /// the time, the median and the 95th percentile of clean faces.
+    /// The anchors of the program's own calibrations: matched 2, 50, 80 and 95 % of the time, and
+    /// the median and the 95th percentile of clean faces.
     pub const MEANINGS: [(u8, Meaning); 6] = [
         (0, Meaning::Matched(0.02)),
         (20, Meaning::Matched(0.5)),
@@ -91,11 +91,11 @@ impl QualityScale {
         (100, Meaning::CleanFaces(0.95)),
     ];
 
-    /// The map of straight lines between the anchors.
+    /// The map that is linear between the anchors.
     ///
     /// # Errors
     ///
-    /// Unless the anchors go from quality 0 to 100 and both qualities and scores rise.
+    /// Unless the anchors go from quality 0 to 100 and both qualities and scores increase.
     pub fn map(&self, method: Method) -> Result<QualityMap, QualityMapError> {
         let rises =
             |pair: &[Anchor]| pair[0].quality < pair[1].quality && pair[0].score < pair[1].score;
@@ -139,7 +139,7 @@ fn percent(fraction: f64) -> f64 {
     (fraction * 1e4).round() / 100.0
 }
 
-/// A false match rate as the papers write it: `1e-3`.
+/// Formats a false match rate as in papers: `1e-3`.
 fn rate(rate: f64) -> String {
     let scientific = format!("{rate:e}");
     if scientific.starts_with("1e-") { scientific } else { rate.to_string() }

@@ -1,17 +1,17 @@
-//! How steadily patches pass from block to block (ViTNT-FIQA, arXiv 2601.05741).
+//! How little patches change from block to block (ViTNT-FIQA, arXiv 2601.05741).
 
 /// Steepness of the map from a distance to a score.
 const STEEPNESS: f64 = 8.0;
 
-/// `2/(1+e^{8·d̄})` of every patch, `[patch]`, 0 to 1: `d̄` is the mean over consecutive
-/// stages of the Euclidean distance between the patch's unit vectors.
+/// `2/(1+e^{8·d̄})` for every patch, `[patch]`, 0 to 1: `d̄` is the mean over consecutive stages of
+/// the Euclidean distance between the patch's unit vectors.
 ///
-/// `stages` are the patches after one block each, `[patch, dim]`, in order; they are
-/// brought to unit length here. Of a single stage nothing moves and all scores are 1.
+/// `stages` holds the patches after each block, `[patch, dim]`, in order; they are scaled to unit
+/// length here. With a single stage nothing moves and all scores are 1.
 pub(crate) fn stability_of_patches(mut stages: Vec<Vec<f32>>, dim: usize) -> Vec<f64> {
     for vector in stages.iter_mut().flat_map(|stage| stage.chunks_exact_mut(dim)) {
         let squares: f64 = vector.iter().map(|&value| f64::from(value).powi(2)).sum();
-        // A vector of zeros has no direction and stays as it is.
+        // A zero vector has no direction and stays as it is.
         let factor = if squares > 0.0 { 1.0 / squares.sqrt() } else { 0.0 };
         vector.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
     }
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn what_stands_still_scores_one_and_what_turns_scores_less() {
-        // The first patch only grows, the second turns by a right angle once in two steps.
+        // The first patch only grows; the second turns by a right angle in one of two steps.
         let stages =
             vec![vec![1.0, 0.0, 0.0, 2.0], vec![3.0, 0.0, 4.0, 0.0], vec![9.0, 0.0, 1.0, 0.0]];
         let scores = stability_of_patches(stages, 2);

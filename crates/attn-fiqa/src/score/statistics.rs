@@ -1,13 +1,13 @@
 //! Statistics of the full attention matrix that have no closed form.
 
-/// The largest value; NaN if any value is NaN, so that it is not hidden.
+/// The largest value; NaN if any value is NaN, so that NaN is not hidden.
 pub(crate) fn maximum(values: &[f32]) -> f32 {
     values.iter().copied().fold(f32::NEG_INFINITY, |max, value| {
         if max.is_nan() || value.is_nan() { f32::NAN } else { max.max(value) }
     })
 }
 
-/// The middle value in order; of an even count the lower of the two. Reorders `values`.
+/// The median; for an even count, the lower of the two middle values. Reorders `values`.
 pub(crate) fn lower_median(values: &mut [f32]) -> f32 {
     if values.iter().any(|value| value.is_nan()) {
         return f32::NAN;

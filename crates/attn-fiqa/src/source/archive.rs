@@ -56,7 +56,7 @@ const BUFFER: usize = 256 << 10;
 
 /// An archive being read.
 pub(super) struct Archive {
-    /// The archive's name in rows, and relative.
+    /// The archive's name in rows, and its relative name.
     shown: String,
     own_relative: PathBuf,
     /// Prefix of all relative names.
@@ -296,7 +296,7 @@ fn unpacked(stream: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, Failur
 ///
 /// # Errors
 ///
-/// If it cannot be read, or is compressed otherwise.
+/// If it cannot be read, or uses another compression.
 fn is_gzip(archive: &mut impl BufRead) -> Result<bool, Failure> {
     let head = file::peek(archive)?;
     for (magic, compression) in OTHER_COMPRESSIONS {

@@ -6,16 +6,16 @@ const MOST_NAMES: usize = 1 << 20;
 /// Maximum depth of braces inside braces.
 const MOST_DEPTH: usize = 16;
 
-/// More names than are expanded, or deeper braces.
+/// Too many names, or braces nested too deeply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
 /// All names that a name with braces stands for, in order, the last brace varying fastest; `None`
 /// if it has no complete brace with a comma or a range.
 ///
-/// `{a,b}` is a list, which may hold further braces; `{000..999}` a range whose numbers have as
-/// many digits as its longer end if one of them starts with a zero; `{0..9..3}` a range in steps; a
-/// range may fall. Anything else in braces stays as it is.
+/// `{a,b}` is a list, which may contain further braces; `{000..999}` is a range, zero-padded to the
+/// length of its longer end if one of its ends has a leading zero; `{0..9..3}` is a range with a
+/// step; ranges may be of letters and descending. Other braces stay as they are.
 pub(super) fn expand(text: &str) -> Result<Option<Vec<String>>, TooMany> {
     if !has_brace(text) {
         return Ok(None);
@@ -69,7 +69,7 @@ fn literal_brace(rest: &mut &str) -> Vec<String> {
     vec!["{".to_owned()]
 }
 
-/// What stands between the brace at the start of `text` and the one that closes it.
+/// The text between the brace at the start of `text` and the one that closes it.
 fn inside_of(text: &str) -> Option<&str> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -103,7 +103,7 @@ fn alternatives(inside: &str, depth: usize) -> Result<Option<Vec<String>>, TooMa
     Ok(Some(names))
 }
 
-/// Splits at the commas that are not inside of further braces.
+/// Splits at the commas that are not inside further braces.
 fn split_at_commas(inside: &str) -> Vec<&str> {
     let (mut parts, mut from, mut depth) = (Vec::new(), 0, 0_usize);
     for (at, c) in inside.char_indices() {
@@ -157,14 +157,14 @@ fn number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| plain)
 }
 
-/// The numbers from `first` to `last`, rising or falling.
+/// The numbers from `first` to `last`, ascending or descending.
 fn numbers(first: i64, last: i64, step: u64) -> Result<Vec<i64>, TooMany> {
     let count = first.abs_diff(last) / step + 1;
     if count > MOST_NAMES as u64 {
         return Err(TooMany);
     }
     let step = i64::try_from(step).map_err(|_| TooMany);
-    // One number needs no step, however large it is.
+    // A single number needs no step, however large the step is.
     let step = if count == 1 { 0 } else { step? };
     let step = if first <= last { step } else { -step };
     Ok((0..count as i64).map(|number| first + number * step).collect())

@@ -29,7 +29,7 @@ pub enum SourceError {
         /// The pattern's syntax error.
         source: glob::PatternError,
     },
-    /// Some of the inputs that a name with braces stands for do not exist.
+    /// Some of the names that braces expand to do not exist.
     #[error(
         "{pattern}: {} does not exist{}; correct the braces, or leave out what is missing",
         first.display(),
@@ -40,18 +40,18 @@ pub enum SourceError {
         pattern: String,
         /// The first name without a file or folder.
         first: PathBuf,
-        /// How many have none.
+        /// Number of names without a file or folder.
         missing: usize,
-        /// How many names the braces stand for.
+        /// Number of names that the braces expand to.
         names: usize,
     },
-    /// A name whose braces stand for too many names.
+    /// A name whose braces expand to too many names.
     #[error("{pattern}: the braces stand for more than a million names; give a list of them")]
     TooManyNames {
         /// The name with braces, as given.
         pattern: String,
     },
-    /// An input of no use to what reads it.
+    /// An input that its reader cannot use.
     #[error("{name}: {message}")]
     Unusable {
         /// The input's name.

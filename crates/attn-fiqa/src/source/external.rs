@@ -1,10 +1,10 @@
 //! Formats and places that this library does not read itself, such as Parquet files and object
 //! stores.
 //!
-//! They pull in more than a library should, so whoever wants them implements [`External`] and opens
-//! inputs with [`Sources::open_with`](super::Sources::open_with). Names, order, filters, skipping
-//! and limits stay here, and so do the formats of archives: what comes over a network as a stream
-//! is read like a file.
+//! They need more dependencies than a library should have, so a program that wants them implements
+//! [`External`] and opens inputs with [`Sources::open_with`](super::Sources::open_with). Names,
+//! order, filters, skipping, limits and archive formats are handled here: a stream that comes over
+//! a network is read like a file.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,18 +25,18 @@ const PANICKED: &str = "the file cannot be read to its end: it is damaged, or of
 
 /// Reads inputs of other formats or from other places.
 pub trait External: fmt::Debug + Send + Sync {
-    /// Whether the input, or the line of a list, is read here. This is asked before the file
-    /// system is.
+    /// Whether the input, or the line of a list, is read by this external. Called before the file
+    /// system is accessed.
     fn accepts(&self, name: &Path) -> bool;
 
-    /// The name to show in rows and messages, without secrets, and the relative one for files to be
-    /// written. By default both are the name's own.
+    /// The name to show in rows and messages, without secrets, and the relative name for output
+    /// files. By default, both are those of `name` itself.
     fn names(&self, name: &Path) -> (String, PathBuf) {
         (name::escaped(name), name::safe_relative(name))
     }
 
-    /// Finds out before any work what makes an input that was named useless; not asked for the
-    /// matches of patterns and lines of lists.
+    /// Checks a named input before any work, to report one that cannot be used. Of a pattern's
+    /// matches only the first is checked, and of a list no line.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ pub trait External: fmt::Debug + Send + Sync {
     /// if the name is not that of a single image.
     fn start(&self, name: &Path, max_bytes: u64) -> Option<PendingImage>;
 
-    /// How many images are started before the first of them is waited for.
+    /// How many further images are started before the first one is waited for.
     fn read_ahead(&self) -> usize {
         0
     }
@@ -93,15 +93,16 @@ pub type PendingImage = Box<dyn FnOnce() -> Result<Vec<u8>, Failure> + Send>;
 
 /// The images of one input, in a stable order.
 pub trait ExternalImages: Send {
-    /// The next image, of at most `max_bytes`; `None` at the end. What `wanted` refuses by its
-    /// names, as [`ExternalImage`] has them, need not be read: its bytes are never waited for.
+    /// The next image, of at most `max_bytes`; `None` at the end. `wanted` is called with the names
+    /// of the [`ExternalImage`]; an image that it refuses need not be read: its bytes are never
+    /// waited for.
     fn next(
         &mut self,
         max_bytes: u64,
         wanted: &mut dyn FnMut(&str, &Path) -> bool,
     ) -> Option<ExternalImage>;
 
-    /// How many entries so far are not images and were passed over.
+    /// Number of entries so far that are not images and were skipped.
     fn skipped(&self) -> u64 {
         0
     }
@@ -111,7 +112,7 @@ pub trait ExternalImages: Send {
 pub struct ExternalImage {
     /// As [`SourceItem::path`].
     pub path: String,
-    /// As [`SourceItem::relative`]; parts that lead elsewhere are removed.
+    /// As [`SourceItem::relative`]; components that lead elsewhere are removed.
     pub relative: PathBuf,
     /// Its bytes.
     pub pending: PendingImage,
@@ -234,7 +235,7 @@ impl ExternalInput {
                 let want = want.get_or_insert_with(|| context.wanted.want(path, relative));
                 *want == Want::Read
             };
-            // It reads untrusted bytes with other people's code.
+            // The external reads untrusted bytes with third-party code.
             let next = catching(|| {
                 let before = images.skipped();
                 let next = images.next(context.options.max_bytes, &mut wanted);

@@ -62,11 +62,11 @@ pub(super) fn head(path: &Path) -> Vec<u8> {
     head
 }
 
-/// The next bytes of an archive without taking them; none at its end.
+/// Peeks at the next bytes of an archive; empty at its end.
 ///
 /// # Errors
 ///
-/// If it cannot be read at all: it is not damaged then.
+/// If it cannot be read at all, as opposed to being damaged.
 pub(super) fn peek(archive: &mut impl BufRead) -> Result<&[u8], Failure> {
     archive.fill_buf().map_err(|error| {
         let status = match error.kind() {

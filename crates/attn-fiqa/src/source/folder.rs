@@ -10,7 +10,7 @@ use super::progress::{Progress, Uncounted};
 use super::{Context, SourceError, SourceOptions, Step, file, name};
 use crate::status::{Failure, Status};
 
-/// Maximum total size of the names kept of one folder, in bytes: those of about 20 million files.
+/// Maximum total size of the names kept for one folder, in bytes: those of about 20 million files.
 const MOST_NAME_BYTES: usize = if cfg!(test) { 4 << 10 } else { 1 << 30 };
 
 /// Counted per name in addition to its bytes.
@@ -36,7 +36,7 @@ pub(super) struct Folder {
 enum Kind {
     Image,
     Folder,
-    /// Searched like any other folder, or else a row that says what it is.
+    /// Searched like any other folder if subfolders are searched, else a row that says what it is.
     FolderNamedAsImage,
     Other,
 }
@@ -165,7 +165,7 @@ impl Folder {
                 Ok(())
             })
         });
-        // Some of the names in no particular order would differ from run to run.
+        // A subset of the names, in no particular order, would differ from run to run.
         if kept > MOST_NAME_BYTES {
             (images, folders) = (Vec::new(), Vec::new());
         }

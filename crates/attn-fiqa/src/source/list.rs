@@ -5,7 +5,7 @@
 //! prefix before a tab, comma or space that does.
 //!
 //! The list is read as a stream, so it may be larger than memory. Images that an external reads are
-//! started some lines ahead.
+//! requested some lines ahead.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -57,10 +57,10 @@ pub(super) struct List {
     separator: Separator,
     line_number: u64,
     ended: bool,
-    /// What externals have started to read, and the files between.
+    /// Images that externals have started to read, and the files in between.
     ahead: Ahead,
     read_ahead: usize,
-    /// Whether the list is a regular file, whose lines are all there.
+    /// Whether the list is a regular file, in which all lines are already available.
     is_file: bool,
     /// Held until the last line is known.
     _uncounted: Uncounted,
@@ -165,8 +165,8 @@ impl List {
         self.ahead.pop(context).unwrap_or(Step::Done)
     }
 
-    /// Whether the next line is there: a program that writes the list may wait for the images of
-    /// its last lines.
+    /// Whether the next line is available: a program that writes the list may wait for the images
+    /// of its last lines.
     fn may_read_ahead(&self) -> bool {
         self.is_file || self.lines.buffer().contains(&b'\n') || self.lines.buffer().contains(&0)
     }

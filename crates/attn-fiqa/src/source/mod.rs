@@ -225,8 +225,8 @@ impl Sources {
         Self::open_with(inputs, options, &[])
     }
 
-    /// The same with further formats and places; the first of `externals` that accepts a name
-    /// reads it.
+    /// As [`Sources::open`], with further formats and places; the first of `externals` that accepts
+    /// a name reads it.
     ///
     /// # Errors
     ///
@@ -288,8 +288,8 @@ impl Sources {
         self
     }
 
-    /// How many images are known so far, and how many files were skipped: a handle that stays up to
-    /// date while the iterator runs elsewhere.
+    /// A handle on the number of images known so far and of files skipped, which stays up to date
+    /// while the iterator runs elsewhere.
     pub fn progress(&self) -> Progress {
         self.context.progress.clone()
     }
@@ -332,8 +332,8 @@ pub fn open_file(path: &Path) -> Result<fs::File, Failure> {
     opened.map(|(file, _)| file).map_err(|error| file::not_opened(path, error))
 }
 
-/// Whether a name is that of an image by its extension, in any case, and not that of a companion
-/// file of macOS. Files in folders are also recognised by their content.
+/// Whether a name has an image extension, in any case, and is not that of a macOS companion file.
+/// Files in folders are also recognised by their content.
 pub fn is_image_name(name: &Path) -> bool {
     name::is_image(name) && !name::is_companion(name)
 }
@@ -347,9 +347,9 @@ impl Iterator for Sources {
         item
     }
 
-    /// Passes over `n` images, as [`Iterator::skip`] does, without reading files, requesting
-    /// objects or keeping what archives hold. If videos are read frame by frame, everything is
-    /// read, since the number of frames is unknown.
+    /// Skips `n` images, as [`Iterator::skip`] does, without reading files, requesting objects or
+    /// keeping the contents of archives. If videos are read frame by frame, everything is read,
+    /// since the number of frames is unknown.
     fn nth(&mut self, n: usize) -> Option<SourceItem> {
         if !self.context.options.reads_videos() {
             self.context.wanted.skip_to(self.returned.saturating_add(n as u64));
@@ -452,7 +452,7 @@ impl Context {
         Ok(self.stage_for(path.to_owned(), relative, PathBuf::new()))
     }
 
-    /// Fails if an input that was named is of no use.
+    /// Fails if a named input cannot be used.
     fn check(&self, path: &Path) -> Result<(), SourceError> {
         if let Some(external) = self.external(path) {
             let unusable =
@@ -473,7 +473,7 @@ impl Context {
     fn stage(&self, path: &Path, fixed: &Path) -> Stage {
         let relative = pattern::relative_to(fixed, path);
         match pattern::of(path).filter(|_| self.external(path).is_none()) {
-            // If its matches have gone since, it is a file that is not found.
+            // If its matches no longer exist, it becomes a file that is not found.
             Some(pattern) => match Matches::open(pattern, self) {
                 Ok(matches) => Stage::Matches(matches.with_fixed(fixed)),
                 Err(_) => Stage::File(NamedFile { path: path.to_owned(), relative }),

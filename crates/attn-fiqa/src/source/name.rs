@@ -22,7 +22,7 @@ const TAR_ENDINGS: [&str; 9] =
 
 const ZIP_ENDING: &str = ".zip";
 
-/// Whether a file has an image's extension, in any case.
+/// Whether a file has an image extension, in any case.
 pub(super) fn is_image(name: &Path) -> bool {
     name.extension().is_some_and(|extension| {
         IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
@@ -37,14 +37,14 @@ pub(super) fn is_companion(path: &Path) -> bool {
         || path.components().any(|part| part.as_os_str() == "__MACOSX")
 }
 
-/// Whether a file has an archive's extension, in any case.
+/// Whether a file has an archive extension, in any case.
 pub(super) fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_ascii_lowercase();
     is_zip(path) || TAR_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Whether a file has a zip archive's extension, in any case.
+/// Whether a file has a zip archive extension, in any case.
 pub(super) fn is_zip(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.to_ascii_lowercase().ends_with(ZIP_ENDING)

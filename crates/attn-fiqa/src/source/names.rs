@@ -1,4 +1,4 @@
-//! Inputs that one name with braces stands for.
+//! The inputs that a name with braces expands to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// `None` if a file of this very name exists, or the name has no braces to expand.
+    /// `None` if a file of exactly this name exists, or the name has no braces to expand.
     ///
     /// # Errors
     ///
-    /// If one of the inputs is missing or cannot be used: a wrong range is found out before any
-    /// work and not after a day.
+    /// If one of the inputs is missing or cannot be used: a wrong range is reported before any
+    /// work, not after a day.
     pub(super) fn open(path: &Path, context: &Context) -> Result<Option<Self>, SourceError> {
         let Some(text) = path.to_str().filter(|_| fs::symlink_metadata(path).is_err()) else {
             return Ok(None);

@@ -16,7 +16,7 @@ pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(WILDCARDS)
 }
 
-/// The pattern that a path is if nothing of that name exists.
+/// The path as a pattern, if it is one and nothing of that name exists.
 pub(super) fn of(path: &Path) -> Option<&str> {
     let text = path.to_str().filter(|text| is_pattern(text))?;
     fs::symlink_metadata(path).is_err().then_some(text)
@@ -54,8 +54,8 @@ impl Matches {
         if matches.peek().is_none() {
             return Err(SourceError::NoMatch { pattern: pattern.to_owned() });
         }
-        // If the first match cannot be used at all, such as a table without the column, neither can
-        // the others.
+        // If the first match cannot be used at all, for example a table without the column, neither
+        // can the others.
         if let Some(Ok(first)) = matches.peek()
             && context.external(first).is_some()
         {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The number of images, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressCount {
-    /// Images that were read or are known to follow. Where a filter leaves images out, those are
-    /// subtracted when their turn comes.
+    /// Images that were read or are known to follow. Images that a filter leaves out are subtracted
+    /// when they are reached.
     pub known: u64,
     /// Whether the number is final: `false` while folders are still to be opened or a list or
     /// archive is being read.

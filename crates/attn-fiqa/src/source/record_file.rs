@@ -2,7 +2,7 @@
 //!
 //! A record starts with a header of 24 bytes: the number of labels, a label, and two identifiers.
 //! The labels follow if there are any, then the encoded image. Records without an image list which
-//! records belong to an identity; they are passed over.
+//! records belong to an identity; they are skipped.
 
 use std::fmt;
 use std::fs::File;
@@ -45,16 +45,16 @@ pub(super) struct RecordFile {
 
 enum State {
     Closed(PathBuf),
-    /// A stream of which nothing was read yet.
+    /// A stream from which nothing has been read yet.
     Unread(Box<dyn Read + Send>),
     Open(RecordReader<Box<dyn Read + Send>>, Option<Index>),
     Ended,
 }
 
-/// The keys of records, in their order.
+/// The keys of the records, in order.
 struct Index(BufReader<File>);
 
-/// Whether a regular file is one of records: judged by its name, or, if the name is not an image's,
+/// Whether a regular file is a record file: judged by its name, or, if the name is not an image's,
 /// by its content.
 pub(super) fn is_record_file(path: &Path) -> bool {
     path.extension().is_some_and(|own| own.eq_ignore_ascii_case(ENDING))
@@ -148,7 +148,7 @@ impl RecordFile {
     }
 }
 
-/// The image in a record; `None` in those of identities.
+/// The image in a record; `None` for an identity record.
 fn image_of(mut data: Vec<u8>, max_bytes: u64) -> Result<Option<Vec<u8>>, Failure> {
     let broken = |message: &str| Failure::new(Status::BrokenImage, message);
     let Some(header) = data.first_chunk::<HEADER>() else {

@@ -1,9 +1,9 @@
 //! Reads MXNet's RecordIO as a stream, record by record.
 //!
-//! A record is one part, or several of them: the little-endian magic number, a word with the kind
-//! of the part in its upper 3 bits and the length of its data in the others, the data, and zeros up
-//! to a multiple of 4 bytes. Data that contain the magic number at such a multiple are split there
-//! by the writer, and the reader puts the number back between the parts.
+//! A record consists of one or more parts: the little-endian magic number, a word with the kind of
+//! the part in its upper 3 bits and the length of its data in the others, the data, and zeros up to
+//! a multiple of 4 bytes. Where the data contain the magic number at such a multiple, the writer
+//! splits them, and the reader puts the number back between the parts.
 //!
 //! Format: dmlc-core, `recordio.h`.
 
@@ -13,7 +13,7 @@ const MAGIC: [u8; 4] = 0xced7_230a_u32.to_le_bytes();
 
 const LENGTH_BITS: u32 = 29;
 
-/// A record's data, or its length if that is beyond the limit.
+/// A record's data, or its length if it exceeds the limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Record {
     Data(Vec<u8>),
@@ -27,7 +27,7 @@ pub(super) struct RecordReader<R> {
     at: u64,
 }
 
-/// The place of a part in its record.
+/// The position of a part in its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Only,
@@ -36,7 +36,7 @@ enum Part {
     Last,
 }
 
-/// Whether a file starts like one of records.
+/// Whether a file starts like a record file.
 pub(super) fn starts_as_records(head: &[u8]) -> bool {
     head.starts_with(&MAGIC)
 }
@@ -51,8 +51,8 @@ impl<R: Read> RecordReader<R> {
         self.at
     }
 
-    /// The next record, if it holds at most `max_bytes`; a longer one is passed over. `None` at the
-    /// end of the file.
+    /// The next record, if it holds at most `max_bytes`; a longer one is skipped. `None` at the end
+    /// of the file.
     pub(super) fn next_record(&mut self, max_bytes: u64) -> Result<Option<Record>, String> {
         let mut data = Vec::new();
         let mut length = 0_u64;
@@ -63,7 +63,7 @@ impl<R: Read> RecordReader<R> {
             if !fits {
                 return Err(damaged(self.at, "a part of a record is out of order"));
             }
-            // Not zero even for an empty part, so that it marks the start.
+            // Not zero even for an empty part, to mark that the record has started.
             length = length.saturating_add(part_length).saturating_add(MAGIC.len() as u64);
             let (kept, left) = if length - MAGIC.len() as u64 <= max_bytes {
                 if !is_start {
@@ -115,7 +115,7 @@ impl<R: Read> RecordReader<R> {
         Ok(Some((part, u64::from(word & ((1 << LENGTH_BITS) - 1)))))
     }
 
-    /// Appends `kept` bytes to `data`, and passes over `left` bytes and the padding.
+    /// Appends `kept` bytes to `data`, and skips `left` bytes and the padding.
     fn read_data(&mut self, data: &mut Vec<u8>, kept: u64, left: u64) -> Result<(), String> {
         let read = (&mut self.input).take(kept).read_to_end(data);
         let read = read.map_err(|error| self.failed(&error))? as u64;

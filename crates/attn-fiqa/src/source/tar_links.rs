@@ -31,7 +31,7 @@ const MOST_RESTARTS: usize = 64;
 /// The locations of an archive's members.
 pub(super) struct Links {
     path: PathBuf,
-    /// Members by normalised name; those with equal names in the archive's order.
+    /// Members by normalised name; those with the same name in archive order.
     places: HashMap<Vec<u8>, Vec<Place>>,
     /// Whether all names were kept.
     complete: bool,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 type Filter = Box<dyn Fn(&str, &Path) -> bool + Send>;
 
-/// What happens to an image, by its names alone.
+/// What happens to an image, decided by its names alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     Read,
@@ -47,7 +47,7 @@ impl Wanted {
         self.filter.as_ref().is_none_or(|filter| filter(path, relative))
     }
 
-    /// Asked once per image.
+    /// Called once per image.
     pub(super) fn want(&self, path: &str, relative: &Path) -> Want {
         if !self.admits(path, relative) {
             return Want::LeaveOut;

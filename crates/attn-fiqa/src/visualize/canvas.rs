@@ -1,14 +1,13 @@
-//! A white page that rectangles, images and letters are put on.
+//! A white page on which rectangles, images and letters are drawn.
 
-/// RGB pixels, `[row, column, channel]`, white at first. What would fall outside
-/// is not drawn.
+/// RGB pixels, `[row, column, channel]`, initially white. Anything outside is not drawn.
 pub(super) struct Canvas {
     width: usize,
     height: usize,
     rgb: Vec<u8>,
 }
 
-/// A place on a canvas: pixels from the left and from the top.
+/// A position on a canvas: pixels from the left and from the top.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct At {
     pub(super) x: usize,
@@ -32,13 +31,13 @@ impl Canvas {
         self.rgb.get_mut((y * self.width + x) * 3..)?.get_mut(..3)
     }
 
-    /// Lays ink of a colour over a pixel: `coverage` 0 leaves it, 255 replaces it.
+    /// Blends ink of a colour over a pixel: `coverage` 0 leaves it unchanged, 255 replaces it.
     pub(super) fn ink(&mut self, at: At, color: [u8; 3], coverage: u8) {
         if let Some(pixel) = self.pixel(at.x, at.y) {
             let coverage = u16::from(coverage);
             for (below, above) in pixel.iter_mut().zip(color) {
                 let mixed = u16::from(*below) * (255 - coverage) + u16::from(above) * coverage;
-                // At most 255 · 255 / 255, after the rounding too.
+                // At most 255 · 255 / 255, even after rounding.
                 *below = ((mixed + 127) / 255) as u8;
             }
         }
@@ -53,7 +52,7 @@ impl Canvas {
         }
     }
 
-    /// Puts down an image of RGB pixels, `width` to a row.
+    /// Draws an image of RGB pixels, `width` per row.
     pub(super) fn image(&mut self, at: At, rgb: &[u8], width: usize) {
         for (row, pixels) in rgb.chunks_exact(width * 3).enumerate() {
             let y = at.y + row;

@@ -1,16 +1,15 @@
 //! Colour maps: 256 colours from low to high.
 
-/// A scale of 256 RGB colours; entry 0 stands for the low end of the range.
+/// A scale of 256 RGB colours; entry 0 is the low end of the range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Colormap {
-    /// Dark violet through green to yellow (van der Walt and Smith, for
-    /// matplotlib). Its lightness rises evenly, so that it can be read in
-    /// greyscale and by the colour-blind.
+    /// Dark violet through green to yellow (van der Walt and Smith, for matplotlib). Its lightness
+    /// increases evenly, so it is readable in greyscale and for colour-blind readers.
     #[default]
     Viridis,
-    /// Blue, cyan, yellow, red: OpenCV's `COLORMAP_JET`, entry for entry, which
-    /// the paper's figures use. Here it is RGB, where OpenCV gives BGR.
+    /// Blue, cyan, yellow, red: OpenCV's `COLORMAP_JET`, entry for entry, as used in the paper's
+    /// figures. Here it is RGB, whereas OpenCV gives BGR.
     Jet,
 }
 
@@ -26,7 +25,7 @@ impl Colormap {
         }
     }
 
-    /// The colour map with this [`name`](Self::name), if there is one.
+    /// The colour map with this [`name`](Self::name), if any.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|map| map.name() == name)
     }
@@ -53,13 +52,12 @@ impl Colormap {
     }
 }
 
-/// Each channel of the jet scale is a trapezoid over x = index / 255 with slopes
-/// of 4 and its peak, for red, green and blue, at 3/4, 2/4 and 1/4:
-/// `1.5 − |4x − peak|`, cut to 0…1.
+/// Each channel of the jet scale is a trapezoid over x = index / 255 with slopes of 4 and its peak,
+/// for red, green and blue, at 3/4, 2/4 and 1/4: `1.5 − |4x − peak|`, clipped to 0…1.
 fn jet(index: u8) -> [u8; 3] {
     let channel = |peak: i32| {
-        // 2 · 255 times the trapezoid. It is odd, so that half of it always lies
-        // between two integers, of which OpenCV takes the even one.
+        // 2 · 255 times the trapezoid. It is odd, so half of it always lies midway between two
+        // integers, of which OpenCV takes the even one.
         let doubled = 765 - (8 * i32::from(index) - 510 * peak).abs();
         let lower = doubled.div_euclid(2);
         let even = lower + lower.rem_euclid(2);
@@ -72,8 +70,8 @@ fn jet(index: u8) -> [u8; 3] {
     [red, green, blue]
 }
 
-/// The entry where OpenCV's table has a blue of 1 instead of the 2 that the
-/// rounding of all the other 767 numbers gives (measured with OpenCV 5.0).
+/// The entry for which OpenCV's table has a blue of 1 instead of the 2 given by the rounding rule
+/// that holds for all the other 767 numbers (measured with OpenCV 5.0).
 const OPENCV_UNEVEN: u8 = 159;
 
 #[cfg(test)]
@@ -108,7 +106,7 @@ mod tests {
         for (index, color) in from_opencv {
             assert_eq!(table[index], color, "entry {index}");
         }
-        // Of cv2.applyColorMap(0…255, COLORMAP_JET)[…, ::-1], OpenCV 5.0.
+        // From cv2.applyColorMap(0…255, COLORMAP_JET)[…, ::-1], OpenCV 5.0.
         assert_eq!(fingerprint(&table), JET_FINGERPRINT);
     }
 
@@ -132,7 +130,7 @@ mod tests {
             0.2126 * r + 0.7152 * g + 0.0722 * b
         };
         let table = Colormap::Viridis.table();
-        // Rounded to 8 bits, neighbours may stand still, but not three in a row.
+        // Rounded to 8 bits, neighbours may be equal, but not three in a row.
         for (index, run) in table.windows(4).enumerate() {
             assert!(luminance(run[3]) > luminance(run[0]), "after entry {index}");
         }

@@ -18,7 +18,7 @@ pub enum VisualizeError {
         /// Values that were given.
         found: usize,
     },
-    /// A patch value is infinite or not a number, so that it has no colour.
+    /// A patch value is infinite or not a number, so it has no colour.
     #[error(
         "patch ({row}, {col}) of the map is {value}, expected a finite number: look at the weights and the input of the network"
     )]
@@ -30,7 +30,7 @@ pub enum VisualizeError {
         /// Its value.
         value: f32,
     },
-    /// The ends of a colour range are not finite or stand in the wrong order.
+    /// The ends of a colour range are not finite or are in the wrong order.
     #[error("a colour range needs two finite ends, the lower one first, found {low} … {high}")]
     Range {
         /// The low end that was given.
@@ -46,7 +46,7 @@ pub enum VisualizeError {
         /// The fraction that was given.
         alpha: f32,
     },
-    /// A crop and the map to be laid over it differ in size.
+    /// A crop and the map to overlay on it differ in size.
     #[error(
         "the map is rendered {map}×{map} pixels, the crop is {crop}×{crop}: render at the crop's side"
     )]
@@ -72,9 +72,9 @@ pub enum VisualizeError {
         MAX_PIXELS / 1_000_000
     )]
     SheetTooLarge {
-        /// Faces that were to go on the sheet.
+        /// Number of faces for the sheet.
         faces: usize,
-        /// About how many fit on one.
+        /// Approximate number of faces that fit on one sheet.
         most: usize,
     },
     /// A sheet needs at least one face.
@@ -83,7 +83,7 @@ pub enum VisualizeError {
     /// A sheet needs at least one column.
     #[error("a sheet needs at least one column, found 0")]
     NoColumns,
-    /// The number of bytes does not fit the size of the image.
+    /// The number of bytes does not match the size of the image.
     #[error(
         "an RGB image of {width}×{height} pixels needs width · height · 3 bytes, found {found}"
     )]

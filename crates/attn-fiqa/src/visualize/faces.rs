@@ -1,21 +1,21 @@
-//! Boxes and landmarks drawn into a photo.
+//! Draws boxes and landmarks on a photo.
 
 use crate::align::Landmarks;
 use crate::detect::{Face, FaceBox};
 use crate::pixels::Image;
 
-/// The box.
+/// Colour of the box.
 const BOX: [u8; 3] = [0, 230, 60];
-/// The landmarks from left to right and down: eyes, nose tip, mouth corners. All
-/// differ, so that exchanged ones are seen.
+/// Colours of the landmarks from left to right and top to bottom: eyes, nose tip, mouth corners.
+/// All differ, so that swapped landmarks are visible.
 const POINTS: [[u8; 3]; 5] =
     [[255, 60, 60], [60, 160, 255], [255, 220, 0], [255, 80, 255], [0, 235, 235]];
 
 /// A copy of the photo with each face's box and five landmarks.
 ///
-/// Lines are two thousandths of the photo's longer side wide, at least a pixel.
-/// The left eye is red, the right eye blue, the nose tip yellow, the left mouth
-/// corner pink and the right one turquoise.
+/// The line width is two thousandths of the photo's longer side, at least one pixel. The left eye
+/// is red, the right eye blue, the nose tip yellow, the left mouth corner pink and the right one
+/// turquoise.
 pub fn draw_faces(photo: &Image, faces: &[Face]) -> Image {
     let (width, height) = (photo.width(), photo.height());
     let mut drawing = Drawing { width, height, rgb: photo.rgb().to_vec() };
@@ -34,9 +34,9 @@ struct Drawing {
 }
 
 impl Drawing {
-    /// Fills the part of a rectangle that lies inside, from edge to edge in pixels.
+    /// Fills the part of a rectangle that lies inside the photo; edges are in pixels.
     fn fill(&mut self, (left, right): (f32, f32), (top, bottom): (f32, f32), color: [u8; 3]) {
-        // A cast saturates, and what lies outside has no pixels.
+        // A cast saturates, and there are no pixels outside.
         let span = |from: f32, to: f32, end: usize| {
             let from = (from.round().max(0.0) as usize).min(end);
             from..(to.round().max(0.0) as usize).clamp(from, end)
@@ -57,7 +57,7 @@ impl Drawing {
         self.fill((right - line, right), (y, bottom), BOX);
     }
 
-    /// Squares around the points, small enough for the face.
+    /// Squares around the points, sized to the face.
     fn points(&mut self, landmarks: &Landmarks, line: f32) {
         let half = (line * 1.5).min(landmarks.inter_eye_distance() / 16.0).max(0.5);
         for (&[x, y], color) in landmarks.0.iter().zip(POINTS) {

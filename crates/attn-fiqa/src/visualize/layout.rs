@@ -5,26 +5,26 @@ use std::borrow::Cow;
 use super::canvas::At;
 use super::{MAX_PIXELS, SheetStyle, VisualizeError, text};
 
-/// White around the page, in pixels.
+/// White margin around the page, in pixels.
 pub(super) const MARGIN: usize = 16;
-/// Between the three images of a face.
+/// Gap between the three images of a face.
 pub(super) const GAP: usize = 4;
-/// Between the images and the line below them.
+/// Gap between the images and the line below them.
 pub(super) const CAPTION_GAP: usize = 3;
-/// Between one face and the next, clearly more than within a face.
+/// Gap between one face and the next, clearly larger than within a face.
 const CELL_GAP: usize = 20;
-/// Between the title, the colour scale and the faces.
+/// Gap between the title, the colour scale and the faces.
 const HEADER_GAP: usize = 8;
-/// Letters that the line below a face holds at least, however small the face.
+/// Minimum number of letters in the line below a face, however small the face.
 const CAPTION_LETTERS: usize = 32;
-/// Width of the colour scale where there is room: one pixel to a colour.
+/// Width of the colour scale if there is room: one pixel per colour.
 const BAR_WIDTH: usize = 256;
-/// Width to height that sheets are brought near to, when the columns are free.
+/// Target ratio of width to height if the number of columns is free.
 const SHAPE: f64 = 4.0 / 3.0;
-/// Letters of the score below a face at most.
+/// Maximum number of letters of the score below a face.
 const SCORE_LETTERS: usize = 16;
 
-/// The plan of a page.
+/// The layout of a page.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) width: usize,
@@ -48,8 +48,8 @@ impl Layout {
         let side = style.map.side;
         let cell_width = (3 * side + 2 * GAP).max(CAPTION_LETTERS * text::LETTER);
         let cell_height = side + CAPTION_GAP + text::LINE;
-        // The faces alone are counted first, so that nothing below is done for,
-        // or overflows with, a number of them that cannot be shown.
+        // The faces alone are counted first, so that nothing below runs, or overflows, for a number
+        // of them that cannot be shown.
         let most = MAX_PIXELS / ((cell_width + CELL_GAP) * (cell_height + CELL_GAP));
         let too_large = VisualizeError::SheetTooLarge { faces, most };
         if faces > most {
@@ -60,8 +60,8 @@ impl Layout {
             Some(0) => return Err(VisualizeError::NoColumns),
             Some(columns) => plan(columns.min(faces)),
             None => {
-                // The title breaks into more lines on a narrow page; its height is
-                // too small a part of the page to be planned for.
+                // The title needs more lines on a narrow page, but its height is too small a part
+                // of the page to plan for.
                 let off_shape = |columns: usize| {
                     let width = span(columns, cell_width) as f64;
                     let height = span(faces.div_ceil(columns), cell_height) as f64;
@@ -112,8 +112,8 @@ impl Layout {
         }
     }
 
-    /// The name and the score, so that both fit on the line below a face with two
-    /// letters of space between them.
+    /// The name and the score, shortened so that both fit on the line below a face with two letters
+    /// of space between them.
     pub(super) fn caption<'t>(
         &self,
         name: &'t str,
@@ -125,13 +125,13 @@ impl Layout {
         (text::shorten_middle(name, left), score)
     }
 
-    /// Width of the colour scale beside labels that take `labels` pixels.
+    /// Width of the colour scale next to labels that are `labels` pixels wide.
     pub(super) fn bar_width(&self, labels: usize) -> usize {
         BAR_WIDTH.min((self.width - 2 * MARGIN).saturating_sub(labels))
     }
 }
 
-/// Length of `count` things of a size with their gaps.
+/// Length of `count` items of a given size with the gaps between them.
 fn span(count: usize, size: usize) -> usize {
     count * (size + CELL_GAP) - CELL_GAP
 }

@@ -1,9 +1,9 @@
 //! Figures of maps: colour scales, overlays and the contact sheet.
 //!
-//! A map is a grid of patch values ([`PatchGrid`]). It is brought to 0…1 by a
-//! [`ColorRange`], enlarged to the size of the crop, coloured by a [`Colormap`]
-//! and laid over the crop. One range has to serve all images that are looked
-//! at side by side: gather it with [`RangeOverSet`] before rendering.
+//! A map is a grid of patch values ([`PatchGrid`]). It is mapped to 0…1 by a [`ColorRange`],
+//! enlarged to the size of the crop, coloured by a [`Colormap`] and overlaid on the crop. Images
+//! that are viewed side by side need a single range: gather it with [`RangeOverSet`] before
+//! rendering.
 
 mod canvas;
 mod colormap;
@@ -28,5 +28,5 @@ pub use png::{encode_jpeg, encode_png};
 pub use range::{ColorRange, RangeOverSet};
 pub use sheet::{SheetCell, SheetStyle, render_sheet, sheet_size};
 
-/// Most pixels of a figure: 100 megapixels are 300 MB of RGB, and few viewers open more.
+/// Maximum pixels of a figure: 100 megapixels are 300 MB of RGB, and few viewers open more.
 pub const MAX_PIXELS: usize = 100_000_000;

@@ -1,25 +1,24 @@
-//! Maps drawn back onto the photo that their faces were taken from.
+//! Maps drawn onto the photo that their faces were taken from.
 
 use super::overlay::blend;
 use super::{MAX_PIXELS, MapStyle, PatchGrid, Rendered, VisualizeError};
 use crate::align::Similarity;
 use crate::pixels::Image;
 
-/// A face's map and where the face is.
+/// The map of a face and the position of the face.
 #[derive(Debug, Clone, Copy)]
 pub struct MapOnPhoto<'a> {
-    /// From pixels of the photo to pixels of the crop.
+    /// Maps pixels of the photo to pixels of the crop.
     pub to_crop: Similarity,
     /// The map over the crop.
     pub grid: PatchGrid<'a>,
-    /// How it is rendered; `side` is the crop's.
+    /// How the map is rendered; `side` is that of the crop.
     pub style: MapStyle,
 }
 
-/// The photo with each map over the square that its crop was taken from, as
-/// [`overlay`](super::overlay()) renders it over the crop: a photo's pixel takes
-/// its colour from where it falls in the crop. Where squares overlap the later
-/// map lies above.
+/// The photo with each map drawn over the square that its crop was taken from, as
+/// [`overlay`](super::overlay()) renders it over the crop: each photo pixel gets its colour from
+/// its position in the crop. Where squares overlap, the later map is on top.
 ///
 /// # Errors
 /// As [`render_map`](super::render_map); [`VisualizeError::Size`] also for a
@@ -71,7 +70,7 @@ fn lay_over(photo: &mut Rendered, map: &MapOnPhoto<'_>) {
 fn pixels_between(positions: [f64; 4], length: usize) -> std::ops::Range<usize> {
     let least = positions.iter().copied().fold(f64::INFINITY, f64::min);
     let most = positions.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // Casts saturate, so that what is far outside stays so.
+    // Casts saturate, so positions far outside stay outside.
     let first = (least.ceil().max(0.0) as usize).min(length);
     let end = ((most.floor() + 1.0).max(0.0) as usize).clamp(first, length);
     first..end

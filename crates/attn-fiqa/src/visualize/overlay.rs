@@ -1,4 +1,4 @@
-//! One map in colours, alone and laid over its face.
+//! One map in colour, alone and overlaid on its face.
 
 use super::{ColorRange, Colormap, MAX_PIXELS, VisualizeError};
 use crate::crop::Crop;
@@ -7,11 +7,11 @@ use crate::resize::resize_bilinear_grid;
 /// Fraction of the map in the paper's overlays.
 pub const DEFAULT_ALPHA: f32 = 0.4;
 
-/// Side in pixels of the crops that the published networks take.
+/// Side in pixels of the crops that published networks take.
 pub const DEFAULT_SIDE: usize = 112;
 
-/// A map before rendering: finite patch values, `[row, column]`, in the order of
-/// the network's tokens.
+/// A map before rendering: finite patch values, `[row, column]`, in the order of the network's
+/// tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct PatchGrid<'a> {
     values: &'a [f32],
@@ -37,14 +37,14 @@ impl<'a> PatchGrid<'a> {
         Ok(Self { values, rows, cols })
     }
 
-    /// Patch values outside of a range.
+    /// Number of patch values outside a range.
     pub(super) fn clipped(&self, range: ColorRange) -> usize {
         self.values.iter().filter(|&&value| !range.contains(value)).count()
     }
 
-    /// The map's value between 0 and 1 at a place in the crop, whose left and
-    /// upper edges are at 0 and right and lower ones at 1: between the patches'
-    /// centres bilinear, beyond the outermost continued, as in [`render_map`].
+    /// The value of the map, between 0 and 1, at a position in the crop, whose left and upper edges
+    /// are at 0 and right and lower edges at 1: bilinear between patch centres and constant beyond
+    /// the outermost ones, as in [`render_map`].
     pub(super) fn fraction_at(&self, x: f64, y: f64, range: ColorRange) -> f32 {
         let tap = |place: f64, cells: usize| {
             let centre = (place * cells as f64 - 0.5).clamp(0.0, (cells - 1) as f64);
@@ -62,8 +62,7 @@ impl<'a> PatchGrid<'a> {
 /// How maps are rendered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapStyle {
-    /// Values of the first and the last colour: the same for all maps that are
-    /// seen together.
+    /// Values of the first and the last colour; the same for all maps that are viewed together.
     pub range: ColorRange,
     /// The colours.
     pub colormap: Colormap,
@@ -74,7 +73,7 @@ pub struct MapStyle {
 }
 
 impl MapStyle {
-    /// Viridis at 112×112 pixels, [`DEFAULT_ALPHA`] of it in an overlay.
+    /// Viridis at 112×112 pixels, with [`DEFAULT_ALPHA`] for overlays.
     pub fn new(range: ColorRange) -> Self {
         Self { range, colormap: Colormap::default(), alpha: DEFAULT_ALPHA, side: DEFAULT_SIDE }
     }
@@ -101,18 +100,17 @@ pub struct Rendered {
     pub width: usize,
     /// Height in pixels.
     pub height: usize,
-    /// Patch values outside the range, shown in the colour of its nearer end.
-    /// Always 0 when the range was gathered over the maps that are rendered.
+    /// Number of patch values outside the range, shown in the colour of the nearer end. Always 0 if
+    /// the range was gathered over the maps being rendered.
     pub clipped: usize,
 }
 
-/// The bare map: brought to 0…1 by the range, enlarged bilinearly to
-/// `style.side` (OpenCV's `INTER_LINEAR`: half-pixel centres, edges continued),
-/// times 255, cut to an integer, coloured. Its `alpha` is not used.
+/// The bare map: mapped to 0…1 by the range, enlarged bilinearly to `style.side` (OpenCV's
+/// `INTER_LINEAR`: half-pixel centres, edges replicated), multiplied by 255, truncated to an
+/// integer and coloured. `alpha` is not used.
 ///
-/// The grid is spread over the whole image. A network whose patches leave a
-/// margin of the crop unread (patch 9 on 112 pixels) has its map stretched by
-/// that margin.
+/// The grid is spread over the whole image. If a network's patches leave a margin of the crop
+/// unread (patch 9 on 112 pixels), its map is stretched by that margin.
 ///
 /// # Errors
 /// [`VisualizeError::Alpha`] or [`VisualizeError::Size`] if the style is not valid.
@@ -130,8 +128,7 @@ pub fn render_map(grid: &PatchGrid<'_>, style: &MapStyle) -> Result<Rendered, Vi
     Ok(Rendered { rgb, width: side, height: side, clipped })
 }
 
-/// The map over the face: `(1 − α) · crop + α · map`, rounded to the nearest
-/// integer, ties to the even one.
+/// The map over the face: `(1 − α) · crop + α · map`, rounded to the nearest integer, ties to even.
 ///
 /// # Errors
 /// As [`render_map`], and [`VisualizeError::Side`] if the crop's side is not
@@ -149,7 +146,7 @@ pub fn overlay(
     Ok(rendered)
 }
 
-/// Mixes two images of the same size, `alpha` of the second.
+/// Blends two images of the same size, with weight `alpha` for the second.
 pub(super) fn blend(below: &[u8], above: &[u8], alpha: f32) -> Vec<u8> {
     let mix = |below: u8, above: u8| {
         let mixed = (1.0 - alpha) * f32::from(below) + alpha * f32::from(above);

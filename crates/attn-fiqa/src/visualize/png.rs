@@ -6,7 +6,7 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use super::VisualizeError;
 
-/// The bytes of a PNG file of 8-bit RGB pixels, `[row, column, channel]`.
+/// Encodes 8-bit RGB pixels, `[row, column, channel]`, as a PNG file.
 ///
 /// # Errors
 /// [`VisualizeError::Size`] if a side is 0 or too large for PNG,
@@ -27,14 +27,13 @@ pub fn encode_png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, Vi
     Ok(bytes)
 }
 
-/// Quality of [`encode_jpeg`]: high, since what is written is looked at by
-/// networks again.
+/// Quality of [`encode_jpeg`]: high, since networks will read the written images again.
 const JPEG_QUALITY: u8 = 95;
 
-/// The bytes of a JPEG file of quality 95 with 8-bit RGB pixels, `[row, column, channel]`.
+/// Encodes 8-bit RGB pixels, `[row, column, channel]`, as a JPEG file of quality 95.
 ///
 /// # Errors
-/// As [`encode_png`], with 65,535 pixels as the longest side.
+/// As [`encode_png`], with 65,535 pixels as the maximum side.
 pub fn encode_jpeg(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>, VisualizeError> {
     let (Ok(jpeg_width @ 1..), Ok(jpeg_height @ 1..)) =
         (u16::try_from(width), u16::try_from(height))

@@ -2,8 +2,8 @@
 
 use super::VisualizeError;
 
-/// The patch values shown in the first and in the last colour, in the units of
-/// the score. Both finite, low ≤ high.
+/// The patch values shown in the first and in the last colour, in the units of the score. Both are
+/// finite and low ≤ high.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ColorRange {
     low: f32,
@@ -11,7 +11,7 @@ pub struct ColorRange {
 }
 
 impl ColorRange {
-    /// A fixed range, for images that are to be compared across sets.
+    /// A fixed range, for images that will be compared across sets.
     ///
     /// # Errors
     /// [`VisualizeError::Range`] if an end is not finite or low > high.
@@ -38,10 +38,10 @@ impl ColorRange {
         (self.low..=self.high).contains(&value)
     }
 
-    /// Where a value lies between low (0) and high (1); values outside are clipped.
+    /// The position of a value between low (0) and high (1); values outside are clipped.
     ///
-    /// A range of a single value has no inside: that value is put in the middle,
-    /// 0.5, lower ones at 0 and higher ones at 1.
+    /// For a range of a single value, that value is mapped to the middle, 0.5, lower ones to 0 and
+    /// higher ones to 1.
     pub(super) fn fraction(self, value: f32) -> f32 {
         if value < self.low {
             0.0
@@ -64,8 +64,8 @@ pub struct RangeOverSet {
 }
 
 impl RangeOverSet {
-    /// Widens the range to hold these values. Infinite ones and NaN are left out,
-    /// since rendering refuses them.
+    /// Widens the range to include these values. Infinities and NaN are ignored, since rendering
+    /// refuses them.
     pub fn include(&mut self, values: &[f32]) {
         for &value in values.iter().filter(|value| value.is_finite()) {
             let (low, high) = self.ends.unwrap_or((value, value));

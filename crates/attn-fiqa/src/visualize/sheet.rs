@@ -11,7 +11,7 @@ use crate::crop::Crop;
 /// One face of a sheet.
 #[derive(Debug, Clone, Copy)]
 pub struct SheetCell<'a> {
-    /// Printed below on the left; shortened in the middle when it is too long.
+    /// Printed below on the left; shortened in the middle if too long.
     pub name: &'a str,
     /// Printed below on the right, as given.
     pub score: &'a str,
@@ -19,21 +19,21 @@ pub struct SheetCell<'a> {
     pub crop: &'a Crop,
     /// Its map.
     pub grid: PatchGrid<'a>,
-    /// A colour range of its own; `None` for that of the style.
+    /// Its own colour range; `None` for that of the style.
     pub range: Option<ColorRange>,
 }
 
 /// How a sheet is rendered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SheetStyle<'a> {
-    /// Printed on top, broken into lines where it has to be: what a reader needs
-    /// to know of all the faces, such as the network, the method and their number.
+    /// Printed at the top, broken into lines as needed: what a reader needs to know about all
+    /// faces, such as the network, the method and their number.
     pub title: &'a str,
-    /// Faces side by side; `None` for about the shape of a screen, 4:3. More
-    /// columns than faces stay out.
+    /// Number of faces per row; `None` for about the shape of a screen, 4:3. Never more columns
+    /// than faces.
     pub columns: Option<usize>,
-    /// How the maps and overlays are rendered; the range is shown on the sheet,
-    /// unless a face has one of its own: then the ends are only `low` and `high`.
+    /// How the maps and overlays are rendered. The range is shown on the sheet, unless a face has
+    /// its own: then the ends are labelled only `low` and `high`.
     pub map: MapStyle,
 }
 
@@ -43,25 +43,24 @@ const GREY: [u8; 3] = [96; 3];
 /// Width and height in pixels of a sheet of `faces` faces, known before they are scored.
 ///
 /// # Errors
-/// As [`render_sheet`] for reasons of size and style.
+/// As [`render_sheet`], for the size and the style.
 pub fn sheet_size(faces: usize, style: &SheetStyle<'_>) -> Result<(usize, usize), VisualizeError> {
     let layout = Layout::new(faces, style)?;
     Ok((layout.width, layout.height))
 }
 
-/// The faces in the given order, row by row, on white: of each the crop, the map
-/// and the overlay side by side, with the name and the score below. Above them
-/// stand the title and the colour scale with the values of its ends.
+/// Renders the faces in the given order, row by row, on white: for each, the crop, the map and the
+/// overlay side by side, with the name and the score below. The title and the colour scale, with
+/// the values of its ends, are at the top.
 ///
-/// Faces that could not be scored are simply not among the cells. Sorting is up
-/// to the caller.
+/// Pass only faces that could be scored. Sorting is up to the caller.
 ///
 /// # Errors
-/// [`VisualizeError::EmptySheet`] without cells, [`VisualizeError::NoColumns`] for 0
-/// columns, [`VisualizeError::SheetTooLarge`] if they would take more than
+/// [`VisualizeError::EmptySheet`] without cells, [`VisualizeError::NoColumns`] for 0 columns,
+/// [`VisualizeError::SheetTooLarge`] if the sheet would take more than
 /// [`MAX_PIXELS`](super::MAX_PIXELS), [`VisualizeError::Side`] if a crop's side is not
-/// `style.map.side`, [`VisualizeError::Alpha`] and [`VisualizeError::Size`] if the
-/// style is not valid.
+/// `style.map.side`, [`VisualizeError::Alpha`] and [`VisualizeError::Size`] if the style is not
+/// valid.
 pub fn render_sheet(
     cells: &[SheetCell<'_>],
     style: &SheetStyle<'_>,
@@ -106,7 +105,7 @@ fn draw_cell(
     Ok(map.clipped)
 }
 
-/// Height of the colour scale, a little less than that of its labels.
+/// Height of the colour scale, slightly less than that of its labels.
 const BAR_HEIGHT: usize = 12;
 
 fn draw_header(
@@ -140,13 +139,12 @@ fn draw_bar(canvas: &mut Canvas, at: At, width: usize, colormap: Colormap) {
     }
 }
 
-/// The ends of the range, with the decimals that distinguish them: three digits of their
-/// distance.
+/// The ends of the range, with enough decimals to tell them apart: three digits of their distance.
 pub(super) fn labels(range: ColorRange) -> (String, String) {
     let (low, high) = (range.low(), range.high());
     let distance = f64::from(high) - f64::from(low);
     let largest = f64::from(low.abs().max(high.abs()));
-    // A range of a single value has no distance; its digits are those of the value.
+    // A range of a single value has no distance, so the digits are those of the value.
     let magnitude = if distance > 0.0 { distance } else { largest };
     if largest >= 1e6 || (magnitude > 0.0 && magnitude < 1e-5) {
         return (format!("{low:.3e}"), format!("{high:.3e}"));

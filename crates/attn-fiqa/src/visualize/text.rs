@@ -1,4 +1,4 @@
-//! Lines of text: how they fit, and how they are drawn.
+//! Lines of text: fitting and drawing.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ const SIZE: RasterHeight = RasterHeight::Size16;
 /// Width in pixels of every letter.
 pub(super) const LETTER: usize = get_raster_width(WEIGHT, SIZE);
 
-/// Height in pixels of a line, room for accents and descenders included.
+/// Height in pixels of a line, including room for accents and descenders.
 pub(super) const LINE: usize = SIZE.val();
 
 /// Width of a line of text in pixels.
@@ -24,8 +24,7 @@ pub(super) fn width(text: &str) -> usize {
 
 /// Draws one line with its upper left corner at `at`.
 ///
-/// Characters that the font lacks become its replacement mark, so that a name
-/// keeps its length.
+/// Characters missing from the font become its replacement mark, so that a name keeps its length.
 pub(super) fn draw(canvas: &mut Canvas, at: At, text: &str, color: [u8; 3]) {
     for (letter, character) in text.chars().enumerate() {
         let at = At { x: at.x + letter * LETTER, y: at.y };
@@ -46,7 +45,7 @@ const ELLIPSIS: char = '…';
 
 fn glyph(character: char) -> Option<RasterizedChar> {
     let character = match character {
-        // The font has the hyphen only: a minus or a dash reads well as one.
+        // The font has only the hyphen, which is readable as a minus sign or a dash.
         '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
         other => other,
     };
@@ -54,7 +53,7 @@ fn glyph(character: char) -> Option<RasterizedChar> {
         .or_else(|| get_raster(char::REPLACEMENT_CHARACTER, WEIGHT, SIZE))
 }
 
-/// The font has no `…`: three dots on the line that letters stand on.
+/// The font has no `…`: draws three dots on the baseline.
 fn draw_ellipsis(canvas: &mut Canvas, at: At, color: [u8; 3]) {
     let baseline = LINE * 3 / 4;
     for dot in 0..3 {
@@ -64,8 +63,8 @@ fn draw_ellipsis(canvas: &mut Canvas, at: At, color: [u8; 3]) {
     }
 }
 
-/// The text itself if it has at most `letters` characters, else its beginning and
-/// its end with `…` between, `letters` characters in all.
+/// The text itself if it has at most `letters` characters, else its beginning and its end with `…`
+/// in between, `letters` characters in total.
 ///
 /// File names differ at their ends as often as at their beginnings.
 pub(super) fn shorten_middle(text: &str, letters: usize) -> Cow<'_, str> {
@@ -82,8 +81,8 @@ pub(super) fn shorten_middle(text: &str, letters: usize) -> Cow<'_, str> {
     Cow::Owned(short.collect())
 }
 
-/// Breaks a text into lines of at most `letters` characters, at spaces where
-/// there are any. Line ends in the text are kept.
+/// Breaks text into lines of at most `letters` characters, at spaces if there are any. Line ends in
+/// the text are kept.
 pub(super) fn wrap(text: &str, letters: usize) -> Vec<String> {
     let letters = letters.max(1);
     text.lines().flat_map(|line| wrap_line(line, letters)).collect()

@@ -16,9 +16,9 @@ use super::weights::Weights;
 pub(super) struct Attention {
     /// Outputs in the order `[query | key | value]`, each `[head, head_dim]`.
     pub(super) qkv: Linear,
-    /// What queries and keys go through before they are multiplied, if anything.
+    /// The normalisation of queries and keys before they are multiplied, if any.
     pub(super) qk_norm: Option<QkNorm>,
-    /// What landmarks add to the logits, if anything.
+    /// The bias that landmarks add to the logits, if any.
     pub(super) bias: Option<BlockBias>,
     pub(super) proj: Linear,
     shape: AttentionShape,
@@ -27,7 +27,7 @@ pub(super) struct Attention {
 }
 
 impl Attention {
-    /// With the normalisation before it.
+    /// Loads the layer together with the normalisation before it.
     pub(super) fn load(
         weights: &Weights<'_>,
         config: &VitConfig,
@@ -56,8 +56,8 @@ impl Attention {
         Ok((norm1, attention))
     }
 
-    /// `softmax(scale·q·kᵀ + bias)·v` of every head: `qkv` `[token, 3·dim]` to
-    /// `[head, token, head_dim]`. `table` is the image's, where the network has a bias.
+    /// `softmax(scale·q·kᵀ + bias)·v` for every head: `qkv` `[token, 3·dim]` to
+    /// `[head, token, head_dim]`. `table` is that of the image, if the network has a bias.
     pub(super) fn mix(&self, qkv: &[f32], table: &Table, mixed: &mut [f32]) {
         let AttentionShape { heads, head_dim, .. } = self.shape;
         let tokens = qkv.len() / (3 * heads * head_dim);
@@ -72,8 +72,8 @@ impl Attention {
         });
     }
 
-    /// Brings the heads of the tokens from `first` on side by side, as many as there are
-    /// rows: `[head, token, head_dim]` to `[token, dim]`.
+    /// Concatenates the heads of the tokens starting at `first`, one per row of `rows`:
+    /// `[head, token, head_dim]` to `[token, dim]`.
     pub(super) fn gather(&self, mixed: &[f32], first: usize, rows: &mut [f32]) {
         let AttentionShape { heads, head_dim, .. } = self.shape;
         let tokens = mixed.len() / (heads * head_dim);

@@ -43,8 +43,8 @@ impl Block {
 
     /// Passes `tokens` `[token, dim]` of an image with these landmarks through the block, in place.
     ///
-    /// Tokens meet only in the attention, so everything before and after it is
-    /// done chunk by chunk, while the chunk is in the cache.
+    /// Tokens interact only in the attention, so everything before and after it is computed chunk
+    /// by chunk, while the chunk is in the cache.
     pub(super) fn forward(
         &self,
         landmarks: &Points,
@@ -54,8 +54,8 @@ impl Block {
         self.forward_dropping(landmarks, tokens, workspace, None);
     }
 
-    /// The same, dropping a fifth of what the attention adds to each token and of the
-    /// perceptron's hidden numbers (inverted dropout); which ones depends on `pass` alone.
+    /// The same, but drops a fifth of what the attention adds to each token and of the hidden
+    /// values of the MLP (inverted dropout); which ones depends on `pass` alone.
     pub(super) fn forward_with_dropout(
         &self,
         landmarks: &Points,

@@ -1,6 +1,6 @@
 //! The shape of a face-recognition Vision Transformer.
 
-/// The non-linearity between the two linears of the MLP.
+/// The non-linearity between the two linear layers of the MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -8,10 +8,10 @@ pub enum Activation {
     Relu6,
     /// The exact (erf) GELU.
     Gelu,
-    /// `x·σ(1.702·x)`, of CLIP.
+    /// `x·σ(1.702·x)`, as in CLIP.
     QuickGelu,
-    /// The gated MLP of the larger DINOv2 (SwiGLU): the first linear has twice `mlp_dim` outputs
-    /// `[a | b]`, and the second reads `a·σ(a)·b`.
+    /// The gated MLP of the larger DINOv2 (SwiGLU): the first linear layer has twice `mlp_dim`
+    /// outputs `[a | b]`, and the second reads `a·σ(a)·b`.
     SwiGlu,
 }
 
@@ -29,7 +29,7 @@ impl Activation {
     /// Every activation, that of the official layout first.
     pub const ALL: [Self; 4] = [Self::Relu6, Self::Gelu, Self::QuickGelu, Self::SwiGlu];
 
-    /// Whether the first linear of the MLP also computes the gate.
+    /// Whether the first linear layer of the MLP also computes the gate.
     pub fn is_gated(self) -> bool {
         self == Self::SwiGlu
     }
@@ -40,9 +40,9 @@ impl Activation {
     }
 }
 
-/// The tokens whose queries and keys a score is the mean of.
+/// The tokens over whose queries and keys a score is averaged.
 ///
-/// They differ only in a network with prefix tokens: a class token or registers before the
+/// The choices differ only for a network with prefix tokens: a class token or registers before the
 /// patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -50,7 +50,7 @@ pub enum ScoreTokens {
     /// Every token. This is the published formula, the mean of the whole matrix, and the default.
     #[default]
     All,
-    /// The patch tokens only, so that the score is the mean of the map.
+    /// Only the patch tokens, so that the score is the mean of the map.
     Patches,
 }
 
@@ -72,18 +72,18 @@ impl ScoreTokens {
     }
 }
 
-/// Where the bias that landmarks add to the attention of every block is used (KP-RPE).
+/// Where the bias that landmarks add to the attention of every block (KP-RPE) is used.
 ///
-/// The forward pass always has it: it is part of the network, and embeddings need it.
+/// The forward pass always includes it: it is part of the network, and embeddings need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum LandmarkBias {
-    /// In the softmax of every block only; a score is the mean of `scale·q·kᵀ`, the published
-    /// formula, and the default: what queries and keys say of the image. The mean of the bias is a
-    /// linear function of the landmarks alone, whatever the pixels are.
+    /// Only in the softmax of every block. A score is the mean of `scale·q·kᵀ`, the published
+    /// formula: what queries and keys say about the image. This is the default. The mean of the
+    /// bias is a linear function of the landmarks alone, whatever the pixels.
     #[default]
     Softmax,
-    /// In scores and maps too: they are those of `scale·q·kᵀ + bias`, which softmax is given.
+    /// In scores and maps as well: they are those of `scale·q·kᵀ + bias`, the input of the softmax.
     Score,
 }
 
@@ -105,18 +105,18 @@ impl LandmarkBias {
     }
 }
 
-/// Rows per block and head of the linear that a landmark bias is made with: the buckets of the
+/// Rows per block and head of the linear layer that computes a landmark bias: the buckets of the
 /// offset between two patches, 7 along each axis.
 pub(crate) const LANDMARK_BUCKETS: usize = 49;
 
-/// Inputs of that linear: x and y of five landmarks.
+/// Inputs of that layer: x and y of five landmarks.
 pub(crate) const LANDMARK_INPUTS: usize = 10;
 
 /// Which final tokens the embedding head flattens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmbeddingTokens {
-    /// Every token, class token included where there is one: the official layout.
+    /// Every token, including the class token if there is one: the official layout.
     All,
     /// The patch tokens only.
     Patches,
@@ -124,13 +124,13 @@ pub enum EmbeddingTokens {
     Class,
 }
 
-/// From the last block's output to the embedding.
+/// The layers from the last block's output to the embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmbeddingHeadConfig {
-    /// The official layout's.
+    /// The head of the official layout.
     Flattened(FlattenedHead),
-    /// That of timm, Hugging Face and CLIP.
+    /// The head of timm, Hugging Face and CLIP.
     Pooled(PooledHead),
 }
 
@@ -149,10 +149,10 @@ impl EmbeddingHeadConfig {
 pub struct FlattenedHead {
     /// Which tokens are flattened.
     pub tokens: EmbeddingTokens,
-    /// Whether each token is multiplied by a gate before it is flattened (TransFace): the sigmoid
-    /// of two linears over all normalised tokens, `senet.0` and `senet.2`, with ReLU between them.
+    /// Whether each token is multiplied by a gate before flattening (TransFace): the sigmoid of two
+    /// linear layers over all normalised tokens, `senet.0` and `senet.2`, with ReLU in between.
     pub gated: bool,
-    /// Outputs of the first linear (`feature.0`).
+    /// Outputs of the first linear layer (`feature.0`).
     pub hidden_dim: usize,
     /// Length of the embedding (outputs of `feature.2`).
     pub dim: usize,
@@ -200,10 +200,9 @@ impl Pooling {
     }
 }
 
-/// Everything that fixes the network's arithmetic apart from the weights.
+/// Everything that determines the network's arithmetic apart from the weights.
 ///
-/// Names follow the papers: `N` tokens, width `D`,
-/// `L` blocks, `H` heads.
+/// Names follow the papers: `N` tokens, width `D`, `L` blocks, `H` heads.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VitConfig {
     /// Side of the square RGB input, in pixels.
@@ -216,46 +215,47 @@ pub struct VitConfig {
     pub depth: usize,
     /// Number of attention heads `H`; divides `embed_dim`.
     pub num_heads: usize,
-    /// Width of the hidden layer of the MLP: inputs of its second linear.
+    /// Width of the hidden layer of the MLP: the inputs of its second linear layer.
     pub mlp_dim: usize,
-    /// Whether the joint query/key/value linear has a bias.
+    /// Whether the joint query/key/value layer has a bias.
     pub qkv_bias: bool,
     /// The MLP's non-linearity.
     pub activation: Activation,
-    /// Whether a class token stands before the patch tokens.
+    /// Whether a class token precedes the patch tokens.
     pub class_token: bool,
-    /// Number of register tokens (`reg_token`), which stand between class token and patches.
+    /// Number of register tokens (`reg_token`), between the class token and the patches.
     pub register_tokens: usize,
-    /// Rows of `pos_embed`: one per patch, after those of the class token, or of the class token
-    /// and the registers, where these have a position.
+    /// Rows of `pos_embed`: one per patch, preceded by those of the class token, or of the class
+    /// token and the registers, if these have positions.
     pub positions: usize,
     /// Whether the patch convolution has a bias.
     pub patch_bias: bool,
     /// Whether tokens are normalised before the first block (`norm_pre`).
     pub norm_pre: bool,
-    /// Whether what attention and MLP add is scaled per dimension (`ls1.gamma`, `ls2.gamma`).
+    /// Whether the outputs of attention and MLP are scaled per dimension (`ls1.gamma`,
+    /// `ls2.gamma`).
     pub layer_scale: bool,
     /// Whether the queries and keys of each head are normalised per token (`attn.q_norm`,
     /// `attn.k_norm`), so that the mean query is not a function of the mean token.
     pub qk_norm: bool,
     /// Whether landmarks add a bias to the attention of every block (`keypoint_linear`), and
-    /// whether scores include it; `None` where the network has none.
+    /// whether scores include it; `None` if the network has no such bias.
     pub landmark_bias: Option<LandmarkBias>,
-    /// Per channel, what is subtracted from a pixel's level of 0 to 1.
+    /// Subtracted from pixel levels of 0 to 1, per channel.
     pub pixel_mean: [f32; 3],
-    /// Per channel, what the difference is divided by.
+    /// Divisor of the difference, per channel.
     pub pixel_std: [f32; 3],
     /// Epsilon of every LayerNorm.
     pub layer_norm_eps: f32,
-    /// The tokens whose queries and keys a score is the mean of.
+    /// The tokens over whose queries and keys a score is averaged.
     pub score_tokens: ScoreTokens,
-    /// The embedding head; `None` in a file that holds only what a score needs.
+    /// The embedding head; `None` for a file that holds only what scores need.
     pub embedding_head: Option<EmbeddingHeadConfig>,
 }
 
 impl VitConfig {
-    /// The official layout: RGB levels to −1…1, no bias of queries and keys, no class token, an MLP
-    /// of four times the width, ReLU6, and no embedding head.
+    /// The official layout: RGB levels mapped to −1…1, no bias of queries and keys, no class token,
+    /// an MLP of four times the width, ReLU6, and no embedding head.
     pub fn official(
         image_size: usize,
         patch_size: usize,
@@ -289,7 +289,7 @@ impl VitConfig {
         }
     }
 
-    /// Patches along one side. Pixels beyond `grid · patch_size` are never seen.
+    /// Patches along one side. Pixels beyond `grid · patch_size` are not used.
     pub fn grid(&self) -> usize {
         self.image_size / self.patch_size
     }
@@ -304,12 +304,12 @@ impl VitConfig {
         usize::from(self.class_token) + self.register_tokens
     }
 
-    /// Number of tokens `N`, class token and registers included.
+    /// Number of tokens `N`, including class token and registers.
     pub fn tokens(&self) -> usize {
         self.patches().saturating_add(self.prefix_tokens())
     }
 
-    /// Number of tokens that an embedding head with these flattens.
+    /// Number of tokens flattened by an embedding head that uses `tokens`.
     pub fn flattened_tokens(&self, tokens: EmbeddingTokens) -> usize {
         match tokens {
             EmbeddingTokens::All => self.tokens(),
@@ -318,7 +318,7 @@ impl VitConfig {
         }
     }
 
-    /// Number of leading tokens that a score leaves out.
+    /// Number of leading tokens excluded from the score.
     pub fn tokens_before_score(&self) -> usize {
         match self.score_tokens {
             ScoreTokens::All => 0,
@@ -326,7 +326,7 @@ impl VitConfig {
         }
     }
 
-    /// Outputs of the first linear of the MLP: `mlp_dim`, or twice as many with a gate.
+    /// Outputs of the first linear layer of the MLP: `mlp_dim`, or twice that with a gate.
     pub fn mlp_outputs(&self) -> usize {
         if self.activation.is_gated() { 2 * self.mlp_dim } else { self.mlp_dim }
     }

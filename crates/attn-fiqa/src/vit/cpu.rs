@@ -1,4 +1,4 @@
-//! The network on this machine's processor, as a back end.
+//! The CPU back end.
 
 use attn_fiqa_kernels::Precision;
 use rayon::prelude::*;
@@ -12,10 +12,10 @@ use crate::crop::Crop;
 use crate::threads::Threads;
 use crate::vit::config::VitConfig;
 
-/// Bounds the mean tokens of one call; every image is computed on its own.
+/// Bounds the mean tokens of one call; every image is computed separately.
 const MAX_BATCH: usize = 1024;
 
-/// Runs on the threads of the pool that it is called from.
+/// Runs on the threads of the pool it is called from.
 impl Backend for Vit {
     fn config(&self) -> &VitConfig {
         self.config()

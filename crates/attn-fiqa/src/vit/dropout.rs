@@ -1,12 +1,12 @@
-//! Numbers dropped at random, the same ones every time.
+//! Pseudo-random dropout, the same every time.
 
 use crate::random::{STEP, split_mix};
 
-/// Fraction of the numbers that are dropped.
+/// Fraction of the values that are dropped.
 const RATE: f32 = 0.2;
 
-/// Sets a fifth of `values` to zero and scales the rest so that the sum stays the same
-/// on average. Which ones is decided by `seed` and the place alone.
+/// Sets a fifth of `values` to zero and scales the rest to keep the expected sum. `seed` and the
+/// position alone decide which ones are dropped.
 pub(super) fn drop_out(values: &mut [f32], seed: u64) {
     let kept = 1.0 / (1.0 - RATE);
     let limit = (f64::from(RATE) * 2f64.powi(64)) as u64;

@@ -16,7 +16,7 @@ use super::weights::Weights;
 /// Epsilon of both batch norms (definitions §1).
 pub(crate) const BATCH_NORM_EPS: f64 = 2e-5;
 
-/// What follows the last block.
+/// The layers after the last block.
 pub(crate) struct EmbeddingHead {
     norm: Option<LayerNorm>,
     stage: Stage,
@@ -24,7 +24,7 @@ pub(crate) struct EmbeddingHead {
     prefix_tokens: usize,
 }
 
-/// What follows the last norm.
+/// The layers after the last norm.
 enum Stage {
     /// `[gate] → flatten → linear → batch norm → linear → batch norm`.
     Flattened {
@@ -44,7 +44,7 @@ struct Gate {
 }
 
 impl EmbeddingHead {
-    /// `None` when the checkpoint holds no head.
+    /// `None` if the checkpoint has no head.
     pub(crate) fn load(checkpoint: &Checkpoint, isa: Isa) -> Result<Option<Self>, CheckpointError> {
         let config: &VitConfig = checkpoint.config();
         let Some(head) = config.embedding_head else {
@@ -82,8 +82,8 @@ impl EmbeddingHead {
         Ok(Some(Self { norm, stage, embed_dim, prefix_tokens }))
     }
 
-    /// Tokens `[token, dim]` of any block, normalised as the last ones are: by `norm` or, where the
-    /// network normalises only what it has pooled, by `fc_norm`.
+    /// Tokens `[token, dim]` of any block, normalised like the last ones: by `norm` or, if the
+    /// network normalises only the pooled vector, by `fc_norm`.
     pub(crate) fn normed(&self, tokens: &[f32]) -> Vec<f32> {
         let norm = match &self.stage {
             Stage::Pooled { norm, .. } => self.norm.as_ref().or(norm.as_ref()),
@@ -92,7 +92,7 @@ impl EmbeddingHead {
         normed(norm, tokens)
     }
 
-    /// Embeddings of many images, not normalised; each as it would be alone.
+    /// Embeddings of many images, not normalised; each is the same as if computed alone.
     ///
     /// `last_outputs` are the last block's outputs, `[token, dim]` each.
     pub(crate) fn forward(&self, last_outputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
@@ -111,7 +111,7 @@ impl EmbeddingHead {
         }
     }
 
-    /// What the linears read of one image: its normalised tokens flattened or pooled.
+    /// The input of the linear layers for one image: its normalised tokens, flattened or pooled.
     fn vector(&self, tokens: &[f32]) -> Vec<f32> {
         let (dim, norm) = (self.embed_dim, self.norm.as_ref());
         let patches = &tokens[self.prefix_tokens * dim..];
@@ -132,7 +132,7 @@ impl EmbeddingHead {
     }
 }
 
-/// Every row of `tokens` normalised, or as it is without a norm.
+/// Normalises every row of `tokens`; without a norm, returns them as they are.
 fn normed(norm: Option<&LayerNorm>, tokens: &[f32]) -> Vec<f32> {
     let Some(norm) = norm else { return tokens.to_vec() };
     let mut normed = vec![0.0; tokens.len()];
@@ -179,7 +179,8 @@ impl Projection {
         Ok(Self::new(weights.isa(), weight, vec![1.0; outputs], offset))
     }
 
-    /// A linear layer without bias, and the batch norm after it: at inference, `y·factor + offset`.
+    /// A linear layer without bias, and the batch norm after it, which at inference is
+    /// `y·factor + offset`.
     fn with_batch_norm(
         weights: &Weights<'_>,
         linear: &str,

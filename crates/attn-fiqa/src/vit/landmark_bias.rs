@@ -1,16 +1,18 @@
-//! The bias that landmarks add to the logits of a block: KP-RPE (Kim et al., CVPR 2024,
-//! arXiv 2403.14852) as its published networks have it.
+//! The bias that landmarks add to the logits of a block: KP-RPE (Kim et al., CVPR 2024, arXiv
+//! 2403.14852) as in its published networks.
 //!
-//! With `g_i` the centre of patch i and `l_k` landmark k, both as fractions of the image's side,
+//! With `g_i` the centre of patch i and `l_k` landmark k, both as fractions of the image side,
 //!
 //! `B[h,i,j] = b[h,u] + Σₖ W[h,u,k]·(g_i − l_k)`, `u = u(i, j)`,
 //!
-//! is added to `A[h,i,j]` before the softmax: a linear function of where the landmarks are as seen
-//! from the query's patch, of its own for every block, head and bucket `u` of the offset between
-//! the two patches (iRPE's product method, Wu et al., ICCV 2021). Queries and keys do not enter it.
+//! is added to `A[h,i,j]` before the softmax: a linear function of the landmark positions relative
+//! to the query patch, with separate coefficients for every block, head and bucket `u` of the
+//! offset between the two patches (iRPE's product method, Wu et al., ICCV 2021). It does not depend
+//! on queries or keys.
 //!
-//! It is `c[h,u] + a[h,u]·g_i` with `a = Σₖ W[h,u,k]` and `c = b − Σₖ W[h,u,k]·l_k`, so an image
-//! costs three numbers per head and bucket, and the matrix of a head is made when it is added.
+//! It equals `c[h,u] + a[h,u]·g_i` with `a = Σₖ W[h,u,k]` and `c = b − Σₖ W[h,u,k]·l_k`, so an
+//! image needs three numbers per head and bucket, and the matrix of a head is built only when it is
+//! added.
 
 use std::cell::RefCell;
 
@@ -24,17 +26,17 @@ use super::weights::Weights;
 /// Buckets of the offset along one axis.
 const AXIS: usize = 7;
 
-/// Coefficients of iRPE's piecewise index, of ratio 1.9 as in every published network: up to the
-/// first, offsets have a bucket each; up to the last, ever more of them share one.
+/// Coefficients of iRPE's piecewise index, with ratio 1.9 as in every published network: up to the
+/// first, each offset has its own bucket; up to the last, more and more offsets share one.
 const RATIO: [f64; 3] = [1.9, 2.0 * 1.9, 8.0 * 1.9];
 
-/// Side of the crop that the template belongs to.
+/// Side of the crop that the template refers to.
 const TEMPLATE_SIDE: f32 = 112.0;
 
 /// Five points, each `[x, y]`.
 pub(crate) type Points = [[f32; 2]; 5];
 
-/// The landmarks of a crop as fractions of its side; those of the template where it has none.
+/// The landmarks of a crop as fractions of its side; those of the template if it has none.
 pub(crate) fn landmarks_of(crop: &Crop) -> Points {
     match crop.landmarks() {
         Some(landmarks) => landmarks.map(|point| point.map(|value| value / crop.side() as f32)),
@@ -42,11 +44,11 @@ pub(crate) fn landmarks_of(crop: &Crop) -> Points {
     }
 }
 
-/// The bias of one image in one block, `[head, bucket]`: the constant, and what it grows by per
-/// side to the right and downwards.
+/// The bias of one image in one block, `[head, bucket]`: the constant, and the slopes to the right
+/// and downwards, per image side.
 pub(crate) type Table = Vec<[f32; 3]>;
 
-/// What one block makes a bias of landmarks with.
+/// The coefficients of the landmark bias of one block.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockBias {
     /// `[head, bucket, landmark, (x, y)]`.
@@ -59,7 +61,7 @@ pub(crate) struct BlockBias {
 }
 
 impl BlockBias {
-    /// `None` where the network has no such bias.
+    /// `None` if the network has no such bias.
     pub(super) fn load(
         weights: &Weights<'_>,
         config: &VitConfig,
@@ -82,7 +84,7 @@ impl BlockBias {
         Self { weight, bias, buckets: (-last..=last).map(bucket).collect(), grid }
     }
 
-    /// Fills `table` in for an image with these landmarks, as fractions of its side.
+    /// Fills `table` for an image with these landmarks, given as fractions of its side.
     pub(super) fn fill_in(&self, landmarks: &Points, table: &mut Table) {
         table.clear();
         table.extend(self.weight.iter().zip(&self.bias).map(|(weights, &bias)| {
@@ -97,7 +99,7 @@ impl BlockBias {
         }));
     }
 
-    /// The same, newly allocated.
+    /// The same, in a newly allocated table.
     pub(super) fn table(&self, landmarks: &Points) -> Table {
         let mut table = Table::new();
         self.fill_in(landmarks, &mut table);
@@ -115,7 +117,7 @@ impl BlockBias {
             static MATRIX: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
         }
         let patches = self.grid * self.grid;
-        // Taken out, so that work which runs another task on this thread finds it free.
+        // Taken out, so that if `work` runs another task on this thread, that task finds it free.
         let mut matrix = MATRIX.take();
         matrix.resize(patches * patches, 0.0);
         self.write_matrix(&table[head * BUCKETS..][..BUCKETS], &mut matrix);
@@ -136,7 +138,7 @@ impl BlockBias {
             {
                 *value = constant + right * x + down * y;
             }
-            // The offset from key to query falls as the key moves on.
+            // The offset from key to query decreases as the key advances.
             let of_rows = self.buckets[row..][..grid].iter().rev();
             let of_columns = &self.buckets[column..][..grid];
             for (keys, &bucket) in keys.chunks_exact_mut(grid).zip(of_rows) {
@@ -148,14 +150,14 @@ impl BlockBias {
         }
     }
 
-    /// The mean over all pairs of patches, of one head.
+    /// The mean of one head over all pairs of patches.
     pub(super) fn mean(&self, table: &Table, head: usize) -> f64 {
         self.with_matrix(table, head, |matrix| {
             matrix.iter().map(|&bias| f64::from(bias)).sum::<f64>() / matrix.len() as f64
         })
     }
 
-    /// Adds the mean over queries, of one head, to `sums` `[key patch]`.
+    /// Adds the mean of one head over queries to `sums` `[key patch]`.
     pub(super) fn add_received(&self, table: &Table, head: usize, sums: &mut [f64]) {
         let patches = sums.len() as f64;
         self.with_matrix(table, head, |matrix| {
@@ -165,7 +167,7 @@ impl BlockBias {
         });
     }
 
-    /// Adds the mean over keys, of one head, to `sums` `[query patch]`.
+    /// Adds the mean of one head over keys to `sums` `[query patch]`.
     pub(super) fn add_paid(&self, table: &Table, head: usize, sums: &mut [f64]) {
         self.with_matrix(table, head, |matrix| {
             let rows = matrix.chunks_exact(sums.len());
@@ -205,7 +207,7 @@ mod tests {
         assert_eq!((bucket(-1000), bucket(1000)), (0, 6));
     }
 
-    /// Every element by its definition.
+    /// Computes every element by its definition.
     #[test]
     fn the_matrix_is_the_linear_layer_of_the_queries_view_of_the_landmarks() {
         let (heads, grid) = (2, 5);

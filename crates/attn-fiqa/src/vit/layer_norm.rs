@@ -1,9 +1,9 @@
-//! LayerNorm. Its affine part is folded into the linear layer after it.
+//! LayerNorm. Its affine part can be folded into the linear layer after it.
 
 use attn_fiqa_kernels::{Isa, add_rows, layer_norm, matrix_vector, standardise};
 
-/// With its affine part: before the first block, of queries and keys, and before the embedding
-/// head.
+/// LayerNorm with its affine part: before the first block, for queries and keys, and before the
+/// embedding head.
 #[derive(Clone)]
 pub(super) struct LayerNorm {
     pub(super) weight: Vec<f32>,
@@ -18,8 +18,9 @@ impl LayerNorm {
         layer_norm(self.isa, x, &self.weight, &self.bias, self.eps, out);
     }
 
-    /// Folds the affine part into the linear layer after it, `W·(n∘γ + β) + b =
-    /// (W∘γ)·n + (W·β + b)`: `weight` is `[out, dim]`. What is left only normalises.
+    /// Folds the affine part into the linear layer after it,
+    /// `W·(n∘γ + β) + b = (W∘γ)·n + (W·β + b)`: `weight` is `[out, dim]`. What remains only
+    /// standardises.
     pub(super) fn fold(&self, weight: &mut [f32], bias: &mut [f32]) -> Standardise {
         let dim = self.weight.len();
         let [beta, old] = [&self.bias[..], bias]
@@ -34,7 +35,7 @@ impl LayerNorm {
     }
 }
 
-/// Without it: zero mean and unit variance.
+/// LayerNorm without the affine part: zero mean and unit variance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standardise {
     pub(super) dim: usize,
@@ -48,8 +49,8 @@ impl Standardise {
         standardise(self.isa, x, self.dim, self.eps, out);
     }
 
-    /// The mean over the rows of `x` `[row, dim]`, each normalised, into `mean` `[dim]`;
-    /// `row` `[dim]` is room for one of them.
+    /// The mean over the rows of `x` `[row, dim]`, each normalised, into `mean` `[dim]`; `row`
+    /// `[dim]` is scratch space for one of them.
     pub(super) fn mean(self, x: &[f32], row: &mut [f32], mean: &mut [f64]) {
         mean.fill(0.0);
         for input in x.chunks_exact(self.dim) {

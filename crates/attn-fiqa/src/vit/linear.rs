@@ -5,34 +5,34 @@ use attn_fiqa_kernels::{
     Precision, gemm, relu6,
 };
 
-/// Fewest multiply–adds in a part of a product that another thread may take over: some ten
-/// microseconds, ten times what handing it over costs.
+/// Minimum multiply–adds in a part of a product that another thread may take over: about ten
+/// microseconds, ten times the cost of handing it over.
 const SMALLEST_PART: usize = 4 << 20;
-/// Most parts of a product: each part reads the whole input.
+/// Maximum parts of a product: each part reads the whole input.
 const MOST_PARTS: usize = 4;
-/// Threads that a single image keeps busy without dividing products: an image has two chunks of
+/// Threads that a single image keeps busy without splitting products: an image has two chunks of
 /// tokens.
 const CHUNKS: usize = 2;
 
 pub(super) enum Linear {
-    /// Laid out once, where the machine has the kernel for it.
+    /// Packed once, if the machine has the kernel for it.
     Packed(PackedWeights),
-    /// As the checkpoint holds it: without such a kernel the general matrix product
-    /// packs it faster from there than from its transpose.
+    /// As stored in the checkpoint: without such a kernel, the general matrix product packs it
+    /// faster from there than from its transpose.
     Plain(Plain),
 }
 
 pub(super) struct Plain {
     /// `[out, in]`.
     weight: Vec<f32>,
-    /// `[out]`; zeros where the checkpoint has none.
+    /// `[out]`; zeros if the checkpoint has none.
     bias: Vec<f32>,
     inputs: usize,
     isa: Isa,
 }
 
 impl Linear {
-    /// From a weight `[out, in]`, laid out for `isa`.
+    /// Creates a layer from a weight `[out, in]`, packed for `isa`.
     pub(super) fn new(
         isa: Isa,
         precision: Precision,
@@ -54,8 +54,8 @@ impl Linear {
         }
     }
 
-    /// The weights of the first `count` outputs, `[out, in]`, as they are multiplied
-    /// with: rounded, where the layer's precision is not f32.
+    /// The weights of the first `count` outputs, `[out, in]`, as used in the product: rounded if
+    /// the precision of the layer is not f32.
     pub(super) fn first_rows(&self, count: usize) -> Vec<f32> {
         match self {
             Self::Packed(packed) => (0..count).flat_map(|output| packed.row(output)).collect(),
@@ -63,7 +63,7 @@ impl Linear {
         }
     }
 
-    /// `[out]`; zeros where the checkpoint has none.
+    /// `[out]`; zeros if the checkpoint has none.
     pub(super) fn bias(&self) -> &[f32] {
         match self {
             Self::Packed(packed) => packed.bias(),
@@ -84,8 +84,8 @@ impl Linear {
     }
 }
 
-/// Divides a product between idle threads by panels of outputs. Every output's sum is the same
-/// whatever the parts, so that the bits do not depend on them.
+/// Splits a product between idle threads by panels of outputs. The sum of every output is the same
+/// whatever the split, so results are bit for bit identical.
 fn multiply_in_parts(
     input: PackedInput<'_>,
     out: ColumnsMut<'_>,
@@ -177,7 +177,7 @@ mod tests {
                 let layer = Linear::new(isa, Precision::F32, weight.clone(), bias.clone(), inputs);
                 assert_eq!(layer.first_rows(3), weight[..3 * inputs], "{}", isa.name());
                 assert_eq!(layer.bias(), bias.clone().unwrap_or(vec![0.0; outputs]));
-                // What was there before must not show through.
+                // Previous contents must not show through.
                 let mut plain = vec![f32::NAN; rows * outputs];
                 layer.forward(&x, &mut plain, Epilogue::Overwrite);
                 let mut clipped = vec![f32::NAN; rows * outputs];

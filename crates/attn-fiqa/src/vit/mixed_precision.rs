@@ -1,17 +1,17 @@
-//! Mixed precision: the linear layers that stay in bf16 or f32 in an int8 network, so that its
-//! scores stay within the bounds of `docs/performance.md`, chosen by the measurements there.
-//! They are bf16 where that is faster than f32.
+//! Mixed precision: the linear layers that stay in bf16 or f32 in an int8 network to keep its
+//! scores within the bounds of `docs/performance.md`, chosen by the measurements there. They are
+//! bf16 if that is faster than f32.
 
 use attn_fiqa_kernels::{Isa, Precision};
 
 use super::weights::Weights;
 
-/// Blocks before the last one whose queries, keys and values are not quantized.
+/// Number of blocks just before the last one whose queries, keys and values are not quantized.
 const QKV_BLOCKS: usize = 2;
 
-/// The widest network in which `attn.proj` and `mlp.fc1` are not quantized. A width of 192
-/// needs this to keep pAUC-EDC within a hundredth of f32's and loses a tenth of its speed; a
-/// width of 512 does not need it, and 43 % of its multiplications are there.
+/// The maximum width of a network in which `attn.proj` and `mlp.fc1` are not quantized. A width of
+/// 192 needs this to keep pAUC-EDC within a hundredth of f32's, at the cost of a tenth of its
+/// speed; a width of 512 does not need it, and has 43 % of its multiplications there.
 const NARROW: usize = 256;
 
 /// The precision of `attn.qkv` of `block` in a network of `depth` blocks.
@@ -32,7 +32,7 @@ fn proj_and_fc1(isa: Isa, precision: Precision, embed_dim: usize) -> Precision {
     if embed_dim <= NARROW { finer_than_int8(isa, precision) } else { precision }
 }
 
-/// The precision of a sensitive layer: for int8 the fastest finer one.
+/// The precision of a sensitive layer: for int8, the fastest finer one.
 pub(crate) fn finer_than_int8(isa: Isa, precision: Precision) -> Precision {
     match precision {
         Precision::Int8 if isa.faster_than_f32().contains(&Precision::Bf16) => Precision::Bf16,

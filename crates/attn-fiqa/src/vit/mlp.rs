@@ -1,4 +1,4 @@
-//! The two-layer perceptron of a block: `mlp.fc1` and `mlp.fc2`.
+//! The MLP of a block: `mlp.fc1` and `mlp.fc2`.
 
 use attn_fiqa_kernels::{Epilogue, Isa, gelu, quick_gelu, swiglu};
 
@@ -20,7 +20,7 @@ pub(super) struct Mlp {
 }
 
 impl Mlp {
-    /// With the normalisation before it.
+    /// Loads the MLP together with the normalisation before it.
     pub(super) fn load(
         weights: &Weights<'_>,
         config: &VitConfig,
@@ -36,8 +36,8 @@ impl Mlp {
         Ok((norm2, Self { fc1, fc2, activation, mlp_dim, isa: weights.isa() }))
     }
 
-    /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`, and `hidden` is room for
-    /// `[token, mlp_outputs]`. With a seed some of the hidden numbers are dropped.
+    /// `out += fc2(activation(fc1(x)))`; both are `[token, dim]`, and `hidden` is scratch space of
+    /// `[token, mlp_outputs]`. With a seed, some of the hidden values are dropped.
     pub(super) fn forward_add(
         &self,
         x: &[f32],

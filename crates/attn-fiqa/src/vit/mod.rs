@@ -1,15 +1,15 @@
-//! The Vision Transformer, one file per part, names as in the checkpoint.
+//! The Vision Transformer, one file per part, with names as in the checkpoint.
 //!
-//! In the order of the forward pass: `patch_embed` makes tokens of pixels, each
-//! `block` passes them through `attention` and `mlp`, and `query_key` reads the
-//! pre-softmax attention of a block off its input. `embedding_head` comes after
-//! the last block and is not on the way of a score.
+//! In the order of the forward pass: `patch_embed` turns pixels into tokens, each `block` passes
+//! them through `attention` and `mlp`, and `query_key` computes the pre-softmax attention of a
+//! block from its input. `embedding_head` comes after the last block and is not needed for a score.
 //!
 //! # Threads and bits
 //!
-//! Work is split by shape: into heads, and into equal chunks of tokens. More
-//! threads also share the outputs of a linear, each of whose sums one of them takes. Whoever runs a piece, and in whatever batch its image came, the same
-//! arithmetic is done in the same order, so a score never depends on either.
+//! Work is split by shape: into heads, and into equal chunks of tokens. With more threads, the
+//! outputs of a linear layer are also shared, each sum being computed by one thread. Whichever
+//! thread runs a piece, and whatever batch the image is in, the same arithmetic is done in the same
+//! order, so a score depends on neither.
 
 mod attention;
 mod block;
@@ -57,13 +57,12 @@ use layer_norm::{LayerNorm, Standardise};
 use weights::Weights;
 use workspace::Workspace;
 
-/// Most tokens per chunk in the linear layers: half of the published
-/// networks' 196, so that two cores share a single image evenly; more cores share the
-/// outputs of a chunk. From about sixty rows on the matrix product hides the packing of
-/// the weights.
+/// Maximum tokens per chunk in the linear layers: half of the 196 of published networks, so that
+/// two cores share a single image evenly; more cores share the outputs of a chunk. From about sixty
+/// rows, the matrix product hides the packing of the weights.
 const TOKEN_CHUNK: usize = 98;
 
-/// The size of equal chunks of `tokens`, none above [`TOKEN_CHUNK`].
+/// The size of equal chunks of `tokens`, at most [`TOKEN_CHUNK`].
 fn token_chunk(tokens: usize) -> usize {
     tokens.div_ceil(tokens.div_ceil(TOKEN_CHUNK))
 }
@@ -74,14 +73,14 @@ pub(crate) struct Vit {
     precision: Precision,
     isa: Isa,
     patch_embed: PatchEmbed,
-    /// What tokens go through before the first block, if anything.
+    /// The norm before the first block, if any.
     norm_pre: Option<LayerNorm>,
     blocks: Vec<Block>,
-    /// What the last block's input goes through before its queries and keys.
+    /// The norm between the last block's input and its queries and keys.
     last_norm: Standardise,
-    /// The last block in full, loaded only when an embedding may be asked for.
+    /// The full last block, loaded only if an embedding may be requested.
     last_block: Option<Block>,
-    /// Of every block but the last; cut out when first asked for.
+    /// The queries and keys of every block but the last, extracted on first use.
     query_keys: Vec<OnceLock<QueryKey>>,
     workspaces: BufferPool<Workspace>,
     /// Buffers of `[token, dim]`.
@@ -90,14 +89,15 @@ pub(crate) struct Vit {
     lists: BufferPool<BlockInputs>,
 }
 
-/// Of blocks, ascending: the index and the input `[token, dim]`.
+/// For blocks in ascending order: the index and the input `[token, dim]`.
 type BlockInputs = Vec<(usize, Vec<f32>)>;
 
 impl Vit {
-    /// Reads what a score needs, and the last block in full when `through_last`.
+    /// Loads what a score needs, and the full last block if `through_last`.
     ///
-    /// The blocks' linears and attention multiply in `precision`; the patch embedding in f32, or
-    /// where that is faster in bf16x2.
+    /// The blocks multiply in `precision`, except for the layers that `mixed_precision` keeps from
+    /// int8. The patch embedding is in f32 for f32, in bf16x2 for bf16x2, and otherwise in the
+    /// faster of the two.
     fn load(
         checkpoint: &Checkpoint,
         precision: Precision,
@@ -107,7 +107,7 @@ impl Vit {
         let config = *checkpoint.config();
         let weights = Weights::new(checkpoint, precision, isa);
         let last = config.depth - 1;
-        // Called on the pool, every core lays out weights.
+        // If called on the pool, every core packs weights.
         let blocks = (0..last)
             .into_par_iter()
             .map(|index| Block::load(&weights, &config, index))
@@ -143,14 +143,14 @@ impl Vit {
         self.isa
     }
 
-    /// The queries and keys of block `index`, ready to read attention off its input; `None`
-    /// for the last block, whose queries and keys the score's head holds.
+    /// The queries and keys of block `index`, for computing attention from its input; `None` for
+    /// the last block, whose queries and keys the engine holds.
     fn query_key(&self, index: usize) -> Option<&QueryKey> {
         let query_key = self.query_keys.get(index)?;
         Some(query_key.get_or_init(|| self.blocks[index].query_key()))
     }
 
-    /// Pixels to the input of the first block, `[token, dim]`.
+    /// Computes the input of the first block, `[token, dim]`, from pixels.
     fn embed(&self, rgb: &[u8], workspace: &mut Workspace, tokens: &mut [f32]) {
         self.patch_embed.forward(rgb, &mut workspace.hidden, tokens);
         if let Some(norm) = &self.norm_pre {
@@ -177,12 +177,12 @@ impl Vit {
         self.workspaces.release(workspace);
     }
 
-    /// One image through the network, as far as it is needed.
+    /// Runs one image through the network, as far as needed.
     ///
     /// # Panics
     ///
-    /// When the last block's output is wanted and the last block was not loaded: requests
-    /// are checked before they get here.
+    /// If the last block's output is requested and the last block was not loaded: requests are
+    /// checked before this point.
     fn forward_keeping(&self, crop: &Crop, wanted: &ForwardOptions<'_>) -> ForwardOutput {
         let landmarks = landmarks_of(crop);
         let last = self.config.depth - 1;
@@ -233,7 +233,7 @@ impl Vit {
         self.token_buffers.acquire(|| vec![0.0; self.config.tokens() * self.config.embed_dim])
     }
 
-    /// Keeps the buffers of an answer for the next images.
+    /// Keeps the buffers of an output for the next images.
     fn take_back(&self, output: ForwardOutput) {
         let ForwardOutput { mut block_inputs, last_output, dropout_outputs } = output;
         let tokens = block_inputs.drain(..).map(|(_, tokens)| tokens).chain(last_output);

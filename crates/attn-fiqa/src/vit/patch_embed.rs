@@ -16,12 +16,12 @@ pub(super) struct PatchEmbed {
     image_size: usize,
     patch_size: usize,
     grid: usize,
-    /// The convolution as a linear over a patch's pixels `[channel, row, column]`, 0 to
-    /// 255: kernel and stride are equal, so patches do not overlap. The normalisation of
-    /// pixels is folded in.
+    /// The convolution as a linear layer over a patch's pixels `[channel, row, column]`, 0 to 255:
+    /// kernel and stride are equal, so patches do not overlap. The pixel normalisation is folded
+    /// in.
     proj: Linear,
-    /// Of every token what does not depend on the image, `[token, dim]`: class token, registers
-    /// and `pos_embed`, added up.
+    /// The part of every token that does not depend on the image, `[token, dim]`: class token,
+    /// registers and `pos_embed`, added together.
     start: Vec<f32>,
     prefix_tokens: usize,
 }
@@ -38,8 +38,8 @@ impl PatchEmbed {
         })
     }
 
-    /// `rgb` `[row, column, channel]` to `tokens` `[token, dim]`, patches row by row.
-    /// `pixels` is room for `[patch, pixel]`.
+    /// `rgb` `[row, column, channel]` to `tokens` `[token, dim]`, patches row by row. `pixels` is
+    /// scratch space of `[patch, pixel]`.
     pub(super) fn forward(&self, rgb: &[u8], pixels: &mut [f32], tokens: &mut [f32]) {
         let dim = self.proj.outputs();
         let patch_len = CHANNELS * self.patch_size * self.patch_size;
@@ -73,9 +73,9 @@ impl PatchEmbed {
     }
 }
 
-/// Class token, registers and zeros for the patches, plus `pos_embed`. Its last rows are those of
-/// the patches; the rows before them belong to as many leading tokens, and the other prefix tokens
-/// have no position.
+/// Class token, registers and zeros for the patches, plus `pos_embed`. Its last rows belong to the
+/// patches and any rows before them to as many leading tokens; the other prefix tokens have no
+/// position.
 pub(crate) fn start_tokens(checkpoint: &Checkpoint) -> Result<Vec<f32>, CheckpointError> {
     let config = checkpoint.config();
     let dim = config.embed_dim;
@@ -98,8 +98,8 @@ pub(crate) fn start_tokens(checkpoint: &Checkpoint) -> Result<Vec<f32>, Checkpoi
     Ok(start)
 }
 
-/// Weights `[dim, channel, row, column]` and bias `[dim]` of `patch_embed.proj` over pixels from 0
-/// to 255, with mean and deviation per channel:
+/// Weights `[dim, channel, row, column]` and bias `[dim]` of `patch_embed.proj` for pixels from 0
+/// to 255, given mean and deviation per channel:
 /// `W·((x/255 − mean)/deviation) + b = (W/(255·deviation))·x + (b − W·mean/deviation)`.
 pub(crate) fn weights_of_pixels(
     checkpoint: &Checkpoint,
@@ -143,8 +143,8 @@ fn pixel_linear(weights: &Weights<'_>, config: &VitConfig) -> Result<Linear, Che
     Ok(Linear::new(weights.isa(), precision, weight, Some(bias), inputs))
 }
 
-/// Everything rests on the patch embedding, so it is never coarser than bf16x2, in which a pixel is
-/// exact and a weight has 16 bits.
+/// Everything depends on the patch embedding, so it is never coarser than bf16x2, in which a pixel
+/// is exact and a weight has 16 bits.
 fn precision_of_pixels(isa: Isa, precision: Precision) -> Precision {
     match precision {
         Precision::F32 => Precision::F32,

@@ -1,12 +1,12 @@
-//! A linear layer over all tokens of an image: many more inputs than outputs, and one row per image.
+//! A linear layer over all tokens of an image: many more inputs than outputs, one row per image.
 
 use attn_fiqa_kernels::{Epilogue, Isa, PackedWeights, Precision};
 use rayon::prelude::*;
 
-/// Outputs that are computed together, each group by one task.
+/// Outputs that are computed together; each group is one task.
 const GROUP: usize = 2 * PackedWeights::PANEL;
-/// Inputs of a block. A sum of a hundred thousand products in f32 would lose two digits, so the
-/// sums of blocks are added in f64.
+/// Inputs per block. A sum of a hundred thousand products in f32 would lose two digits, so the sums
+/// of the blocks are added in f64.
 const BLOCK: usize = 2048;
 
 /// `y = (x·Wᵀ)·factor + offset`: a linear layer, and the batch norm or the bias after it.
@@ -17,20 +17,20 @@ pub(super) struct Projection {
     offset: Vec<f32>,
 }
 
-/// The weights of some outputs, block after block as they are read.
+/// The weights of some outputs, stored block by block in the order in which they are read.
 struct Group {
     blocks: Vec<PackedWeights>,
 }
 
 impl Projection {
-    /// From a weight `[out, in]`, and a factor and an offset per output.
+    /// Creates a projection from a weight `[out, in]`, and a factor and an offset per output.
     pub(super) fn new(isa: Isa, weight: Vec<f32>, factor: Vec<f32>, offset: Vec<f32>) -> Self {
         let inputs = weight.len() / factor.len();
         Self { groups: pack(isa, weight, inputs), inputs, factor, offset }
     }
 
     /// Vectors of many images, `[image][in]` to `[image][out]`: weights are read once for the whole
-    /// batch, and each image's sums run in the same order whatever the batch.
+    /// batch, and the sums of each image run in the same order whatever the batch.
     pub(super) fn forward(&self, images: &[Vec<f32>]) -> Vec<Vec<f32>> {
         if images.is_empty() {
             return Vec::new();
@@ -71,8 +71,8 @@ impl Group {
     }
 }
 
-/// Packs a weight `[out, in]`, the last group first: what is packed is freed, so that the weight is
-/// not held twice.
+/// Packs a weight `[out, in]`, last group first: packed rows are freed, so that the weight is not
+/// held twice.
 fn pack(isa: Isa, mut weight: Vec<f32>, inputs: usize) -> Vec<Group> {
     let outputs = weight.len() / inputs;
     let mut groups = Vec::with_capacity(outputs.div_ceil(GROUP));
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_projection_is_its_definition_for_any_batch_on_every_instruction_set() {
         let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
-        // Neither whole groups nor whole blocks.
+        // Multiples of neither the group nor the block size.
         let (inputs, outputs, images) = (BLOCK + 37, GROUP + 21, 3);
         let weight: Vec<f32> = (0..inputs * outputs).map(value).collect();
         let factor: Vec<f32> = (0..outputs).map(|i| value(i + 11)).collect();
@@ -119,7 +119,8 @@ mod tests {
                     let factor = f64::from(factor[output]);
                     let expected =
                         products.clone().sum::<f64>() * factor + f64::from(offset[output]);
-                    // What rounding each product and sum can do, which differs by instruction set.
+                    // The possible effect of rounding each product and sum, which differs by
+                    // instruction set.
                     let size = products.map(f64::abs).sum::<f64>() * factor.abs();
                     let error = (f64::from(*found) - expected).abs();
                     assert!(error < 3e-6 * size + 1e-6, "{}: {error} of {size}", isa.name());

@@ -17,7 +17,7 @@ pub(super) struct QkNorm {
 }
 
 impl QkNorm {
-    /// `None` where the network has none.
+    /// `None` if the network has none.
     pub(super) fn load(
         weights: &Weights<'_>,
         config: &VitConfig,
@@ -32,8 +32,8 @@ impl QkNorm {
         Ok(Some(Self { query: norm("q_norm")?, key: norm("k_norm")?, heads: config.num_heads }))
     }
 
-    /// Normalises queries and keys in place. A row of `width` values starts with
-    /// `[query | key]`, each `[head, head_dim]`; what follows stays as it is.
+    /// Normalises queries and keys in place. A row of `width` values starts with `[query | key]`,
+    /// each `[head, head_dim]`; the rest is unchanged.
     pub(super) fn forward(&self, rows: &mut [f32], width: usize) {
         let head_dim = self.query.weight.len();
         let dim = self.heads * head_dim;

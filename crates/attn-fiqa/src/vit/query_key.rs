@@ -1,18 +1,17 @@
 //! The pre-softmax attention of one block, computed from the block's input.
 //!
-//! With `A[h,i,j] = scale · q[h,i]·k[h,j]`, the mean over i and j of a product is
-//! the product of the means. So with `m` the mean over tokens of `norm1(x)`,
-//! `q̄ = W_q·m + b_q` and `k̄ = W_k·m + b_k`, the mean of head h is
-//! `scale · q̄[h]·k̄[h]`: two matrix–vector products and no N×N matrix. What patch
-//! j receives is `scale · q̄[h]·k[h,j] = scale · (W_kᵀ·q̄)[h]·norm1(x)[j] + const`:
-//! one dot product per patch.
+//! With `A[h,i,j] = scale · q[h,i]·k[h,j]`, the mean over i and j of a product is the product of
+//! the means. So with `m` the mean over tokens of `norm1(x)`, `q̄ = W_q·m + b_q` and
+//! `k̄ = W_k·m + b_k`, the mean of head h is `scale · q̄[h]·k̄[h]`: two matrix–vector products and
+//! no N×N matrix. What patch j receives is
+//! `scale · q̄[h]·k[h,j] = scale · (W_kᵀ·q̄)[h]·norm1(x)[j] + const`: one dot product per patch.
 //!
-//! Where the network normalises each query and key ([`QkNorm`]), `q̄` and `k̄` are the means of the
-//! normalised ones, which are no function of `m`: queries and keys of all tokens are computed, and
-//! still no N×N matrix.
+//! If the network normalises each query and key ([`QkNorm`]), `q̄` and `k̄` are the means of the
+//! normalised ones, which are not functions of `m`: queries and keys of all tokens are computed,
+//! but still no N×N matrix.
 //!
-//! Where scores include the bias that landmarks add ([`BlockBias`]), its mean is added to that of
-//! the products.
+//! If scores include the bias that landmarks add ([`BlockBias`]), its mean is added to that of the
+//! products.
 
 use std::ops::Range;
 
@@ -31,28 +30,28 @@ use super::linear::Linear;
 use super::qk_norm::QkNorm;
 use super::weights::Weights;
 
-/// What the queries and keys of one block are made from: the rows of `attn.qkv` that give
-/// them, with the affine part of `norm1` folded in.
+/// The layers that compute the queries and keys of one block: the corresponding rows of `attn.qkv`,
+/// with the affine part of `norm1` folded in.
 pub struct QueryKey {
     norm1: Standardise,
     /// `[query | key, in]`, the affine part of `norm1` folded in.
     weight: Vec<f32>,
-    /// `[query | key]`; zeros where the checkpoint has no bias.
+    /// `[query | key]`; zeros if the checkpoint has no bias.
     bias: Vec<f64>,
-    /// What each query and key goes through, if anything.
+    /// The normalisation of each query and key, if any.
     qk_norm: Option<QkNorm>,
-    /// What landmarks add to the logits, if anything, and whether scores include it.
+    /// The bias that landmarks add to the logits, if any.
     landmark_bias: Option<BlockBias>,
     bias_in_score: bool,
     heads: usize,
     head_dim: usize,
     scale: f64,
-    /// Leading tokens that a score leaves out.
+    /// Number of leading tokens excluded from the score.
     skipped_tokens: usize,
     buffers: BufferPool<Buffers>,
 }
 
-/// What a statistics writes into, kept for the next image.
+/// Buffers for computing statistics, reused for the next image.
 #[derive(Default)]
 struct Buffers {
     /// `[dim]`: one token, normalised.
@@ -75,7 +74,7 @@ pub(crate) enum Direction {
 }
 
 impl QueryKey {
-    /// Cut out of a block's joint linear.
+    /// Extracts the query and key rows of a block's joint linear layer.
     pub(super) fn from_qkv(
         norm1: Standardise,
         qkv: &Linear,
@@ -89,13 +88,13 @@ impl QueryKey {
         Self { landmark_bias, ..new }
     }
 
-    /// The last block's, without statistics anything else of that block: what a score is
-    /// read off. Always in f32: the score itself is never rounded to the precision of the
-    /// blocks before it.
+    /// The queries and keys of the last block, from which the score is computed, without loading
+    /// anything else of that block. Always in f32: the score itself is never rounded to the
+    /// precision of the preceding blocks.
     ///
     /// # Errors
     ///
-    /// When a tensor cannot be read.
+    /// If a tensor cannot be read.
     pub fn of_last_block(checkpoint: &Checkpoint, isa: Isa) -> Result<Self, CheckpointError> {
         let config = checkpoint.config();
         let last = config.depth - 1;
@@ -109,7 +108,7 @@ impl QueryKey {
         Ok(Self::from_qkv(norm1, &linear, qk_norm, landmark_bias, config))
     }
 
-    /// The rows that give the query, `[head·head_dim, in]`.
+    /// The query rows, `[head·head_dim, in]`.
     pub(crate) fn query_weight(&self) -> &[f32] {
         &self.weight[..self.weight.len() / 2]
     }
@@ -154,10 +153,11 @@ impl QueryKey {
         self.qk_norm.is_none()
     }
 
-    /// Attention statistics of a mean token `[dim]`, as [`Backend::forward`] gives it for `crop`.
+    /// Attention statistics of a mean token `[dim]`, as returned by [`Backend::forward`] for
+    /// `crop`.
     ///
-    /// `key_bias` `[head, head_dim]` is added to every key: the freedom that
-    /// softmax, and with it the embedding, does not see (definitions §2).
+    /// `key_bias` `[head, head_dim]` is added to every key: a degree of freedom that softmax, and
+    /// therefore the embedding, does not see (definitions §2).
     ///
     /// # Panics
     ///
@@ -176,8 +176,8 @@ impl QueryKey {
         self.project_mean(buffers, key_bias, self.table_of_score(crop))
     }
 
-    /// Normalises the block's input `[token, dim]` for `crop` and takes the mean query and key of
-    /// the score's tokens. Everything in the result is of these tokens alone.
+    /// Normalises the block's input `[token, dim]` for `crop` and computes the mean query and key
+    /// over the score's tokens. Everything in the result refers to these tokens alone.
     pub(crate) fn statistics<'a>(
         &'a self,
         block_input: &'a [f32],
@@ -188,7 +188,7 @@ impl QueryKey {
         self.statistics_of(&block_input[first..], key_bias, self.table_of_score(crop))
     }
 
-    /// The same over every token and with the bias of landmarks, as softmax sees them.
+    /// The same over every token and with the landmark bias, as softmax sees them.
     pub(crate) fn statistics_of_all<'a>(
         &'a self,
         block_input: &'a [f32],
@@ -197,7 +197,7 @@ impl QueryKey {
         self.statistics_of(block_input, None, self.table(crop))
     }
 
-    /// What the landmarks of `crop` add to the logits, if anything.
+    /// The bias that the landmarks of `crop` add to the logits, if any.
     fn table(&self, crop: &Crop) -> Option<Table> {
         Some(self.landmark_bias.as_ref()?.table(&landmarks_of(crop)))
     }
@@ -238,7 +238,7 @@ impl QueryKey {
         AttentionStatistics { mean, block_input, normalised: Some(query_key) }
     }
 
-    /// A block's input without mean and deviation, `[token, dim]`.
+    /// A block's input, standardised, `[token, dim]`.
     fn standardised(&self, block_input: &[f32]) -> Vec<f32> {
         let mut normed = vec![0.0; block_input.len()];
         self.norm1.forward(block_input, &mut normed);
@@ -290,12 +290,12 @@ impl QueryKey {
     }
 }
 
-/// Attention statistics of one image at one block from its mean token alone: the scores that
-/// are means.
+/// Attention statistics of one image at one block from its mean token alone: the scores that are
+/// means.
 pub(crate) struct MeanStatistics<'a> {
     of: &'a QueryKey,
     buffers: Buffers,
-    /// What landmarks add to the logits, if it is included.
+    /// The bias that landmarks add to the logits, if it is included.
     table: Option<Table>,
 }
 
@@ -305,12 +305,12 @@ impl Drop for MeanStatistics<'_> {
     }
 }
 
-/// Attention statistics of one image at one block, maps included.
+/// Attention statistics of one image at one block, including maps.
 pub(crate) struct AttentionStatistics<'a> {
     pub(crate) mean: MeanStatistics<'a>,
     /// `[token, dim]`.
     block_input: &'a [f32],
-    /// `[token, query | key]`, the key bias added, where each query and key is normalised.
+    /// `[token, query | key]`, with the key bias added, if each query and key is normalised.
     normalised: Option<Vec<f32>>,
 }
 
@@ -319,7 +319,7 @@ impl MeanStatistics<'_> {
         self.of.heads * self.of.head_dim
     }
 
-    /// The mean over the score's tokens of the queries, `[head, head_dim]`.
+    /// The mean query over the score's tokens, `[head, head_dim]`.
     pub(crate) fn mean_query(&self) -> Vec<f32> {
         self.buffers.mean_query_key[..self.dim()].iter().map(|&query| query as f32).collect()
     }
@@ -329,12 +329,12 @@ impl MeanStatistics<'_> {
         self.buffers.mean.clone()
     }
 
-    /// What landmarks add to the logits, and the block's way to read it.
+    /// The bias that landmarks add to the logits, and the block's coefficients for it.
     fn landmark_bias(&self) -> Option<(&BlockBias, &Table)> {
         self.of.landmark_bias.as_ref().zip(self.table.as_ref())
     }
 
-    /// The mean over all token pairs of one head, by the closed form.
+    /// The mean of one head over all token pairs, by the closed form.
     pub(crate) fn head_score(&self, head: usize) -> f64 {
         let (dim, width) = (self.dim(), self.of.head_dim);
         let query = &self.buffers.mean_query_key[head * width..][..width];
@@ -344,7 +344,7 @@ impl MeanStatistics<'_> {
         of_products + bias.map_or(0.0, |(bias, table)| bias.mean(table, head))
     }
 
-    /// The mean over heads of [`Self::head_score`]; all heads make `Q` (definitions §2).
+    /// The mean over heads of [`Self::head_score`]; over all heads it is `Q` (definitions §2).
     pub(crate) fn score(&self, heads: Range<usize>) -> f64 {
         let count = heads.len() as f64;
         heads.map(|head| self.head_score(head)).sum::<f64>() / count
@@ -352,14 +352,13 @@ impl MeanStatistics<'_> {
 }
 
 impl AttentionStatistics<'_> {
-    /// The block's input without mean and deviation, `[token, dim]`; only what goes beyond
-    /// a score needs it.
+    /// The block's input, standardised, `[token, dim]`; needed only beyond the score.
     fn normed(&self) -> Vec<f32> {
         self.mean.of.standardised(self.block_input)
     }
 
-    /// Mean attention of each token in one direction over `heads`, `[token]`, in O(N·D), and
-    /// O(N²) more where a bias of landmarks is included.
+    /// Mean attention of each token in one direction over `heads`, `[token]`, in O(N·D), plus O(N²)
+    /// if a landmark bias is included.
     pub(crate) fn per_token(&self, direction: Direction, heads: Range<usize>) -> Vec<f32> {
         let mut means = self.mean_products(direction, heads.clone());
         if let Some((bias, table)) = self.mean.landmark_bias() {
@@ -381,7 +380,7 @@ impl AttentionStatistics<'_> {
         let MeanStatistics { of, buffers, .. } = &self.mean;
         let (dim, width) = (self.mean.dim(), of.head_dim);
         let outputs = heads.start * width..heads.end * width;
-        // The side that is averaged, and the side that stays a token's own.
+        // The side that is averaged, and the side that is kept per token.
         let (averaged, own) = match direction {
             Direction::Received => (0, dim),
             Direction::Paid => (dim, 0),
@@ -523,7 +522,7 @@ mod tests {
             let mut norm = || LayerNorm {
                 weight: random(head_dim, &mut seed),
                 bias: random(head_dim, &mut seed),
-                // Not much less than the variance, which may be small where values are few.
+                // Not much less than the variance, which may be small if there are few values.
                 eps: 0.01,
                 isa,
             };
@@ -536,7 +535,7 @@ mod tests {
             let crop = Crop::from_rgb(1, vec![0; 3]).expect("a crop");
             let statistics = qk.statistics(&input, key_bias.as_deref(), &crop);
 
-            // The tokens of the score, by a mean of the whole matrix or of that of patches.
+            // The tokens of the score: the mean is of the whole matrix or of that of the patches.
             let tokens = if of_patches { patches } else { registers + patches };
             let matrix = statistics.logits(0..heads);
             let normed = statistics.normed();

@@ -16,12 +16,12 @@ pub(super) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// Linears will multiply in this precision, with this instruction set.
+    /// Linear layers will multiply in this precision, with this instruction set.
     pub(super) fn new(checkpoint: &'a Checkpoint, precision: Precision, isa: Isa) -> Self {
         Self { checkpoint, precision, isa }
     }
 
-    /// The same with linears in another precision.
+    /// The same, with linear layers in another precision.
     pub(super) fn in_precision(&self, precision: Precision) -> Self {
         Self::new(self.checkpoint, precision, self.isa)
     }
@@ -42,14 +42,14 @@ impl<'a> Weights<'a> {
         self.checkpoint.read_f32(name)
     }
 
-    /// `NAME.bias`, where there is one.
+    /// `NAME.bias`, if there is one.
     pub(super) fn bias(&self, name: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
         let name = format!("{name}.bias");
         self.checkpoint.contains(&name).then(|| self.tensor(&name)).transpose()
     }
 
-    /// `NAME.weight` `[out, in]` and, where there is one, `NAME.bias` `[out]`, with the LayerScale
-    /// `gamma` `[out]` after it folded in: `γ∘(W·x + b) = (γ∘W)·x + γ∘b`.
+    /// `NAME.weight` `[out, in]` and, if there is one, `NAME.bias` `[out]`, with the subsequent
+    /// LayerScale `gamma` `[out]` folded in: `γ∘(W·x + b) = (γ∘W)·x + γ∘b`.
     pub(super) fn scaled_linear(
         &self,
         name: &str,
@@ -68,7 +68,7 @@ impl<'a> Weights<'a> {
         Ok(Linear::new(self.isa, self.precision, weight, bias, inputs))
     }
 
-    /// The LayerScale `ls1` or `ls2` of a block, `[dim]`, where the network has one.
+    /// The LayerScale `ls1` or `ls2` of a block, `[dim]`, if the network has one.
     pub(super) fn layer_scale(
         &self,
         config: &VitConfig,

@@ -3,17 +3,17 @@
 use super::config::VitConfig;
 use super::landmark_bias::Table;
 
-/// What a block needs besides the tokens, which pass through it in place.
+/// Buffers that a block needs besides the tokens, which pass through it in place.
 pub(super) struct Workspace {
-    /// What goes into a linear, `[token, dim]`.
+    /// The input of a linear layer, `[token, dim]`.
     pub(super) rows: Vec<f32>,
     /// `[token, 3·dim]`.
     pub(super) qkv: Vec<f32>,
     /// `[head, token, head_dim]`.
     pub(super) mixed: Vec<f32>,
-    /// `[token, mlp_outputs]`, and before the first block the pixels of every patch.
+    /// `[token, mlp_outputs]`; before the first block, the pixels of every patch.
     pub(super) hidden: Vec<f32>,
-    /// What landmarks add to the logits; empty where the network has no such bias.
+    /// The bias that landmarks add to the logits; empty if the network has no such bias.
     pub(super) bias: Table,
 }
 

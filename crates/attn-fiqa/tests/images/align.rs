@@ -1,4 +1,4 @@
-//! Alignment against OpenCV's images, against a naive solver and by its algebra.
+//! Alignment compared with OpenCV's images and a naive solver, and checked algebraically.
 
 use std::f64::consts::PI;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn read(path: &Path) -> Image {
 #[test]
 fn crops_are_opencvs_and_matrices_are_scikit_images() {
     let here = attn_fiqa_testing::golden("image");
-    // The same three, and two more.
+    // The same three, plus two more.
     let beside = attn_fiqa_testing::shared("golden/image");
     for folder in [Some(here), beside].into_iter().flatten() {
         crops_and_matrices_match_the_expected_ones(&folder);
@@ -142,7 +142,7 @@ proptest! {
         let found = similarity_to_template(&landmarks, 112).unwrap();
         for point in TEMPLATE_112 {
             let back = found.apply(moved.apply(point));
-            // Landmarks are f32, and up to some thousands.
+            // Landmarks are f32, with values up to some thousands.
             let tolerance = 2e-4 / moved.scale().min(1.0);
             prop_assert!((back[0] - point[0]).hypot(back[1] - point[1]) < tolerance, "{back:?}");
         }
@@ -173,7 +173,7 @@ proptest! {
     fn every_level_follows_the_definition(seed in any::<u32>(), width in 1..40_usize, height in 1..40_usize, scale in 0.51..3.0_f64, angle in -3.0..3.0_f64) {
         let image = noise(width, height, seed);
         let (a, b) = (scale * angle.cos(), scale * angle.sin());
-        // About the image's middle, so that image and crop overlap.
+        // Around the centre of the image, so that image and crop overlap.
         let (mx, my) = (width as f64 / 2.0, height as f64 / 2.0);
         let to_crop = Similarity { a, b, shift: [10.0 - a * mx + b * my, 10.0 - b * mx - a * my] };
         let side = 20;
@@ -224,7 +224,7 @@ fn yaw_is_the_rotation_about_the_vertical_axis() {
             seen(0.8, 0.3, 2.3),
         ]);
         assert!((landmarks.pose().yaw - degrees).abs() < 0.01, "{degrees}: {:?}", landmarks.pose());
-        // Such landmarks are accepted as a face's, up to the profile.
+        // Such landmarks are accepted as those of a face, up to the profile.
         assert!(similarity_to_template(&landmarks, 112).is_ok(), "{degrees}");
     }
 }
@@ -245,7 +245,7 @@ fn spread(rgb: &[u8], side: usize) -> (f64, f64) {
 #[test]
 fn detail_finer_than_the_crops_pixels_becomes_grey_without_aliasing() {
     let side = 1500;
-    // Stripes a few pixels wide, too fine for a crop twelve times smaller.
+    // Stripes a few pixels wide, too fine for a crop that is twelve times smaller.
     for period in [2, 3, 5, 7, 11] {
         let stripe = |i: usize| if (i % side + i / side) % period < period / 2 { 0 } else { 250 };
         let rgb = (0..side * side).flat_map(|i| [stripe(i); 3]).collect();
@@ -301,7 +301,7 @@ fn a_reduced_image_lies_where_the_image_does() {
 fn a_face_beyond_the_edge_is_black_there() {
     let image = Image::from_rgb(400, 400, vec![200; 400 * 400 * 3]).unwrap();
     for (scale, shift) in [(1.0, 40.0), (3.0, 150.0)] {
-        // The crop's left part lies outside.
+        // The left part of the crop lies outside.
         let points = TEMPLATE_112.map(|[x, y]| [scale * x - shift, scale * y]);
         let crop = align(&image, &as_landmarks(points), 112).unwrap().crop;
         let row: Vec<u8> =
@@ -326,8 +326,7 @@ fn landmarks_that_are_no_faces_are_refused() {
     assert!(matches!(error, LandmarkError::NotFinite { name: "nose", .. }), "{error}");
     let error = refused(&|points| *points = [[50.0, 50.0]; 5]);
     assert!(matches!(error, LandmarkError::Coincident { .. }), "{error}");
-    // Coordinates as fractions of the image instead of pixels: all points fall into the first
-    // pixel.
+    // Coordinates as fractions of the image instead of pixels: all points are in the first pixel.
     let error = refused(&|points| *points = points.map(|[x, y]| [x / 112.0, y / 112.0]));
     assert!(matches!(error, LandmarkError::Coincident { .. }), "{error}");
     let error = refused(&|points| points[4] = [9000.0, 3.0]);

@@ -1,4 +1,4 @@
-//! Decoding: correct pixels, every note, and refusal of what would be wrong.
+//! Decoding: correct pixels, all notes, and refusal of what would be decoded wrongly.
 
 use std::io::Cursor;
 
@@ -30,7 +30,7 @@ fn refused(bytes: &[u8]) -> Failure {
     decode(bytes, &DecodeLimits::default()).unwrap_err()
 }
 
-/// Asserts every level against a formula of the upright image.
+/// Asserts that every level follows a formula of the upright image.
 fn assert_levels(
     image: &Image,
     (width, height): (u32, u32),
@@ -125,7 +125,7 @@ fn inks_become_the_colours_that_they_print() {
         assert_levels(&found.image, (WIDTH, HEIGHT), tolerance, expected);
         assert_eq!(found.notes, [Note::CmykConverted]);
     }
-    // The inverted inks are stored as the Y, Cb, Cr of the colours to be inverted.
+    // The inverted inks are stored as Y, Cb and Cr of the colours to be inverted.
     let from_luma_and_chroma = |x, y| {
         let ([c, m, y], black) = inks(x, y);
         let (luma, cb, cr) = (f64::from(255 - c), f64::from(127 - m), f64::from(127 - y));
@@ -135,7 +135,7 @@ fn inks_become_the_colours_that_they_print() {
     let found = decoded(&fixture("ycck.jpg"));
     assert_levels(&found.image, (WIDTH, HEIGHT), 8, from_luma_and_chroma);
 
-    // Without Adobe's marker inks are inverted too, as OpenCV and Pillow interpret them.
+    // Without Adobe's marker, inks are inverted as well, as OpenCV and Pillow interpret them.
     let adobe = fixture("cmyk.jpg");
     let at = adobe.windows(2).position(|pair| pair == [0xFF, 0xEE]).unwrap();
     let length = usize::from(u16::from_be_bytes([adobe[at + 2], adobe[at + 3]]));
@@ -161,7 +161,7 @@ fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
         }
     }
     let as_rgb = decoded(&bytes).image;
-    // The stored luma becomes red: the grey of each pixel.
+    // The stored luma becomes red: the grey level of each pixel.
     for (rgb, stored) in as_colours.image.rgb().chunks_exact(3).zip(as_rgb.rgb().chunks_exact(3)) {
         let [r, g, b] = [0, 1, 2].map(|colour| f64::from(rgb[colour]));
         let luma = 0.299 * r + 0.587 * g + 0.114 * b;
@@ -218,7 +218,7 @@ fn all_orientations_of_a_jpeg_are_applied() {
         let noted = found.notes.contains(&Note::OrientationApplied(orientation));
         assert_eq!(noted, orientation > 1);
     }
-    // Not a valid orientation: the image is left as it is.
+    // An invalid orientation: the image is left as it is.
     assert_eq!(decoded(&with_segment(&jpeg(), 0xE1, &exif(9))).image, stored);
 }
 
@@ -283,7 +283,7 @@ fn of_a_gif_the_first_image_is_taken() {
         for (found, expected) in pixels.filter(|(_, expected)| expected[3] == 255) {
             assert_eq!(found, &expected.0[..3]);
         }
-        // Truncated inside the first image the file is broken, after it complete.
+        // If truncated inside the first image, the file is broken; after it, the image is complete.
         let whole = found.image;
         for length in 0..bytes.len() {
             if let Ok(cut) = decode(&bytes[..length], &DecodeLimits::default()) {

@@ -1,6 +1,6 @@
-//! The rarer formats: correct pixels, notes, and refusals that say what to do.
+//! Less common formats: correct pixels, notes, and refusals that say what to do.
 //!
-//! Truncation at every length and limits are tested on the same fixtures in `decode_refusals.rs`.
+//! Limits, and truncation at every length, are tested on the same fixtures in `decode_refusals.rs`.
 
 use std::io::Cursor;
 
@@ -269,7 +269,7 @@ fn what_a_header_declares_is_checked_before_it_is_decoded() {
     assert_eq!(refused(&large).status, Status::TooLarge);
 }
 
-/// Real files on which a defect was found, if available.
+/// Real files that revealed a defect, if available.
 #[test]
 fn the_cases_are_read() {
     let Some(cases) = attn_fiqa_testing::shared("cases") else { return };
@@ -307,7 +307,7 @@ fn the_cases_are_read() {
     }
 }
 
-/// The mean colour of the cell in this column and row of a 4×4 grid.
+/// The mean colour of the cell at this column and row of a 4×4 grid.
 fn mean_of_sixteenth(image: &Image, (column, row): (usize, usize)) -> [f64; 3] {
     let (width, height) = (image.width(), image.height());
     let mut sums = [0.0; 3];
@@ -323,7 +323,7 @@ fn mean_of_sixteenth(image: &Image, (column, row): (usize, usize)) -> [f64; 3] {
     sums.map(|sum| sum / (columns.len() * rows.len()) as f64)
 }
 
-/// The real TIFF files against the pixels read by Pillow 13.0.
+/// The real TIFF files, compared with the pixels read by Pillow 13.0.
 #[test]
 fn the_tiff_cases_have_the_right_pixels() {
     let Some(cases) = attn_fiqa_testing::shared("cases/tiff") else { return };
@@ -341,7 +341,7 @@ fn the_tiff_cases_have_the_right_pixels() {
         let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hash, expected, "{name}");
     }
-    // Lossy, and in a colour space of its own.
+    // Lossy, and in its own colour space.
     let lossy = image("ycbcr-jpeg.tif");
     for (place, expected) in [
         ((0, 0), [239.3, 138.8, 250.9]),
@@ -355,7 +355,7 @@ fn the_tiff_cases_have_the_right_pixels() {
     }
 }
 
-/// The format of phones, with the feature that decodes it.
+/// The format used by phones, with the feature that decodes it.
 #[cfg(feature = "heic")]
 mod heic {
     use super::*;
@@ -364,7 +364,7 @@ mod heic {
     fn heic_gives_the_right_pixels_upright() {
         assert_image("lossy", &fixture("lossy.heic"), 4, &[], gradient);
         assert_image("alpha", &fixture("alpha.heic"), 4, &[Note::AlphaDropped], gradient);
-        // Its EXIF data state the same rotation once more.
+        // Its EXIF data state the same rotation again.
         let notes = [Note::OrientationApplied(6)];
         assert_image("rotated", &fixture("rotated.heic"), 6, &notes, gradient);
     }

@@ -1,5 +1,5 @@
-//! JPEG files of every kind against Pillow's pixels (`fixtures/make_jpegs.py`), and files with
-//! missing or damaged parts.
+//! JPEG files of every kind, compared with Pillow's pixels (`fixtures/make_jpegs.py`), and files
+//! with missing or damaged parts.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -114,7 +114,7 @@ fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
     }
 }
 
-/// Within a pool, samples of a large image are allocated while its data are checked.
+/// Within a pool, the samples of a large image are allocated while its data are checked.
 #[test]
 fn large_images_are_the_same_within_a_pool_of_threads() {
     use image::codecs::jpeg::JpegEncoder;
@@ -136,7 +136,7 @@ fn large_images_are_the_same_within_a_pool_of_threads() {
         assert_eq!(pool.install(|| decoded(bytes)), decoded(bytes));
     }
     assert_eq!(decoded(cut).unwrap_err().status, Status::BrokenImage);
-    // A limit holds as well.
+    // Limits apply as well.
     let limits = DecodeLimits { max_pixels: 1_000_000, ..DecodeLimits::default() };
     assert_eq!(pool.install(|| decode(&grey, &limits)).unwrap_err().status, Status::TooLarge);
 }
@@ -162,7 +162,7 @@ fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
         let found = with(bodies);
         assert_eq!(found.notes, [Note::OrientationApplied(6)]);
         assert_eq!((found.image.width(), found.image.height()), (19, 21));
-        // The image's bottom left pixel is the top left one.
+        // The bottom left pixel becomes the top left one.
         assert_eq!(found.image.rgb()[..3], upright.rgb()[3 * 21 * 18..][..3]);
     }
 }

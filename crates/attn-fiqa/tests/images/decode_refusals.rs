@@ -110,7 +110,7 @@ fn a_jpeg_with_lost_data_in_its_middle_is_broken() {
         if !names.contains(&name.as_str()) {
             continue;
         }
-        // The end-of-image marker stays, so that only the data reveal the damage.
+        // The end-of-image marker stays, so only the data reveal the damage.
         let start = marker(&bytes, 0xDA) + 14;
         let lost = (bytes.len() - start) / 2;
         let mut damaged = bytes[..start].to_vec();
@@ -227,7 +227,7 @@ fn rare_kinds_of_jpeg_are_unsupported_not_broken() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever happens to the bytes, there is a result, and any image is complete.
+    /// Whatever happens to the bytes, there is a result, and any decoded image is complete.
     #[test]
     fn changed_bytes_never_panic(
         which in any::<prop::sample::Index>(),

@@ -56,7 +56,8 @@ fn a_close_up_is_one_face() {
     }
 }
 
-/// Coordinates have no use for bytes, so int8 finds what bf16 or f32 finds; bf16x2 what f32 finds.
+/// int8 is too coarse for coordinates, so it finds what bf16 or f32 finds, and bf16x2 what f32
+/// finds.
 #[test]
 fn in_another_precision_faces_stay_where_they_are() {
     let image = group(180, 2, 2);
@@ -86,7 +87,7 @@ fn in_another_precision_faces_stay_where_they_are() {
     assert!([&exact, &rounded].contains(&&bytes));
 }
 
-/// The landmark network's precision does not depend on the order in which a detector is put together.
+/// The precision of the landmark network does not depend on the order in which a detector is built.
 #[test]
 fn landmarks_are_refined_in_the_same_precision_whenever_it_is_set() {
     let image = portrait();
@@ -169,7 +170,7 @@ fn real_photos_have_as_many_faces_as_people() {
     for (name, faces) in expected {
         assert_eq!(found(&read(&cases.join(name))).len(), faces, "{name}");
     }
-    // 29 people; YuNet detects as many with confidence.
+    // 29 people; YuNet detects the same number with confidence.
     let group: PathBuf = cases.join("group-small-faces/solvay-1927.jpg");
     assert!(found(&read(&group)).len() >= 27);
 }

@@ -21,7 +21,7 @@ fn wall(across: usize, down: usize) -> Image {
 #[test]
 fn a_wall_of_faces_gives_them_all() {
     let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
-    // Not wider than the size at which detection needs no reduction.
+    // No wider than the size at which detection needs no downscaling.
     let (across, down) = (17, 10);
     let wall = wall(across, down);
     let found = detector.detect(&wall, DEFAULT_MIN_CONFIDENCE).unwrap();
@@ -37,7 +37,7 @@ fn limits_on_detection_are_notes() {
         (found.len(), detector.notes(wall, &found))
     };
     assert_eq!(notes(&wall(2, 2)), (4, Vec::new()));
-    // 13440×224 pixels: faces of 85 pixels have 12 where the detector sees them.
+    // 13440×224 pixels: faces of 85 pixels are 12 pixels where the detector sees them.
     let (found, notes) = notes(&wall(120, 2));
     assert!(found < 240);
     let expected = Note::FacesLookedForReduced { to: (1920, 32), often_missed_below: Some(112) };

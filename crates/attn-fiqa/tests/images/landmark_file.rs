@@ -91,7 +91,7 @@ fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
     assert_eq!(found(".hidden"), Some((6, MatchedBy::Path)));
     assert_eq!(found("nowhere.jpg"), None);
     assert!(matches!(file.find("c/1.jpg"), Found::Ambiguous { paths: 2 }));
-    // The suffix does not start at a folder's name.
+    // The suffix does not start at a folder name.
     assert!(matches!(file.find("xa/1.jpg"), Found::Ambiguous { paths: 2 }));
     assert_eq!(
         file.report().to_string(),

@@ -34,7 +34,7 @@ fn detected(engine: &Engine) -> FaceOptions {
     FaceOptions::new(FaceSource::Detected(Arc::new(detector)))
 }
 
-/// All results for a face, comparable bit by bit.
+/// All results for a face, comparable bit for bit.
 fn bits(image: &ScoredImage) -> Vec<(Option<Crop>, Vec<u32>)> {
     let faces = image.faces.as_ref().expect("faces");
     faces
@@ -90,8 +90,8 @@ fn known_landmarks_take_the_place_of_the_detector() {
     assert_eq!(outcome.unwrap_err().status, Status::BadLandmarks);
 }
 
-/// A network that reads landmarks gets those that its face was aligned by; of an aligned image none
-/// are known, which its notes say.
+/// A network that reads landmarks gets those that the face was aligned with. For an aligned image
+/// none are known, and its notes say so.
 #[test]
 fn landmarks_go_with_the_crop_into_the_network() {
     let file = attn_fiqa_testing::golden("families").join("kp-rpe/model.safetensors");

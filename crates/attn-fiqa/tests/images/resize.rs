@@ -1,4 +1,4 @@
-//! Bilinear resizing against OpenCV's images and against the formula.
+//! Bilinear resizing, compared with OpenCV's images and with the formula.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Maps and overlays against OpenCV's results and against a naive implementation.
+//! Maps and overlays, compared with OpenCV's results and a naive implementation.
 
 use std::path::Path;
 
@@ -79,8 +79,8 @@ fn crops(side: usize) -> impl Strategy<Value = Crop> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Without clipping, enlarging commutes with the range, so that the naive implementation can
-    /// apply the two in the other order.
+    /// Without clipping, enlarging commutes with the range, so the naive implementation can apply
+    /// the two in the other order.
     #[test]
     fn the_map_is_the_naive_one((rows, cols, values) in grids(), side in 1usize..40) {
         let mut range = RangeOverSet::default();

@@ -1,4 +1,4 @@
-//! A map drawn on a photo is the map drawn on the crop, transformed to the face's position.
+//! A map drawn on a photo equals the map drawn on the crop, transformed to the face's position.
 
 use attn_fiqa::align::{Similarity, warp};
 use attn_fiqa::crop::Crop;
@@ -70,7 +70,7 @@ fn a_rotated_face_cropped_from_the_drawn_photo_is_the_overlay() {
     let far = (0..expected.rgb.len())
         .filter(|&at| inner(at) && again.rgb()[at].abs_diff(expected.rgb[at]) > 6)
         .count();
-    // Colours are resampled once more: steep changes may differ slightly.
+    // Colours are resampled once more, so steep changes may differ slightly.
     assert!(far * 100 < expected.rgb.len(), "{far} of {} levels differ", expected.rgb.len());
     // Outside the square nothing changes.
     assert_eq!(rendered.rgb()[..30], photo.rgb()[..30]);

@@ -1,4 +1,4 @@
-//! The back-end trait, with a third-party back end, and every instruction set of the CPU's.
+//! The back-end trait, with a third-party back end, and every instruction set of the CPU back end.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ fn a_batch_that_fails_is_a_failure_of_each_of_its_crops() {
 }
 
 /// Every instruction set runs whole networks in one process: the detector, the landmark network,
-/// and the score in every precision. The sums of f32 products are taken in a different order, so
+/// and the score in every precision. The sums of f32 products are computed in a different order, so
 /// scores agree up to rounding, and faces to a hundredth of a pixel.
 #[test]
 fn every_instruction_set_runs_whole_networks_and_agrees() {

@@ -81,7 +81,7 @@ fn the_score_moves_by_the_formula_and_the_embedding_not_at_all() {
         let expected = f64::from(before.scores[0]) + added;
         assert!(added.abs() > 1e-3, "{added} shows nothing");
         assert!((f64::from(after.scores[0]) - expected).abs() < 1e-5);
-        // The map keeps its shape: every patch moves by the same amount.
+        // The map keeps its shape: every patch is shifted by the same amount.
         let maps = [before, after].map(|found| found.received.as_ref().expect("asked for"));
         for (one, other) in maps[0].mean.values().iter().zip(maps[1].mean.values()) {
             assert!((f64::from(other - one) - added).abs() < 1e-4);
@@ -107,7 +107,7 @@ fn the_mean_query_is_a_linear_function_of_the_mean_token() {
         .into_iter()
         .map(|outcome| outcome.expect("an assessment"))
         .collect();
-    // The same when computed from whole token matrices.
+    // The same if computed from whole token matrices.
     let whole = Request { received: true, ..request };
     for (short, long) in short.iter().zip(engine.assess(&crops(), &whole).expect("a request")) {
         let long = long.expect("an assessment").mean_token.expect("asked for");

@@ -162,7 +162,7 @@ fn a_json_file_beside_the_checkpoint_is_read() {
     assert_eq!(config.layer_norm_eps, 1e-6);
     refused(open(&heads(2)), &["2 by the option", "4 by", "config.json"]);
 
-    // The file with the same stem has precedence.
+    // The file with the same stem takes precedence.
     write("model.json", r#"{"num_heads": 2, "image_size": 112}"#);
     let checkpoint = open(&none).unwrap();
     assert_eq!(checkpoint.config().num_heads, 2);
@@ -259,7 +259,7 @@ fn an_embedded_file_is_read_in_place() {
     refused(Checkpoint::from_static(cut, "the default model", &heads(2)), &["the default model"]);
 }
 
-/// The folder of a golden network of another family, with another JSON file.
+/// The folder of a golden network of another family, plus another JSON file.
 fn with_json(name: &str, file: &str, text: &str) -> Result<Checkpoint, CheckpointError> {
     let golden = attn_fiqa_testing::golden("families").join(name);
     let folder = tempfile::tempdir().unwrap();
@@ -290,7 +290,7 @@ fn timms_config_is_read_and_what_is_not_supported_is_named() {
     let Some(EmbeddingHeadConfig::Pooled(head)) = config.embedding_head else { panic!() };
     assert_eq!((head.pooling, head.norm, head.pooled_norm), (Pooling::Average, true, false));
 
-    // Heads by the name of the network only where it has the network's width.
+    // The name of the network determines the heads only if its width matches.
     let tiny = r#"{"architecture": "vit_tiny_patch16_224", "num_features": 192}"#;
     refused(open(tiny), &["attention heads", "width 48"]);
     for (text, parts) in [

@@ -1,5 +1,5 @@
 //! Malicious files: each is refused with a specific message, and none makes the reader panic or
-//! allocate memory by a declared size.
+//! allocate memory based on a declared size.
 
 use crate::checkpoint_support;
 use crate::checkpoint_support::hostile::{VIEW, read, refused, torch};
@@ -11,13 +11,13 @@ use crate::checkpoint_support::zip::{self, Entry, torch_entries};
 fn the_helpers_make_files_that_are_read() {
     read(to_safetensors(&TINY.tensors(1), &[])).unwrap();
     read(to_torch(&TINY.tensors(1), &[])).unwrap();
-    // A single tensor is read and then found not to be a network.
+    // A single tensor is read, and then found not to be a network.
     refused(torch(&one_tensor("w", &VIEW), 16), &["none of its 1 tensors", "`w`"]);
 }
 
 #[test]
 fn a_file_truncated_anywhere_is_refused() {
-    // One small tensor, so that truncation at every length can be tried.
+    // One small tensor, so that truncation at every length can be tested.
     let small = vec![Tensor::zeros("pos_embed", &[1, 4, 8])];
     for whole in [to_safetensors(&small, &[("num_heads", "2")]), to_torch(&small, &[])] {
         for len in 0..whole.len() {
@@ -33,7 +33,7 @@ fn a_file_truncated_anywhere_is_refused() {
     for len in 0..pickle.len() {
         refused(torch(&pickle[..len], 128), &["data.pkl"]);
     }
-    // A whole network without its end.
+    // A whole network with its end missing.
     for whole in [to_safetensors(&TINY.tensors(1), &[]), to_torch(&TINY.tensors(1), &[])] {
         for cut in [1, 2, 10, 100, 1000, whole.len() / 2] {
             assert!(read(whole[..whole.len() - cut].to_vec()).is_err());
@@ -64,7 +64,7 @@ fn safetensors_headers_are_checked() {
     ] {
         refused(raw_safetensors(&header, &[0; 16]), &[part]);
     }
-    // Two tensors of one name, and two that overlap.
+    // Two tensors with the same name, and two that overlap.
     let entry = r#"{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
     let twice = format!(r#"{{"w":{entry},"w":{}}}"#, entry.replace("[0,8]", "[8,16]"));
     refused(raw_safetensors(&twice, &[0; 16]), &["two entries named `w`"]);

@@ -30,7 +30,7 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
     };
     let by_stack = Pickle::new().raw(&short("os")).raw(&short("system")).raw(b"\x93)R").stop();
     refused(torch(&by_stack, 16), &["`os.system`"]);
-    // Terminal control sequences in a name are not repeated.
+    // Terminal control sequences in a name are not echoed.
     let escape = Pickle::new().global("os\x1b[2J", &"x".repeat(900)).stop();
     refused(torch(&escape, 16), &["os\\u{1b}[2J", "…"]);
     // Allowed names in the wrong place.
@@ -46,7 +46,7 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
     for (pickle, part) in wrong {
         refused(torch(&pickle, 16), &["at byte", part]);
     }
-    // Among them Python 2 strings, which only image sets contain.
+    // These include Python 2 strings, which only image sets contain.
     for opcode in [0x92, b'i', b'o', b'P', 0x82, 0x97, 0x98, 0xff, b'I', b'U', b'T'] {
         let pickle = Pickle::new().raw(&[opcode]).stop();
         refused(torch(&pickle, 16), &[&format!("instruction 0x{opcode:02x}")]);
@@ -233,12 +233,12 @@ fn only_the_ignored_class_may_make_objects() {
     }
     let pickle = Pickle::new().global("subprocess", "Popen").raw(b")\x81").stop();
     refused(torch(&pickle, 16), &["subprocess.Popen", "refuses to call"]);
-    // A training run's options: never called, and not a state dict.
+    // The options of a training run: never called, and not a state dict.
     let namespace = || Pickle::new().global("argparse", "Namespace");
     refused(torch(&namespace().raw(b")R").stop(), 16), &["at byte", "arguments"]);
     let options = namespace().raw(b")\x81}").text("lr").raw(b"Nsb").stop();
     refused(torch(&options, 16), &["holds a single value", "expected a dictionary"]);
-    // References in its attributes are as forbidden as elsewhere.
+    // References in its attributes are forbidden, as they are elsewhere.
     let hidden = namespace().raw(b")\x81}").text("run").global("os", "system").raw(b"sb").stop();
     refused(torch(&hidden, 16), &["os.system"]);
 }

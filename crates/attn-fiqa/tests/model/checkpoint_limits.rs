@@ -1,4 +1,4 @@
-//! Sizes that a file merely declares, numbers of names, and how a file is loaded into memory.
+//! Sizes that are only declared, numbers of names, and how a file is loaded into memory.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -14,7 +14,7 @@ use crate::checkpoint_support::network::{
 };
 use crate::checkpoint_support::reading::{heads, read, refused};
 
-/// A quality-only file of one block, whose MLP width no tensor backs.
+/// A quality-only file of one block; no tensor backs its MLP width.
 fn one_block(ratio: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a small checkpoint");
     let path = folder.path().join("quality.safetensors");
@@ -44,7 +44,7 @@ fn the_width_of_an_mlp_that_is_only_declared_is_bounded() {
 
 #[test]
 fn sizes_that_multiply_are_bounded_before_anything_is_allocated() {
-    // A million tokens of width one take four megabytes, their attention four terabytes.
+    // A million tokens of width one take four megabytes; their attention, four terabytes.
     let side = 1000;
     let spec = Spec { dim: 1, heads: 1, mlp: 1, hidden: 1, embedding: 1, patch: 1, ..TINY };
     let tensors: Vec<Tensor> = spec
@@ -96,7 +96,7 @@ fn a_header_of_very_many_names_is_refused() {
     refused(read(raw_safetensors(&long, &[]), &heads(2)), &["header of 17825794 bytes"]);
 }
 
-/// Names from an untrusted file appear in a message on one line, and shortened.
+/// Names from an untrusted file appear in a message on one line and shortened.
 #[test]
 fn messages_are_one_line_of_at_most_some_hundred_characters() {
     let odd = |index: usize| format!("{index}\n\u{7}\u{1b}[31m{}", "\u{85}long".repeat(200));
@@ -147,7 +147,7 @@ fn a_copied_checkpoint_outlives_its_file() {
     assert_ne!(copied.inspect().file_size, 10);
 }
 
-/// Once built, an engine reads nothing from the file, however that was loaded.
+/// Once built, an engine reads nothing from the file, however the file was loaded.
 #[test]
 fn an_engine_outlives_a_mapped_file() {
     let folder = tempfile::tempdir().unwrap();

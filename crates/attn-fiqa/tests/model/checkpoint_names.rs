@@ -96,7 +96,7 @@ fn classifiers_need_an_option_and_nothing_else_is_accepted() {
     assert_eq!(unused, ["head.weight", "kernel", "mask_token", "module.margin.kernel"]);
     assert!(!checkpoint.contains("mask_token"));
 
-    // The mask token needs no option, and is reported.
+    // The mask token needs no option and is reported.
     let masked = to_torch(&[&plain[..], &leftovers[..1]].concat(), &[]);
     let masked = read(masked, &heads(2)).unwrap();
     assert_eq!(masked.inspect().unused, ["mask_token"]);
@@ -141,7 +141,7 @@ fn float64_weights_are_rounded_and_reported() {
     }
     let dtypes = checkpoint.inspect().dtypes;
     assert!(matches!(dtypes.as_slice(), [("float64", _)]), "{dtypes:?}");
-    // A value out of the range of f32 is refused, not silently made infinite.
+    // A value out of the range of f32 is refused, not silently converted to infinity.
     let bytes = stored_as(Dtype::F64, |_| 1e300_f64.to_le_bytes().to_vec());
     let large = read(bytes, &heads(2)).unwrap().read_f32("norm.bias").unwrap_err();
     assert!(large.to_string().contains("norm.bias"), "{large}");
@@ -199,7 +199,7 @@ fn incomplete_networks_of_other_families_are_refused_by_their_own_names() {
 
 #[test]
 fn the_linear_of_a_landmark_bias_is_complete_or_refused_by_name() {
-    // 49 buckets for each of 2 heads and 2 blocks, of x and y of 5 landmarks.
+    // 49 buckets for each of 2 heads and 2 blocks; x and y of 5 landmarks.
     let (weight, bias) = ("keypoint_linear.weight", "keypoint_linear.bias");
     let with = |linear: &[(&str, &[usize])]| {
         let linear = linear.iter().map(|(name, shape)| Tensor::zeros(name, shape));
@@ -216,7 +216,7 @@ fn the_linear_of_a_landmark_bias_is_complete_or_refused_by_name() {
     refused(with(&[(weight, &[rows, 10])]), &["missing: `keypoint_linear.bias`"]);
     refused(with(&[(bias, &[rows])]), &["missing: `keypoint_linear.weight`"]);
     let expected = format!("expected [{rows}, 10]");
-    // Shared by blocks or heads, of fewer landmarks, or of other buckets.
+    // Shared between blocks or heads, with fewer landmarks, or with other buckets.
     for shape in [&[98, 10][..], &[49, 10], &[rows, 6], &[81 * 4, 10]] {
         let found = format!("{shape:?}");
         let linear = [(weight, shape), (bias, &shape[..1])];
@@ -254,7 +254,7 @@ fn moving_averages_and_optimizers_are_left_out_and_reported() {
             ]
         );
     }
-    // Alone, the average is the network.
+    // On its own, the average is the network.
     let alone = read(to_safetensors(&average, &[]), &heads(2)).unwrap();
     assert_eq!(alone.read_f32("norm.bias").unwrap(), value(&average, "ema.norm.bias"));
     assert_eq!(alone.inspect().prefix, "ema.");
@@ -302,7 +302,7 @@ fn the_format_is_detected_by_content_and_not_by_extension() {
     assert_eq!(Checkpoint::open(&path, &heads(2)).unwrap().inspect().format.name(), "safetensors");
 }
 
-/// Checkpoints as written by training code contain the network of plain.pt.
+/// Checkpoints as written by training code; each contains the network of plain.pt.
 #[test]
 fn checkpoints_of_training_programs_are_read() {
     let Some(folder) = attn_fiqa_testing::shared("cases/checkpoint") else { return };

@@ -6,7 +6,7 @@ use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::Crop;
 use safetensors::SafeTensors;
 
-/// `../shared` beside the checkout; `None`, with a recorded skip, if absent.
+/// `../shared` next to the checkout; `None`, with a recorded skip, if absent.
 pub(crate) fn shared() -> Option<PathBuf> {
     attn_fiqa_testing::shared("")
 }
@@ -47,7 +47,7 @@ impl Golden {
         Checkpoint::open(&self.file(extension), &options).expect("golden checkpoint")
     }
 
-    /// An expected tensor's shape and values.
+    /// The shape and values of an expected tensor.
     pub(crate) fn expected(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
         let file = SafeTensors::deserialize(&self.expected).expect("expected values");
         let tensor = file.tensor(name).expect("an expected tensor");

@@ -1,4 +1,4 @@
-//! The engine against values computed with the authors' and CVLface's own modules.
+//! The engine, compared with values computed with the authors' and CVLface's own modules.
 //!
 //! The tolerance is 1e-5 of the largest expected magnitude: both sides compute in f32, in different
 //! orders, through up to five blocks.

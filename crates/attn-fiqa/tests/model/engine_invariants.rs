@@ -1,4 +1,4 @@
-//! What holds for every model: scores depend on the image alone.
+//! Properties of every model: scores depend on the image alone.
 
 use std::num::NonZeroUsize;
 

@@ -1,5 +1,5 @@
-//! The engine against a second implementation, on features that no golden network has: class
-//! tokens, GELU, image sizes that patches do not divide.
+//! The engine, compared with a second implementation, on features that no golden network has: class
+//! tokens, GELU, image sizes that are not a multiple of the patch size.
 
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use attn_fiqa::crop::Crop;
@@ -72,7 +72,7 @@ fn every_kind_of_network_matches_a_second_implementation() {
             let score = all.sum::<f64>() / (spec.heads * tokens * tokens) as f64;
             close(&what, found.scores[0], score, scale);
 
-            // The class token has no place in a map.
+            // The class token is not part of a map.
             let first = usize::from(spec.class_token);
             let (received, paid) = (found.received.as_ref(), found.paid.as_ref());
             let (received, paid) = (&received.expect("a map").mean, &paid.expect("a map").mean);

@@ -19,15 +19,15 @@ use attn_fiqa::vit::config::{Activation, ScoreTokens};
 
 use crate::checkpoint_support::network::{Noise, Spec, TINY, to_safetensors};
 
-/// Difference of scores, relative to their scale, in f32: rounding alone.
+/// Score difference in f32, relative to the scale of scores: rounding alone.
 const F32: f32 = 1e-5;
 
-/// Of the built-in model, whose key bias makes the score a small difference of large terms; ONNX
-/// Runtime stays within 2e-6 (`benches/export/run`), `rten` rounds more on the way.
+/// The same for the built-in model, where the key bias makes the score a small difference of large
+/// terms. ONNX Runtime stays within 2e-6 (`benches/export/run`); `rten` rounds more.
 const BUILTIN: f32 = 5e-5;
 
-/// The same with weights and products of the blocks in f16. `rten` computes in f32, so what is
-/// measured here is the rounding of weights; of the built-in model there is none.
+/// The same with weights and products of the blocks in f16. `rten` computes in f32, so this
+/// measures the rounding of weights; the built-in model has none.
 const F16: f32 = 1e-3;
 
 fn faces() -> Vec<Crop> {
@@ -74,7 +74,7 @@ impl Folder {
     }
 }
 
-/// Exports and runs a score: its outputs by name.
+/// Exports and runs a score; returns its outputs by name.
 fn run(
     checkpoint: &Checkpoint,
     options: &ExportOptions,
@@ -135,7 +135,7 @@ fn the_built_in_model_scores_as_the_engine_does() {
     let map = engine.quality_map().expect("a map");
     let range = map.scores()[100] - map.scores()[0];
     let tolerance = BUILTIN;
-    // The stored weights are f16, so that in an f16 file none is rounded.
+    // The stored weights are f16, so none is rounded in an f16 file.
     for dtype in [ExportDtype::F32, ExportDtype::F16] {
         let outputs = Some(ScoreOutput::ALL.to_vec());
         let options = ExportOptions { dtype, outputs, ..ExportOptions::default() };
@@ -217,7 +217,7 @@ fn every_kind_of_network_scores_as_the_engine_does() {
     }
 }
 
-/// By random networks of `golden/families`.
+/// With the random networks of `golden/families`.
 #[test]
 fn networks_of_other_families_score_as_the_engine_does() {
     let folder = attn_fiqa_testing::golden("families");
@@ -225,7 +225,7 @@ fn networks_of_other_families_score_as_the_engine_does() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("golden networks") {
         let file = entry.expect("an entry").path().join("model.safetensors");
-        // What reads landmarks is refused.
+        // Networks that read landmarks are refused.
         if !file.is_file() || file.parent().is_some_and(|case| case.ends_with("kp-rpe")) {
             continue;
         }
@@ -233,11 +233,11 @@ fn networks_of_other_families_score_as_the_engine_does() {
             let mut options =
                 CheckpointOptions { score_tokens: Some(tokens), ..CheckpointOptions::default() };
             let what = format!("{}, {}", file.display(), tokens.name());
-            // The official layout's files do not say it.
+            // Files of the official layout do not state the number of heads.
             options.heads = what.contains("transface").then_some(5);
             let checkpoint = Checkpoint::open(&file, &options).expect("a network");
             assert_scores_as_the_engine(&checkpoint, Method::ATTN, &what);
-            // Writing asserts that a node reads every constant, whichever outputs there are.
+            // Writing asserts that some node reads every constant, whichever outputs there are.
             for output in [ScoreOutput::Score, ScoreOutput::Map, ScoreOutput::Embedding] {
                 let options =
                     ExportOptions { outputs: Some(vec![output]), ..ExportOptions::default() };
@@ -364,7 +364,7 @@ fn what_a_model_does_not_have_is_refused() {
         let found = refused(&plain, &[ScoreOutput::Score], opset);
         assert!(found.contains(&format!("opset {opset}; expected 17 or 18")), "{found}");
     }
-    // A map of the plain scores, beside a key bias by which the default method scores.
+    // A map of plain scores, together with a key bias that the default method scores with.
     let knots = (0..QualityMap::KNOTS).map(|knot| knot as f32).collect();
     let map = QualityMap::new(Method::ATTN, knots).expect("a map");
     let bias = plain.read_f32("calibration.key_bias").expect("a key bias");
@@ -406,7 +406,7 @@ fn committed(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(name)
 }
 
-/// Blocks of random levels, large enough that their edges survive the stem.
+/// Blocks of random levels, large enough that their edges survive the first layers.
 fn picture(width: usize, height: usize) -> Tensor {
     let mut values = Vec::new();
     for plane in 0..3u64 {
@@ -420,8 +420,8 @@ fn picture(width: usize, height: usize) -> Tensor {
     Tensor::new(&[1, 3, height, width], values).expect("an image")
 }
 
-/// By the table of `models/detector.md`: the score that counts as 0.7 at each side, linear in the
-/// logarithm of the side.
+/// According to the table in `models/detector.md`: the score that counts as 0.7 at each side,
+/// linear in the logarithm of the side.
 fn confidence(score: f32, side: f32) -> f32 {
     let table =
         [(20.0f32, 0.76f32), (32.0, 0.68), (48.0, 0.53), (72.0, 0.47), (120.0, 0.47), (180.0, 0.7)];

@@ -1,10 +1,10 @@
-//! Networks of other families against the libraries that they come from: timm, transformers and
-//! PyTorch, by `golden/families/make.py`; KP-RPE, which is in no library, against its mathematics
-//! written out, by `golden/families/kp_rpe.py`.
+//! Networks of other families, compared with the libraries that they come from: timm, transformers
+//! and PyTorch, by `golden/families/make.py`. KP-RPE, which is in no library, is compared with its
+//! mathematics written out, by `golden/families/kp_rpe.py`.
 //!
 //! The tolerance is 1e-5 of the largest expected magnitude, as for the official layout: both sides
-//! compute in f32, in different orders. A mean over heads may be small where the heads cancel, and
-//! is as exact as theirs; likewise a median is as exact as the logits that it is one of.
+//! compute in f32, in different orders. A mean over heads may be small if the heads cancel, and is
+//! only as exact as they are; likewise, a median is only as exact as the logits it is chosen from.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ use crate::common::assert_close;
 
 const SHARE: f32 = 1e-5;
 
-/// A network, and what its files do not say.
+/// A network, and what its files do not state.
 struct Case {
     name: &'static str,
     family: Family,
@@ -72,7 +72,7 @@ impl Case {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// With the landmarks' bias in scores.
+    /// With the landmark bias in scores.
     fn open_biased(&self) -> Checkpoint {
         self.open_with(&CheckpointOptions {
             heads: self.heads,
@@ -95,7 +95,7 @@ impl Expected {
         data.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
     }
 
-    /// With their landmarks, where the network reads them.
+    /// With their landmarks, if the network reads them.
     fn crops(&self) -> Vec<Crop> {
         let mut crops = self.crops_alone();
         if self.has("landmarks") {
@@ -152,7 +152,7 @@ fn scores_of_every_family_match_its_own_library() {
         assert_eq!(checkpoint.family(), case.family, "{}", case.name);
         let crops = expected.crops();
         let heads = (0..checkpoint.config().num_heads).map(|head| format!("attn@head={head}"));
-        // Alone, scores are read off the mean token where that is possible.
+        // On their own, scores are computed from the mean token if possible.
         let alone: Vec<String> = ["attn".to_owned()].into_iter().chain(heads).collect();
         let found = assess(&checkpoint, &crops, &methods(&alone));
         assert_close_to(case.name, &scores(&found, 0), &expected, "score", "heads");
@@ -203,7 +203,7 @@ fn a_score_of_patches_leaves_prefix_tokens_out_and_is_the_mean_of_its_map() {
                 assert_close(case.name, &[mean], &one.scores[..1], 1e-4);
             }
         }
-        // The embedding is the same whatever the score is read from.
+        // The embedding is the same whatever the score is computed from.
         let request = Request { embedding: true, ..Request::new(Method::ATTN) };
         let found = assess(&checkpoint, &crops, &request);
         let embeddings: Vec<f32> =
@@ -212,7 +212,7 @@ fn a_score_of_patches_leaves_prefix_tokens_out_and_is_the_mean_of_its_map() {
     }
 }
 
-/// Scores, maps and statistics of the logits that softmax is given.
+/// Scores, maps and statistics of the logits that softmax is applied to.
 #[test]
 fn scores_with_the_bias_of_landmarks_are_of_the_logits_that_softmax_is_given() {
     let (checkpoint, expected) = (KP_RPE.open_biased(), KP_RPE.expected());
@@ -253,7 +253,7 @@ fn scores_with_the_bias_of_landmarks_are_of_the_logits_that_softmax_is_given() {
     assert_close("embedding", &embeddings, &expected.values("embedding"), SHARE);
 }
 
-/// The first two images are the same pixels; the last one has the template's landmarks.
+/// The first two images have the same pixels; the last one has the landmarks of the template.
 #[test]
 fn landmarks_decide_and_those_of_the_template_stand_for_unknown_ones() {
     let (checkpoint, expected) = (KP_RPE.open(None), KP_RPE.expected());
@@ -272,7 +272,7 @@ fn landmarks_decide_and_those_of_the_template_stand_for_unknown_ones() {
     let last = crops.len() - 1;
     assert_close("template", &embedding(&without, last), &embedding(&found, last), 1e-6);
 
-    // Landmarks that are no numbers are the fault of the crop.
+    // Landmarks that are not numbers are a failure of that crop.
     let mut points = crops[0].landmarks().expect("landmarks");
     points[2][1] = f32::NAN;
     let bad = crops[0].clone().with_landmarks(points);
@@ -283,7 +283,7 @@ fn landmarks_decide_and_those_of_the_template_stand_for_unknown_ones() {
     assert!(outcomes[1].is_ok());
 }
 
-/// Other precisions take the bias too, by other kernels.
+/// Other precisions include the bias as well, with other kernels.
 #[test]
 fn lower_precisions_stay_near_f32_with_a_bias() {
     let (checkpoint, crops) = (KP_RPE.open(None), KP_RPE.expected().crops());
@@ -311,7 +311,7 @@ fn lower_precisions_stay_near_f32_with_a_bias() {
     }
 }
 
-/// The choice is kept in a converted file, and refused of a network that has no such bias.
+/// The choice is kept in a converted file, and refused for a network without such a bias.
 #[test]
 fn where_the_bias_is_used_is_part_of_a_converted_file() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -340,7 +340,7 @@ fn where_the_bias_is_used_is_part_of_a_converted_file() {
     assert!(refused.contains("`keypoint_linear.weight`"), "{refused}");
 }
 
-/// A converted file has the whole configuration inside and needs neither options nor JSON.
+/// A converted file contains the whole configuration and needs neither options nor JSON.
 #[test]
 fn a_converted_file_gives_the_same_bits() {
     let folder = tempfile::tempdir().expect("a folder");

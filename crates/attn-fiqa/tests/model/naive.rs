@@ -16,7 +16,7 @@ pub(crate) struct Answer {
     /// `A[head][i][j]` of the last block, before softmax.
     pub(crate) logits: Vec<Vec<Vec<f64>>>,
     pub(crate) embedding: Vec<f64>,
-    /// Every token after each block, normalised as after the last one, `[block][token][dim]`.
+    /// Every token after each block, normalised like the last one, `[block][token][dim]`.
     pub(crate) stages: Vec<Vec<Vec<f64>>>,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Naive<'a> {
         rows
     }
 
-    /// Logits of a block, and the attention output.
+    /// The logits of a block, and the attention output.
     fn attention(&self, rows: &Rows, block: usize) -> (Vec<Rows>, Rows) {
         let Spec { dim, heads, .. } = self.spec;
         let width = dim / heads;
@@ -160,7 +160,7 @@ impl<'a> Naive<'a> {
     }
 }
 
-/// Φ(x), the density summed by Simpson's rule from 0.
+/// Φ(x), with the density integrated from 0 by Simpson's rule.
 fn normal_distribution(x: f64) -> f64 {
     const STEPS: usize = 400;
     let x = x.clamp(-12.0, 12.0);

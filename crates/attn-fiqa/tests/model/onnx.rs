@@ -94,7 +94,7 @@ fn missing_files_are_named() {
     assert!(error.contains("no.onnx") && error.contains("cannot read"), "{error}");
 }
 
-/// The real networks run, and give the same bits on any number of threads.
+/// The real networks run, and give bit for bit identical results on any number of threads.
 #[test]
 fn real_networks_give_the_same_bits_on_any_number_of_threads() {
     let Some(models) = attn_fiqa_testing::shared("data/models") else { return };

@@ -1,5 +1,5 @@
-//! Networks made to exhaust memory or to run forever: each is refused with a message on what it
-//! needs, before anything is allocated for it; and networks like those in use are accepted.
+//! Networks made to exhaust memory or run forever: each is refused with a message about what it
+//! needs, before anything is allocated for it. Networks like those in use are accepted.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -72,13 +72,13 @@ fn constants_do_not_blow_up() {
     too_costly(network(4, &numbers, &[range]), "'big'");
 }
 
-/// `rten` follows a field of such a message beyond the message, and then, by a length that it finds
-/// there, back again without end.
+/// `rten` follows a field of such a message past the end of the message, and a length found there
+/// sends it back, in an endless loop.
 #[test]
 fn a_message_that_only_rten_reads_does_not_reach_beyond_its_end() {
     let same = node("same", "Identity", &["data"], "out", &[]);
     let too_long = [3 << 3 | 2, 100];
-    // What the field would reach into.
+    // What the field would extend into.
     let after = bytes_field(2, &[b'p'; 300]);
     let of_a_place = [constant("unused", &[1]), bytes_field(13, &too_long)].concat();
     let valid = network(4, &[constant("unused", &[1])], std::slice::from_ref(&same));
@@ -148,7 +148,7 @@ fn many_small_steps_do_not_add_up_without_end() {
         (0..length).map(|i| node("link", "Relu", &[&name(i)], &name(i + 1), &[])).collect()
     };
     too_costly(network(4, &[], &chain(5000)), "chain of more than");
-    // The longest accepted chain runs on a thread's usual two megabytes.
+    // The longest accepted chain runs on the usual two megabytes of thread stack.
     let longest = network(4, &[], &chain(4096));
     let thread = std::thread::Builder::new().stack_size(2 << 20);
     let run = thread.spawn(move || try_out(longest, 4).expect("a long network")).expect("a thread");
@@ -193,7 +193,7 @@ fn incorrect_declared_shapes_are_not_trusted() {
     for side in [Some(4), None] {
         let input = value("data", &[Some(1), Some(3), side, side]);
         let mut file = model(&nodes, &[input], &[bytes_field(1, b"out")]);
-        // A second message for the same graph would replace the first, so it is built anew.
+        // A second message for the same graph would replace the first, so the graph is rebuilt.
         let graph = file.iter().position(|&byte| byte == 7 << 3 | 2).expect("the graph");
         let rest = file.split_off(graph);
         let (inner, after) = split_field(&rest);
@@ -203,7 +203,7 @@ fn incorrect_declared_shapes_are_not_trusted() {
     }
 }
 
-/// The inner bytes of the first field, and what follows it.
+/// The inner bytes of the first field, and what follows the field.
 fn split_field(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (mut length, mut at) = (0, 1);
     for shift in (0..).step_by(7) {
@@ -240,7 +240,7 @@ fn inputs_of_any_side_are_refused_before_they_are_allocated() {
     }
 }
 
-/// A network for any input size is checked for each size that it meets.
+/// A network for any input size is checked for each size that it is given.
 #[test]
 fn every_shape_of_an_input_is_checked() {
     let file = model(

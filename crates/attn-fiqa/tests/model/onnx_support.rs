@@ -1,6 +1,6 @@
 //! Tiny ONNX files, encoded by hand according to the published `onnx.proto3`.
 
-/// A field that holds bytes: a string or an embedded message.
+/// A field that contains bytes: a string or an embedded message.
 pub(crate) fn bytes_field(number: u8, inner: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];
     bytes.extend(varint(inner.len() as u64));
@@ -58,7 +58,7 @@ pub(crate) fn value(name: &str, axes: &[Option<u64>]) -> Vec<u8> {
     [bytes_field(1, name.as_bytes()), bytes_field(2, &bytes_field(1, &tensor))].concat()
 }
 
-/// A `TensorProto` of integers, a vector.
+/// A `TensorProto` holding a vector of integers.
 pub(crate) fn constant(name: &str, numbers: &[u64]) -> Vec<u8> {
     let raw: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     [
@@ -75,7 +75,7 @@ pub(crate) fn model(nodes: &[Vec<u8>], inputs: &[Vec<u8>], outputs: &[Vec<u8>]) 
     model_with(&[], nodes, inputs, outputs)
 }
 
-/// The same with constants.
+/// The same, with constants.
 pub(crate) fn model_with(
     constants: &[Vec<u8>],
     nodes: &[Vec<u8>],
@@ -96,7 +96,7 @@ pub(crate) fn model_with(
     .concat()
 }
 
-/// `[1, 3, side, side]` to the mean of each channel, `[1, 3]`.
+/// Maps `[1, 3, side, side]` to the mean of each channel, `[1, 3]`.
 pub(crate) fn channel_means(side: u64, input: &str) -> Vec<u8> {
     model(
         &[

@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::{contents, encoded, items, open, path, relatives, tree, write};
 
-/// An archive of files that hold their own names.
+/// An archive of files that contain their own names.
 pub(crate) fn packed(names: &[&str]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for name in names {
@@ -28,7 +28,7 @@ pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// One member with any bytes as its name, header and padding included.
+/// One member with any bytes as its name, including header and padding.
 pub(crate) fn member(name: &[u8], kind: EntryType, data: &[u8]) -> Vec<u8> {
     let mut header = Header::new_gnu();
     header.as_mut_bytes()[..name.len()].copy_from_slice(name);
@@ -64,7 +64,7 @@ fn members_come_in_the_order_of_the_archive() {
         ("set.tar", plain.clone()),
         ("set.tar.gz", gzipped(&plain)),
         ("set.TGZ", gzipped(&plain)),
-        // The content decides how a file is read.
+        // The content determines how a file is read.
         ("plain.tgz", plain.clone()),
         ("zipped.tar", gzipped(&plain)),
         ("no_extension", plain.clone()),
@@ -144,7 +144,7 @@ fn only_regular_files_are_read_and_the_others_are_rows_that_say_so() {
     }
     assert_eq!(contents(&found[5..]), ["real"]);
     assert_eq!(relatives(&found[5..]), ["real.jpg"]);
-    // Folders do not count as files that could have been images.
+    // Folders do not count as files that might have been images.
     assert_eq!(sources.skipped(), 5);
 }
 
@@ -169,7 +169,7 @@ fn a_size_in_an_extended_header_replaces_the_other() {
 fn sparse_members_are_rows_and_reading_continues() {
     let folder = tree(&[]);
     let archive = folder.path().join("sparse.tar");
-    // Old GNU format: one more block of the sparse map precedes the data.
+    // Old GNU format: another block of the sparse map precedes the data.
     let mut old = member(b"old.jpg", EntryType::GNUSparse, b"data");
     let mut header = Header::from_byte_slice(&old[..512]).clone();
     header.as_gnu_mut().unwrap().set_is_extended(true);
@@ -218,7 +218,7 @@ fn all_of_lfw_is_read_in_order() {
     assert_eq!(read, 7701);
 }
 
-/// A link, its target in the header.
+/// A link, with its target in the header.
 pub(crate) fn link(name: &[u8], kind: EntryType, target: &[u8]) -> Vec<u8> {
     let mut bytes = member(name, kind, b"");
     let mut header = Header::new_gnu();

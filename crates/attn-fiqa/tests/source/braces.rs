@@ -18,7 +18,7 @@ fn shards_are_read_in_order_and_sidecars_are_counted() {
     let found: Vec<_> = sources.by_ref().collect();
     assert_eq!(contents(&found), ["000000.jpg", "000001.jpg", "000002.jpg"]);
     assert!(found[2].path.ends_with("data-011.tar/000002.jpg"), "{}", found[2].path);
-    // Shards may hold equal names, so the relative ones start with the shard's.
+    // Shards may contain equal names, so relative names start with that of the shard.
     assert_eq!(relatives(&found)[1], "data-010.tar/000001.jpg");
     assert_eq!(sources.skipped(), 9);
 }

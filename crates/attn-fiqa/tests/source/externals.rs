@@ -1,4 +1,4 @@
-//! Inputs that somebody else reads.
+//! Inputs that are read by external code.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use attn_fiqa::status::{Failure, Status};
 use super::archives::{gzipped, packed};
 use super::{contents, path, relatives, tree, write};
 
-/// Everything that starts with `mem:`. Images hold their own names.
+/// Everything that starts with `mem:`. Images contain their own names.
 #[derive(Debug, Default)]
 struct Memory {
     started: Mutex<Vec<String>>,
@@ -97,7 +97,7 @@ fn every_kind_of_input_is_read() {
     assert_eq!(found[7].path, "mem:tar/a.jpg");
     assert_eq!(relatives(&found)[7], "mem:tar/a.jpg");
     assert_eq!(contents(&read(&["mem:{x,y}"])), ["mem:x", "mem:y"]);
-    // What a stream cannot do is said, and its end is missed.
+    // Unsupported entries of a stream are reported, and a missing end is detected.
     assert_eq!(contents(&read(&["mem:links"])), ["<unreadable>", "<broken-archive>"]);
     let error = open(&[path("mem:useless")], &Arc::default()).unwrap_err();
     assert_eq!(error.to_string(), "mem:useless: of no use");
@@ -147,7 +147,7 @@ fn images_of_a_list_are_started_ahead_and_keep_their_order() {
     assert_eq!(external.waited.load(Ordering::SeqCst), 1);
 }
 
-/// A program that writes a list and waits for the rows must not wait for ever.
+/// A program that writes a list and waits for the rows must not wait forever.
 #[cfg(unix)]
 #[test]
 fn lines_that_are_not_there_are_not_waited_for() {

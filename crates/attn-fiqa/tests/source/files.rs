@@ -56,7 +56,7 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
     assert!(found[1].image.as_ref().unwrap_err().message.contains("pipe"));
     assert!(found[2].image.as_ref().unwrap_err().message.contains("link"));
 
-    // In a folder, too, everything with an image's name is a row.
+    // In a folder as well, everything with an image name is a row.
     symlink("/dev/zero", at("zero.jpg")).unwrap();
     symlink("/dev/zero", at("without-an-ending")).unwrap();
     fs::create_dir(at("folder.jpg")).unwrap();
@@ -65,7 +65,7 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
         let found: Vec<_> = sources.by_ref().collect();
         let names = ["broken", "folder", "link", "loop", "pipe", "real", "socket", "zero"];
         let names = names.map(|name| format!("{name}.jpg"));
-        // Folders are searched, whatever their names, among the other folders.
+        // Folders are searched as folders, whatever their names.
         let expected: Vec<_> =
             names.iter().filter(|name| !recursive || *name != "folder.jpg").collect();
         assert_eq!(relatives(&found).iter().collect::<Vec<_>>(), expected);
@@ -134,7 +134,7 @@ fn links_to_folders_are_not_followed() {
     let found: Vec<_> = sources.by_ref().collect();
     assert_eq!(contents(&found), ["<unreadable>", "a/1.jpg"]);
     assert_eq!(sources.skipped(), 1);
-    // Given as an input itself, a link to a folder is that folder.
+    // If given as an input itself, a link to a folder is that folder.
     let found = items(&[path(folder.path().join("same.jpg"))], false);
     assert_eq!(contents(&found), ["a/1.jpg"]);
 }
@@ -175,7 +175,7 @@ fn a_pattern_gives_its_matches_in_order() {
     let found = items(&pattern("*/[12].jpg"), false);
     assert_eq!(contents(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
     assert_eq!(relatives(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
-    // Matches count as named: any file is read, and folders as folders.
+    // Matches count as named: any file is read, and folders are read as folders.
     let found = items(&pattern("a/n.*"), false);
     assert_eq!(
         (contents(&found), relatives(&found)),

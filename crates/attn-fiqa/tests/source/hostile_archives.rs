@@ -19,7 +19,7 @@ fn read(bytes: &[u8]) -> Vec<SourceItem> {
     Sources::open(&[path(&archive)], &options).unwrap().collect()
 }
 
-/// The message of an archive with a single row, for itself.
+/// The message of an archive with a single row, that of the archive itself.
 fn only_failure(bytes: &[u8]) -> String {
     let found = read(bytes);
     assert_eq!(contents(&found), ["<broken-archive>"]);
@@ -141,7 +141,7 @@ fn a_missing_archive_is_a_row() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever happens to the bytes, reading ends, and ends at the first fault.
+    /// Whatever happens to the bytes, reading ends, and it ends at the first fault.
     #[test]
     fn changed_bytes_never_panic(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),

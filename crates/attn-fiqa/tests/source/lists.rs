@@ -149,7 +149,7 @@ fn labels_after_a_path_are_left_out_and_files_decide_where_it_ends() {
     assert_eq!(contents(&found), expected);
     let paths: Vec<_> = found.iter().map(|item| item.path.as_str()).collect();
     assert_eq!(paths[..7], expected[..7]);
-    // A line without any existing file stays as written.
+    // A line that names no existing file is kept as written.
     assert_eq!(paths[7..], ["sub 3", "gone.jpg 4"]);
 }
 

@@ -47,7 +47,7 @@ fn items(inputs: &[Input], recursive: bool) -> Vec<SourceItem> {
     open(inputs, recursive).unwrap().collect()
 }
 
-/// The bytes of all items, which in a [`tree`] are names; for failures the status.
+/// The bytes of all items, which in a [`tree`] are names; for failures, the status.
 fn contents(items: &[SourceItem]) -> Vec<String> {
     items
         .iter()

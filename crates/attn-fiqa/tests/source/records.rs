@@ -9,7 +9,7 @@ use super::{contents, encoded, items, open, path, relatives, tree, write};
 
 const MAGIC: [u8; 4] = [0x0a, 0x23, 0xd7, 0xce];
 
-/// A record: its data are split where they hold the magic number at a multiple of 4 bytes.
+/// A record: its data are split wherever they contain the magic number at a multiple of 4 bytes.
 fn record(data: &[u8]) -> Vec<u8> {
     let mut parts: Vec<Vec<u8>> = vec![Vec::new()];
     for word in data.chunks(4) {
@@ -32,7 +32,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The header of an image's record, `IRHeader`, and what follows it.
+/// The header of an image record, `IRHeader`, and what follows it.
 fn image(id: u64, labels: &[f32], bytes: &[u8]) -> Vec<u8> {
     let (flag, label) = match labels {
         [label] => (0, *label),
@@ -49,7 +49,7 @@ fn image(id: u64, labels: &[f32], bytes: &[u8]) -> Vec<u8> {
     data
 }
 
-/// As InsightFace packs a set of three images of two persons, and its index with these keys.
+/// A set of three images of two persons as packed by InsightFace, and its index with these keys.
 fn insightface(keys: [u64; 6]) -> (Vec<u8>, String) {
     let odd = [b"abcd".as_slice(), &MAGIC, &MAGIC, b"end"].concat();
     let records = [
@@ -92,10 +92,10 @@ fn images_come_in_order_without_the_records_of_identities() {
         let rest: Vec<_> = open(&[path(&file)], false).unwrap().skip(2).collect();
         assert_eq!(rest, found[2..]);
     }
-    // A pattern's relative names start with the file's.
+    // The relative names of a pattern start with that of the file.
     let found = items(&[path(folder.path().join("*.rec"))], false);
     assert_eq!(relatives(&found)[0], "train.rec/1");
-    // By its content, under any other name.
+    // Recognised by content, under any other name.
     write(&folder.path().join("data.bin"), &bytes);
     let found = items(&[path(folder.path().join("data.bin"))], false);
     assert_eq!(names(&found), ["data.bin#1", "data.bin#2", "data.bin#3"]);

@@ -85,7 +85,7 @@ fn every_frame_of_an_animation_is_an_image() {
     );
     let third = levels(&read(&path, every(3)));
     assert_eq!(third.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 90]);
-    // Displayed for a tenth of a second each; at five per second every second one is taken.
+    // Displayed for a tenth of a second each; at five per second, every second one is used.
     let timed = levels(&read(&path, Some(FrameSampling::PerSecond(5.0))));
     assert_eq!(timed.iter().map(|frame| frame.2).collect::<Vec<_>>(), [10, 200]);
 }

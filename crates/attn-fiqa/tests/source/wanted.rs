@@ -1,4 +1,4 @@
-//! Images that are passed over without being read.
+//! Images that are skipped without being read.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use super::{contents, open, path, tree, write};
 
 const NAMES: [&str; 4] = ["a.jpg", "b.jpg", "sub/c.jpg", "sub/d.jpg"];
 
-/// A folder, a list, archives and a pattern of the same four images, and a file.
+/// A folder, a list, archives and a pattern of the same four images, plus a single file.
 fn inputs(folder: &Path) -> Vec<Input> {
     let at = |name: &str| folder.join(name);
     write(&at("list.txt"), "a.jpg\nb.jpg 1\ngone.jpg\nsub/c.jpg\n\nsub/d.jpg".as_bytes());
     write(&at("p.tar"), &packed(&NAMES));
     write(&at("q.tgz"), &gzipped(&packed(&NAMES)));
     let whole = packed(&NAMES);
-    // It ends inside the data of its last member.
+    // The archive ends inside the data of its last member.
     write(&at("cut.tar"), &whole[..512 * 7 + 3]);
     vec![
         path(folder),
@@ -39,7 +39,7 @@ fn skipping_any_number_of_images_leaves_the_rest_as_they_are() {
         let rest: Vec<_> = open(&inputs, true).unwrap().skip(count).collect();
         assert_eq!(rest, all[count.min(all.len())..], "{count}");
     }
-    // Also from the middle, and again.
+    // Also starting from the middle, and a second time.
     let mut sources = open(&inputs, true).unwrap();
     assert_eq!(sources.next().as_ref(), Some(&all[0]));
     assert_eq!(sources.nth(6).as_ref(), Some(&all[7]));
@@ -50,7 +50,7 @@ fn skipping_any_number_of_images_leaves_the_rest_as_they_are() {
 #[cfg(unix)]
 #[test]
 fn skipped_files_are_not_read() {
-    // Reading the pipe would be a failure, and skipping it is none.
+    // Reading the pipe would be a failure; skipping it is not.
     let folder = tree(&["b.jpg"]);
     let made = std::process::Command::new("mkfifo").arg(folder.path().join("a.jpg")).status();
     assert!(made.unwrap().success());

@@ -93,7 +93,7 @@ fn files_come_in_the_order_of_the_directory() {
         File::new("z.jpg", b"a second of that name"),
     ]);
     let names = ["z.jpg", "faces/é/1.PNG", "download", "z.jpg"];
-    // The content decides how a file is read.
+    // The content determines how a file is read.
     for file in ["set.zip", "SET.ZIP", "set.tar", "no_extension"] {
         let archive = folder.path().join(file);
         write(&archive, &bytes);
@@ -107,13 +107,13 @@ fn files_come_in_the_order_of_the_directory() {
         assert_eq!(sources.skipped(), 4);
         std::fs::remove_file(archive).unwrap();
     }
-    // And a file that only its name calls a zip archive.
+    // Also a file that is a zip archive only by name.
     for bytes in [packed(&["a.jpg"]), gzipped(&packed(&["a.jpg"]))] {
         let archive = folder.path().join("tar.zip");
         write(&archive, &bytes);
         assert_eq!(contents(&items(&[path(&archive)], false)), ["a.jpg"]);
     }
-    // In a folder an archive is skipped; as a match of a pattern it is read.
+    // In a folder, an archive is skipped; as a match of a pattern, it is read.
     write(&folder.path().join("a.jpg"), b"a.jpg");
     write(&folder.path().join("set.zip"), &bytes);
     assert_eq!(contents(&items(&[path(folder.path())], false)), ["a.jpg"]);
@@ -203,7 +203,7 @@ fn entries_that_expand_beyond_the_limit_are_not_unpacked() {
     assert_eq!(contents(&found)[..2], ["<too-large>", "<too-large>"]);
     assert_eq!(contents(&found)[2].len(), 1000);
 
-    // A file that declares a smaller or larger size than its actual one.
+    // A file whose declared size is smaller or larger than its actual size.
     let at = bytes.windows(4).position(|part| part == b"PK\x01\x02").unwrap();
     for claimed in [5_u32, 999] {
         let mut lying = bytes.clone();

@@ -10,7 +10,7 @@ use attn_fiqa::pipeline::Row;
 pub(super) struct ScoredFace {
     pub(super) path: String,
     pub(super) relative: PathBuf,
-    /// Its number in the image.
+    /// Its number within the image.
     pub(super) index: usize,
     pub(super) score: f32,
     pub(super) landmarks: Option<Landmarks>,
@@ -18,12 +18,12 @@ pub(super) struct ScoredFace {
     pub(super) thumbnail: Thumbnail,
     /// Empty unless faces are grouped by identity.
     pub(super) embedding: Vec<f32>,
-    /// Whose face it is; empty until that is known.
+    /// The person, folder or track; empty until it is known.
     pub(super) group: String,
 }
 
 impl ScoredFace {
-    /// A face that was scored, and its crop.
+    /// A scored face and its crop.
     pub(super) fn from_row(row: Row) -> Option<(Self, Crop)> {
         let assessment = row.outcome.ok()?;
         let crop = row.crop?;
@@ -41,7 +41,7 @@ impl ScoredFace {
         Some((face, crop))
     }
 
-    /// The video that this is a frame of: `clip.gif` of `clip.gif#12`.
+    /// The video that contains this frame: `clip.gif` for `clip.gif#12`.
     pub(super) fn video(&self) -> Option<&str> {
         let (video, number) = self.path.rsplit_once('#')?;
         let number: u64 = number.parse().ok()?;
@@ -50,7 +50,7 @@ impl ScoredFace {
     }
 }
 
-/// The video, else the folder that the image is in.
+/// The video, otherwise the folder of the image.
 pub(super) fn video_or_folder(face: &ScoredFace) -> &str {
     let folder =
         || face.path.rsplit_once(['/', std::path::MAIN_SEPARATOR]).map(|(folder, _)| folder);

@@ -1,7 +1,7 @@
 //! `attn-fiqa best`: the best faces of each folder, track or person.
 //!
-//! Faces are scored one by one; of each only a row and a thumbnail stay in
-//! memory, and its crop on disk if the winners' are to be written.
+//! Faces are scored one by one; for each, only a row and a thumbnail stay in memory, and its crop
+//! stays on disk if the winners' crops are to be written.
 
 mod face;
 mod rows;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let options = ScoreOptions { best_only: args.best.best, ..request.into() };
     let pipeline = session.pipeline(faces, options)?;
 
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let frames = args.video.options(args.input.limits().max_pixels);
     let sources = args.input.open_with_frames(frames)?;
     let mut rows = Rows::open(args)?;
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let mut faces: Vec<ScoredFace> = Vec::new();
     let (mut without_face, mut without_track) = (0_u64, 0_u64);
     let count = |summary: &mut Summary, row: &Row| {
-        // Videos have frames without a face: that is no failure here.
+        // Video frames without a face are not failures here.
         match &row.outcome {
             Err(failure) if failure.status == Status::NoFace => summary.count_skipped(&row.notes),
             _ => summary.count(row),
@@ -171,7 +171,7 @@ fn name_persons(faces: &mut [ScoredFace], threshold: f32) {
     }
 }
 
-/// A group's name as that of a file: without what could lead elsewhere.
+/// The name of a group as a file name, without anything that could lead elsewhere.
 fn file_name(group: &str) -> String {
     const LONGEST: usize = 100;
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');

@@ -10,7 +10,7 @@ use super::face::ScoredFace;
 use crate::args::{BestArgs, BestFormat};
 use crate::output::{Destination, PlainTable};
 
-/// A face that was chosen, and where its crop went.
+/// A chosen face, and the file of its crop.
 pub(super) struct Winner<'a> {
     pub(super) face: &'a ScoredFace,
     pub(super) pick: &'a Pick,
@@ -51,7 +51,7 @@ impl Rows {
                  it with --format"
             ),
         };
-        // Also what becomes a table at the end must find its place now.
+        // A table is written only at the end, but its path must be checked now.
         let destination = Destination::open(args.output.as_deref())?;
         Ok(match format {
             BestFormat::Csv => Self::Table(PlainTable::new(&COLUMNS), args.output.clone()),
@@ -89,11 +89,11 @@ impl Rows {
     }
 }
 
-/// In the order of [`COLUMNS`].
+/// The values, in the order of [`COLUMNS`].
 fn values(winner: &Winner<'_>) -> [Value; COLUMNS.len()] {
     let Winner { face, pick, crop } = winner;
     let pose = face.landmarks.map(|landmarks| landmarks.pose());
-    // As short as the other formats write them, not with the digits of an f64.
+    // With as few digits as in the other formats, not those of an f64.
     let number = |value: f32| match value.to_string().parse::<f64>() {
         Ok(value) => json!(value),
         Err(_) => Value::Null,

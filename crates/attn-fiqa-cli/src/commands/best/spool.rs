@@ -1,4 +1,4 @@
-//! Crops put aside on disk until the best are known.
+//! Crops kept on disk until the best are known.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -7,16 +7,16 @@ use std::path::Path;
 use anyhow::Context;
 use attn_fiqa::crop::Crop;
 
-/// A nameless file that the system removes whatever becomes of the program; all
-/// crops of a run have the same side.
+/// An unnamed file that the system removes however the program ends; all crops of a run have the
+/// same side.
 pub(super) struct CropSpool {
     file: File,
     side: usize,
 }
 
 impl CropSpool {
-    /// In `folder`, because that is where there must be room for crops anyway; the system's
-    /// temporary folder may be small, or memory.
+    /// Created in `folder`, where there must be room for crops anyway; the system's temporary
+    /// folder may be small, or in memory.
     pub(super) fn create(folder: &Path) -> anyhow::Result<Self> {
         let file = tempfile::tempfile_in(folder)
             .with_context(|| format!("cannot put crops aside in '{}'", folder.display()))?;

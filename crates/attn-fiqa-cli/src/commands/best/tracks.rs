@@ -1,4 +1,4 @@
-//! Which track a face belongs to, as a file says.
+//! The track of each face, read from a file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use super::face::ScoredFace;
 
-/// More bytes than any list of tracks; it is held in memory.
+/// More bytes than any list of tracks would have; it is held in memory.
 const MAX_BYTES: u64 = 1 << 30;
 
 const EXPECTED: &str = "path,track or path,face,track";
@@ -15,12 +15,12 @@ const EXPECTED: &str = "path,track or path,face,track";
 /// Tracks by image.
 pub(super) struct Tracks {
     by_path: HashMap<String, Vec<Line>>,
-    /// Paths by file name; `None` where several have it.
+    /// Paths by file name; `None` if several paths have it.
     by_name: HashMap<String, Option<String>>,
 }
 
 struct Line {
-    /// `None` is all faces of the image.
+    /// `None` stands for all faces of the image.
     face: Option<usize>,
     track: String,
 }
@@ -85,8 +85,8 @@ impl Tracks {
         self.by_path.entry(path).or_default().push(line);
     }
 
-    /// The track of a face: of its image, else of its video, each by the whole
-    /// path, else by a file name that only one listed path has.
+    /// The track of a face: that of its image, otherwise of its video, looked up by the whole path,
+    /// otherwise by a file name that only one listed path has.
     pub(super) fn track_of(&self, face: &ScoredFace) -> Option<&str> {
         let lines = std::iter::once(face.path.as_str()).chain(face.video());
         lines.filter_map(|path| self.lines(path)).find_map(|lines| {

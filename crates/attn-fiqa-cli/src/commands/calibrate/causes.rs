@@ -1,4 +1,4 @@
-//! The readout of causes: fitted beside a key bias, or alone for a model that has one.
+//! The readout of causes: fitted together with a key bias, or alone for a model that has one.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::log;
 use crate::output::PlainTable;
 use crate::summary::{Activity, Summary};
 
-/// Fits causes to a model whose key bias and map to 0-100 stay as they are.
+/// Fits causes to a model without changing its key bias and its map to 0-100.
 pub(super) fn only(
     args: &CalibrateArgs,
     checkpoint: &Checkpoint,
@@ -61,7 +61,7 @@ pub(super) fn only(
     Ok(summary.finish())
 }
 
-/// Adds causes to a calibration that was just fitted, or says why there are none.
+/// Adds causes to a calibration that was just fitted, or reports why there are none.
 pub(super) fn add(
     args: &CalibrateArgs,
     engine: &Engine,
@@ -123,7 +123,7 @@ fn table(found: &CauseEvaluation) -> PlainTable {
     table
 }
 
-/// The figures over all causes, each with how many images it is of.
+/// The figures over all causes, each with its number of images.
 fn summary(found: &CauseEvaluation) -> [(&'static str, &'static str, Hits); 6] {
     [
         ("held_out_causes_single", "main cause of images with one degradation", found.single),

@@ -1,4 +1,4 @@
-//! Which faces a calibration takes, and their pixels.
+//! Which faces a calibration uses, and their pixels.
 
 use std::collections::{BinaryHeap, HashSet};
 use std::convert::Infallible;
@@ -19,8 +19,8 @@ pub(super) fn open(args: &CalibrateArgs) -> anyhow::Result<Sources> {
     Ok(Sources::open(&[Input::Path(args.faces().to_owned())], &options)?)
 }
 
-/// Which of the images to take, by their places: those whose names have the lowest
-/// hashes, so that the choice does not depend on the order of the files.
+/// Chooses images by position: those whose names have the lowest hashes, so that the choice does
+/// not depend on the order of the files.
 pub(super) fn choose(args: &CalibrateArgs) -> anyhow::Result<HashSet<usize>> {
     let mut lowest = BinaryHeap::new();
     for (place, item) in open(args)?.enumerate() {
@@ -32,7 +32,7 @@ pub(super) fn choose(args: &CalibrateArgs) -> anyhow::Result<HashSet<usize>> {
     Ok(lowest.into_iter().map(|(_, place)| place).collect())
 }
 
-/// Decodes the chosen faces; what cannot be a face is counted as a failure.
+/// Decodes the chosen faces; an image that cannot be a face counts as a failure.
 pub(super) fn load(
     engine: &Engine,
     sources: Sources,

@@ -1,4 +1,4 @@
-//! `attn-fiqa calibrate`: a score fitted to being recognised, and its scale of 0–100.
+//! `attn-fiqa calibrate`: fits a score to recognition, and its scale of 0–100.
 
 mod causes;
 mod faces;
@@ -101,15 +101,15 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
     Ok(summary.finish())
 }
 
-/// What was found out about the score that is stored.
+/// Findings about the stored score.
 struct Outcome {
-    /// The recogniser's name.
+    /// The name of the recogniser.
     recogniser: String,
-    /// What the score was fitted to, or why to the cosine instead.
+    /// What the score was fitted to, or why it was fitted to the cosine instead.
     recognition: Result<RecognitionTarget, String>,
-    /// The meaning of 0–100, where it has one.
+    /// The meaning of 0–100, if it has one.
     scale: Option<QualityScale>,
-    /// Of the scale, on faces held out.
+    /// Reliability of the scale on held-out faces.
     reliability: Vec<Reliability>,
 }
 
@@ -141,18 +141,18 @@ impl Outcome {
     }
 }
 
-/// The last part of a path, as it stands in the file's record.
+/// The last part of a path, as stored in the file's record.
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// What becomes of the score.
+/// Which score is stored.
 enum Stored {
     /// The fitted key bias.
     Fitted(KeyBias),
-    /// The one that the file had.
+    /// The key bias that the file already had.
     Kept(KeyBias),
-    /// None: the published score.
+    /// No key bias: the published score.
     Published,
 }
 
@@ -186,7 +186,7 @@ impl Stored {
     }
 }
 
-/// The key bias that the checkpoint has.
+/// The key bias of the checkpoint.
 fn existing_key_bias(
     args: &CalibrateArgs,
     checkpoint: &Checkpoint,
@@ -199,7 +199,7 @@ fn existing_key_bias(
     Ok(existing)
 }
 
-/// The recogniser that decides utility, where it is not the model itself.
+/// The recogniser that decides utility, if it is not the model itself.
 fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Recogniser>> {
     let Some(file) = &args.recogniser else { return Ok(None) };
     let recogniser = Recogniser::new(OnnxModel::open(file)?, args.preprocess, engine.threads())?;

@@ -1,5 +1,5 @@
-//! The results of a calibration: on standard output one row per kind of image, on standard
-//! error and in the file how the score was fitted and what its qualities mean.
+//! The results of a calibration: one row per kind of image on standard output; how the score was
+//! fitted and what its qualities mean on standard error and in the file.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use crate::args::CalibrateArgs;
 use crate::log;
 use crate::output::PlainTable;
 
-/// Rows of turned faces are this many degrees apart.
+/// Angular width in degrees of the rows for turned faces.
 const YAW_STEP: f64 = 15.0;
 
-/// One row for each kind, further ones for clean faces and for turned ones by their
-/// angle, the last for all images of the held-out faces.
+/// One row per kind, more for clean faces and for turned ones by angle, and a last one for all
+/// images of the held-out faces.
 pub(super) fn table(
     measured: &Measurements,
     found: &Fit,
@@ -78,7 +78,7 @@ pub(super) fn table(
     table
 }
 
-/// Degrees by which a synthetic face is turned.
+/// The angle in degrees by which a synthetic face is turned.
 fn yaw(sample: &Sample) -> Option<f64> {
     let level = Level::new(sample.level)?;
     (sample.kind? == Degradation::Yaw).then(|| Degradation::Yaw.parameter(level))
@@ -171,7 +171,7 @@ fn describe_target(recognition: &RecognitionTarget) -> String {
     )
 }
 
-/// What the qualities mean, and whether that is kept on faces held out.
+/// Reports what the qualities mean, and whether this holds on held-out faces.
 pub(super) fn report_scale(outcome: &Outcome) {
     let Some(scale) = &outcome.scale else {
         let reason = match &outcome.recognition {

@@ -1,4 +1,4 @@
-//! Pictures with their faces' boxes and landmarks drawn.
+//! Images with the boxes and landmarks of their faces drawn in.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::journal::{Admit, RunFiles, RunLog};
 use crate::output::{BeforeRun, Existing, name_hash, open_folder};
 use crate::summary::{SCORED as SEARCHED, Summary};
 
-/// The ending after an image's own name.
+/// Appended to the name of an image.
 const ENDING: &str = ".faces.png";
 
 /// Hashes of the relative names of the images that were found, in order.
@@ -21,11 +21,11 @@ const ENDING: &str = ".faces.png";
 pub(super) struct DrawnNames(Arc<Mutex<Vec<u64>>>);
 
 impl DrawnNames {
-    /// Takes note of every image, and leaves none out.
+    /// Records every image, and excludes none.
     pub(super) fn admit(&self) -> Admit {
         let names = Arc::downgrade(&self.0);
         Box::new(move |relative| {
-            // After the start of the run nobody asks any more.
+            // After the start of the run the names are no longer needed.
             if let Some(names) = names.upgrade() {
                 let hash = name_hash(relative.to_string_lossy().as_bytes());
                 names.lock().unwrap_or_else(PoisonError::into_inner).push(hash);
@@ -37,14 +37,14 @@ impl DrawnNames {
 
 pub(super) struct Drawing {
     folder: PathBuf,
-    /// Hashes of the names given out.
+    /// Hashes of the assigned names.
     taken: HashSet<u64>,
     before: BeforeRun,
     files: RunFiles,
 }
 
 impl Drawing {
-    /// Into a folder that is empty, or that holds the drawings of the run that `log` continues.
+    /// Draws into a folder that is empty or holds the drawings of the run that `log` continues.
     pub(super) fn open(
         folder: &Path,
         existing: Existing,
@@ -60,7 +60,7 @@ impl Drawing {
             let mut names = names.iter();
             log.for_each_image(|image| {
                 let name = names.next();
-                // What was searched was drawn.
+                // Every image that was searched was also drawn.
                 if image.outcome.starts_with(SEARCHED) {
                     taken.extend(name);
                 }
@@ -75,7 +75,7 @@ impl Drawing {
         Ok(Self { folder: folder.to_owned(), taken, before, files })
     }
 
-    /// Draws an image that could be searched, whether or not it has faces.
+    /// Draws an image that could be searched, with or without faces.
     pub(super) fn draw(&mut self, row: &FacesRow, summary: &mut Summary) -> anyhow::Result<()> {
         let (Some(photo), Ok(faces)) = (&row.photo, &row.faces) else { return Ok(()) };
         let mut name = row.relative.as_os_str().to_owned();

@@ -14,10 +14,10 @@ use crate::journal::Images;
 use crate::log;
 use crate::output::Destination;
 
-/// Landmarks within this share of the distance between the eyes count as right.
+/// Landmarks within this fraction of the inter-eye distance count as correct.
 const GOOD_LANDMARKS: f32 = 0.04;
 
-/// Where the faces that should be found come from.
+/// The source of the faces that should be found.
 enum Reference {
     Detector { detector: Box<Detector>, sure: f32, doubtful: f32 },
     Truth(Truth),
@@ -81,7 +81,7 @@ pub(super) fn run(
 }
 
 impl Reference {
-    /// The faces that should be found and those that may be; `None` where nobody knows.
+    /// The faces that should be found and those that may be; `None` if unknown.
     fn faces(&mut self, row: &FacesRow) -> anyhow::Result<Option<(Vec<Face>, Vec<Face>)>> {
         match self {
             Self::Detector { detector, sure, doubtful } => {
@@ -94,7 +94,7 @@ impl Reference {
     }
 }
 
-/// Label and value on every line, for eyes and for `grep`.
+/// Label and value on every line, for people and for `grep`.
 fn describe(agreement: &DetectionAccuracy) -> String {
     let share = |share: Option<f64>| match share {
         Some(share) => format!("{:.2} %", 100.0 * share),
@@ -138,7 +138,7 @@ fn describe(agreement: &DetectionAccuracy) -> String {
     lines.chain(by_width).map(|(label, value)| format!("{label:<22} {value}\n")).collect()
 }
 
-/// Pixels of a class of width.
+/// The pixel range of a width class.
 fn width_class(class: usize) -> String {
     match (class.checked_sub(1).map(|below| WIDTH_EDGES[below]), WIDTH_EDGES.get(class)) {
         (None, to) => format!("below {} px", to.copied().unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! `attn-fiqa detect`: the faces themselves, or how well a detector finds them.
+//! `attn-fiqa detect`: finds faces, or measures how well a detector finds them.
 
 mod draw;
 mod evaluate;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         format => format,
     };
     interrupt::end_early();
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let about = about(&threads);
     let plan = args.shard.plan(run, &about, args.folder.overwrite);
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     Ok(summary.finish())
 }
 
-/// How the rows come to be, for the output's metadata.
+/// How the rows were made, for the output's metadata.
 fn about(threads: &Threads) -> Vec<(&'static str, String)> {
     vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -71,8 +71,7 @@ fn about(threads: &Threads) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Sends every image through the detector; `sink` gets each row in order, after
-/// it was counted.
+/// Runs every image through the detector; `sink` gets each row in order, after it has been counted.
 fn find(
     args: &DetectArgs,
     run: &RunOptions,
@@ -104,7 +103,7 @@ fn find(
     Ok(summary)
 }
 
-/// The rows of an image; `write` gets each of them, and whether it is the first.
+/// Calls `write` with each row of an image, and whether it is the first.
 fn write_rows(
     row: FacesRow,
     mut write: impl FnMut(&Record, bool) -> anyhow::Result<()>,

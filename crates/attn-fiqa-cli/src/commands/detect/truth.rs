@@ -1,4 +1,4 @@
-//! A file of faces that somebody marked.
+//! A file of manually marked faces.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,10 +8,11 @@ use attn_fiqa::align::Landmarks;
 use attn_fiqa::detect::{Face, FaceBox};
 use attn_fiqa::pipeline::FacesRow;
 
-/// The faces of each image, by its path in the file.
+/// The faces of each image, keyed by its path in the file.
 pub(super) struct Truth(HashMap<String, Vec<Face>>);
 
-/// The columns after `path`: the box, or as `detect` itself names it, and the landmarks.
+/// The columns after `path`: the box, also by the names that `detect` itself uses, and the
+/// landmarks.
 const BOX: [[&str; 2]; 4] =
     [["x", "box_x"], ["y", "box_y"], ["width", "box_width"], ["height", "box_height"]];
 
@@ -79,13 +80,13 @@ impl Truth {
         Ok(Self(faces))
     }
 
-    /// An image's faces, by its path as shown or inside its input; each once.
+    /// The faces of an image, by its path as shown or inside its input; each image only once.
     pub(super) fn take(&mut self, row: &FacesRow) -> Option<Vec<Face>> {
         let relative = row.relative.to_string_lossy();
         self.0.remove(&row.path).or_else(|| self.0.remove(relative.as_ref()))
     }
 
-    /// Pictures that were not asked for.
+    /// Number of images that were not asked for.
     pub(super) fn left(&self) -> usize {
         self.0.len()
     }

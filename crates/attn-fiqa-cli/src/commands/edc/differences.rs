@@ -1,4 +1,4 @@
-//! Paired differences of areas between qualities.
+//! Paired differences between the areas of qualities.
 
 use attn_fiqa_eval::edc::{Interval, Protocol, Target, paired_interval};
 
@@ -6,16 +6,16 @@ use super::measure::Measured;
 use crate::commands::compare::{Source, thousandths};
 use crate::output::PlainTable;
 
-/// How much larger one quality's area is than another's, on the same drawn sets.
+/// How much larger the area of one quality is than that of another, on the same drawn sets.
 #[derive(serde::Serialize)]
 pub(super) struct Difference {
     method: String,
     protocol: Protocol,
     target: Target,
-    /// `first` or `best`: why it is compared with the other.
+    /// `first` or `best`: the reason for comparing it with the other.
     against: &'static str,
     other: String,
-    /// pAUC of the method less that of the other.
+    /// pAUC of the method minus that of the other.
     difference: f64,
     interval: Option<Interval>,
 }
@@ -38,7 +38,7 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// Of every quality from the first and from the best, by protocol and target.
+/// The differences of every quality from the first and from the best, by protocol and target.
 pub(super) fn differences(
     sources: &[Source],
     measured: &[Measured],

@@ -1,4 +1,4 @@
-//! All results of `edc` in one file.
+//! Writes all results of `edc` to one file.
 
 use std::io::Write;
 use std::path::Path;

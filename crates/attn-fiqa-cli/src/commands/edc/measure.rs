@@ -6,7 +6,7 @@ use attn_fiqa_eval::edc::{Bootstrap, Curve, CurveIntervals, Evaluator, Protocol,
 pub(super) struct Measured {
     pub(super) method: String,
     pub(super) curve: Curve,
-    /// Lowest and highest pAUC: of a quality over orders of ties, of the row `random` over its
+    /// Lowest and highest pAUC: for a quality over orders of ties, for the row `random` over its
     /// orders.
     pub(super) range: Option<[f64; 2]>,
     pub(super) pauc: Option<f64>,
@@ -21,14 +21,14 @@ pub(super) struct Measurement<'a> {
     pub(super) evaluator: &'a Evaluator<'a>,
     pub(super) targets: &'a [Target],
     pub(super) max_discard: f64,
-    /// Random orders, of ties and of the row `random`.
+    /// Number of random orders, of ties and for the row `random`.
     pub(super) orders: usize,
     pub(super) seed: u64,
     pub(super) bootstrap: Option<Bootstrap<'a>>,
 }
 
 impl Measurement<'_> {
-    /// The curves of a quality by one protocol, one per target.
+    /// The curves of a quality under one protocol, one per target.
     pub(super) fn quality(
         &self,
         method: &str,
@@ -56,7 +56,7 @@ impl Measurement<'_> {
         Ok(measured.collect())
     }
 
-    /// The rows `random`, the mean over its orders, and `theoretical-best`.
+    /// The rows `random`, which is the mean over its orders, and `theoretical-best`.
     pub(super) fn baselines(&self, protocol: Protocol) -> anyhow::Result<Vec<Measured>> {
         let Self { evaluator, targets, max_discard, orders, seed, .. } = *self;
         let random = evaluator.random_curves(protocol, targets, orders, seed)?;
@@ -100,8 +100,8 @@ impl Measurement<'_> {
     }
 }
 
-/// The mean FNMR and FMR at each point; random orders have no ties, so that the
-/// points of all lie at the same discard fractions.
+/// The mean FNMR and FMR at each point; random orders have no ties, so the points of all curves are
+/// at the same discard fractions.
 fn mean_curve(curves: &[Curve]) -> Option<Curve> {
     let mut mean = curves.first()?.clone();
     for (index, point) in mean.points.iter_mut().enumerate() {

@@ -83,7 +83,7 @@ pub(super) fn curves(measured: &[Measured]) -> PlainTable {
     table
 }
 
-/// Spearman's rank correlation between the qualities of each two methods.
+/// Spearman's rank correlation between the qualities of every two methods.
 pub(super) fn correlations(sources: &[Source], qualities: &[Vec<f64>]) -> PlainTable {
     let mut table = PlainTable::new(&["a", "b", "spearman"]);
     for (first, a) in sources.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! `STEM.npy` a face, as evaluation scripts look them up.
+//! Writes one `STEM.npy` per face, as evaluation scripts look them up.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -16,9 +16,9 @@ use crate::summary::Summary;
 
 pub(super) struct Folder {
     path: PathBuf,
-    /// Hashes of the names that were given out.
+    /// Hashes of the assigned names.
     taken: HashSet<u64>,
-    /// The names of the current image's files, each after a zero byte.
+    /// The names of the files of all images so far, each after a zero byte.
     log: RunLog,
     before: BeforeRun,
     files: RunFiles,
@@ -52,7 +52,7 @@ impl Folder {
 
     pub(super) fn write(&mut self, row: &Row, summary: &mut Summary) -> anyhow::Result<()> {
         let Some(embedding) = embedding_of(row) else { return Ok(()) };
-        // The name's own bytes, Unicode or not.
+        // The bytes of the name, Unicode or not.
         let mut name = stem(&row.relative);
         name.push(match row.face {
             Some(face) if !row.is_first => format!("#{}.npy", face.index),

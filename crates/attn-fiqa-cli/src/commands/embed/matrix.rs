@@ -1,5 +1,5 @@
-//! One matrix, and the names of its rows in a text file beside it. Faces without an embedding are
-//! in neither.
+//! Writes one matrix, and the names of its rows in a text file next to it. Faces without an
+//! embedding are in neither.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::journal::{DoneImage, RunLog};
 use crate::output::{Destination, NewFile, RunOutput, RunPlan, printable};
 
 pub(super) struct Matrix {
-    /// Of each face the length of its name in four bytes, the name, and the numbers: the shape
-    /// comes before them in the file and is known only after them.
+    /// For each face, the length of its name in four bytes, the name, and the numbers; in the
+    /// output file the shape comes before the numbers, but it is known only after them.
     log: RunLog,
-    /// Numbers of an embedding.
+    /// The length of an embedding.
     dim: usize,
     rows: usize,
 }
@@ -29,7 +29,7 @@ impl Matrix {
         if plan.shard.is_some() {
             bail!("--shard: `merge` joins rows; write .csv, .jsonl or .parquet");
         }
-        // Whatever cannot be written is found out before any work.
+        // Detect unwritable outputs before any work.
         NewFile::create(&path.with_extension("txt"))?;
         let mut matrix = Self { log: *log, dim: 0, rows: 0 };
         let (mut dim, mut rows) = (0, 0);
@@ -85,7 +85,7 @@ impl RunOutput for Matrix {
     }
 }
 
-/// The name and the numbers of each row of an image.
+/// Calls `each` with the name and the numbers of each row of an image.
 fn for_each_row(
     mut bytes: &[u8],
     mut each: impl FnMut(&[u8], &[u8]) -> anyhow::Result<()>,

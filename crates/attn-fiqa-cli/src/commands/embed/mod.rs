@@ -1,4 +1,4 @@
-//! `attn-fiqa embed`: faces to the numbers by which they are compared.
+//! `attn-fiqa embed`: writes the embeddings by which faces are compared.
 
 mod folder;
 mod matrix;
@@ -26,13 +26,13 @@ use writer::{Writer, WriterOptions};
 pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output(Some(&args.output))?;
     if args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) {
-        // The names beside the matrix.
+        // The text file of names next to the matrix.
         args.input.refuse_as_output(Some(&args.output.with_extension("txt")))?;
     }
     let model = Model::open(args, run)?;
     let face_options = args.faces.options(&args.input, model.threads(), model.precision())?;
     interrupt::end_early();
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let about = model.about(args.flip);
     let plan = args.shard.plan(run, &about, args.folder.overwrite);
@@ -83,7 +83,7 @@ fn assess(model: &Model, crop: &Crop, flip: bool, normalise: bool) -> Result<Ass
     Ok(assessment)
 }
 
-/// One of our networks or anybody's.
+/// One of our networks or any other.
 enum Model {
     Vit { engine: Box<Engine>, name: String },
     Onnx { recogniser: Box<Recogniser>, threads: Threads, name: String },
@@ -113,7 +113,7 @@ impl Model {
         Ok(Self::Vit { engine, name: args.model.name() })
     }
 
-    /// How the embeddings come to be, for the output's metadata.
+    /// How the embeddings were made, for the output's metadata.
     fn about(&self, flip: bool) -> Vec<(&'static str, String)> {
         let mut about = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         if let Some(dim) = self.dim() {
@@ -135,7 +135,7 @@ impl Model {
         about
     }
 
-    /// An ONNX network is f32.
+    /// An ONNX network uses f32.
     fn precision(&self) -> Precision {
         match self {
             Self::Vit { engine, .. } => engine.precision().precision,
@@ -143,7 +143,7 @@ impl Model {
         }
     }
 
-    /// Numbers that the model gives.
+    /// The length of the model's embeddings.
     fn dim(&self) -> Option<usize> {
         match self {
             Self::Vit { engine, .. } => engine.config().embedding_head.map(|head| head.dim()),

@@ -1,4 +1,4 @@
-//! Embeddings into a folder, a matrix, or rows.
+//! Writes embeddings to a folder, a matrix, or rows.
 
 use std::path::Path;
 
@@ -24,14 +24,14 @@ pub(super) struct WriterOptions<'a> {
     pub(super) plan: &'a RunPlan,
     pub(super) existing: Existing,
     pub(super) format: Option<EmbeddingFormat>,
-    /// Whether rows have columns about faces.
+    /// Whether rows have face columns.
     pub(super) faces: bool,
-    /// How the embeddings come to be.
+    /// How the embeddings were made.
     pub(super) about: Vec<(&'static str, String)>,
 }
 
 impl Writer {
-    /// Chooses by the format, else by the extension.
+    /// Chooses by format, otherwise by extension.
     pub(super) fn open(output: &Path, options: WriterOptions<'_>) -> anyhow::Result<Self> {
         let format = match options.format {
             Some(format) => format,
@@ -61,7 +61,7 @@ impl Writer {
         rows(format, output, options).map(Self::Rows)
     }
 
-    /// Which images are left out, because their files are there.
+    /// Excludes images whose files exist.
     pub(super) fn admit(&self) -> Option<Admit> {
         match self {
             Self::Folder(folder) => Some(folder.admit()),
@@ -104,7 +104,7 @@ impl RunOutput for Writer {
     }
 }
 
-/// A row a face, the embedding in a column.
+/// One row per face, with the embedding in a column.
 fn rows(
     format: FormatChoice,
     output: &Path,
@@ -119,10 +119,10 @@ fn rows(
     output::open(format, Some(output), columns.with_about(options.about), options.plan)
 }
 
-/// The format of an output by its name.
+/// The format of an output, by its name.
 fn format_of(output: &Path) -> anyhow::Result<EmbeddingFormat> {
     if output::is_stdout(output) {
-        // A reader downstream is a program.
+        // The reader downstream is a program.
         return Ok(EmbeddingFormat::Csv);
     }
     let ending = output.extension().map(|ending| ending.to_string_lossy().to_lowercase());

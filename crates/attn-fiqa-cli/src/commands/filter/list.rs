@@ -9,7 +9,7 @@ use attn_fiqa_eval::selection::Selection;
 
 use crate::output::{Destination, printable};
 
-/// Writes the path of every image with a kept row, and returns their number.
+/// Writes the path of every image with a kept row, and returns the number of paths.
 pub(super) fn write(
     mut destination: Destination,
     tables: &[PathBuf],
@@ -17,7 +17,7 @@ pub(super) fn write(
     null: bool,
 ) -> anyhow::Result<u64> {
     let (mut row, mut written) = (0, 0);
-    // Rows of one image follow each other.
+    // Rows of the same image are consecutive.
     let mut last = None;
     let mut failed = None;
     for table in tables {
@@ -54,7 +54,7 @@ fn line(destination: &mut Destination, path: &str, null: bool) -> anyhow::Result
     Ok(())
 }
 
-/// The bytes of a path as its file has them: rows show a byte that is not UTF-8 as `\xNN`.
+/// The original bytes of a path: rows show a byte that is not UTF-8 as `\xNN`.
 #[cfg(unix)]
 fn bytes_of(path: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(path.len());
@@ -79,7 +79,7 @@ fn bytes_of(path: &str) -> Vec<u8> {
     bytes
 }
 
-/// Where names are not bytes, rows show them as they are.
+/// Where names are not byte strings, rows show them unchanged.
 #[cfg(not(unix))]
 fn bytes_of(path: &str) -> Vec<u8> {
     path.as_bytes().to_vec()

@@ -1,6 +1,6 @@
-//! `attn-fiqa filter`: from scores to lists and smaller tables.
+//! `attn-fiqa filter`: turns scores into lists and smaller tables.
 //!
-//! The tables are read twice: to decide about every row, and to copy those that are kept.
+//! The tables are read twice: to decide on every row, and to copy the rows that are kept.
 
 mod list;
 mod parquet_copy;
@@ -17,14 +17,14 @@ use crate::exit::Exit;
 use crate::log;
 use crate::output::{Destination, same_file};
 
-/// What a finished data set holds beside its parts.
+/// A file that a finished data set contains in addition to its parts.
 const SUCCESS: &str = "_SUCCESS";
 
 pub(crate) fn run(args: &FilterArgs) -> anyhow::Result<Exit> {
     let (format, options) = (args.format()?, args.options()?);
     let tables = tables(&args.scores)?;
     check(args, format, &tables)?;
-    // Before any work, so that an output without a place is refused at once.
+    // Before any work, so that an unwritable output is refused at once.
     let destination = Destination::open(args.output.as_deref())?;
     let selection = Selection::of(&tables, &options).map_err(advised)?;
     let written = match format {
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &FilterArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The tables of files and folders, a folder's by name.
+/// The tables in files and folders; those of a folder are sorted by name.
 fn tables(scores: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut tables = Vec::new();
     for path in scores {
@@ -67,8 +67,8 @@ fn tables(scores: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(tables)
 }
 
-/// Whether a file of a data set holds rows: as Spark and others have it, names that begin with a
-/// dot or an underscore do not.
+/// Whether a file of a data set holds rows: as in Spark and elsewhere, names that begin with a dot
+/// or an underscore do not.
 fn is_part(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     FilterFormat::of(path) == Some(FilterFormat::Parquet) && !name.starts_with(['.', '_'])
@@ -85,7 +85,7 @@ fn check(args: &FilterArgs, format: FilterFormat, tables: &[PathBuf]) -> anyhow:
         bail!("'{}' is an input; name another file to write", input.display());
     }
     for table in tables {
-        // A table of another format is refused when it is read.
+        // A table in another format is refused when it is read.
         let own = FilterFormat::of(table).filter(|&own| own != FilterFormat::List);
         if let Some(own) = own
             && format != FilterFormat::List
@@ -103,7 +103,7 @@ fn check(args: &FilterArgs, format: FilterFormat, tables: &[PathBuf]) -> anyhow:
     Ok(())
 }
 
-/// The flag that answers an error in a table.
+/// Adds the flag that resolves an error in a table.
 fn advised(error: FileError) -> anyhow::Error {
     let advice = match error.problem() {
         FileProblem::NoColumn { column, .. } if column == "quality" || column == "path" => {

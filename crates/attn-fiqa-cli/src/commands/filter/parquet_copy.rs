@@ -1,4 +1,4 @@
-//! Kept rows of Parquet files, column by column, without a look at what they mean.
+//! Copies kept rows of Parquet files, column by column, without interpreting them.
 
 use std::fs::File;
 use std::ops::Range;
@@ -21,14 +21,13 @@ use parquet::schema::types::ColumnDescPtr;
 
 use crate::output::Destination;
 
-/// Rows of one column that are read at once.
+/// Rows of a column read at once.
 const ROWS: usize = 4096;
 
 type Writer = SerializedFileWriter<Destination>;
 type Group<'a> = SerializedRowGroupWriter<'a, Destination>;
 
-/// Copies the kept rows of all tables: their schema, metadata and compression are those of the
-/// first.
+/// Copies the kept rows of all tables; schema, metadata and compression are those of the first.
 pub(super) fn write(
     destination: Destination,
     tables: &[PathBuf],
@@ -50,7 +49,7 @@ pub(super) fn write(
         for index in 0..reader.num_row_groups() {
             let rows = reader.metadata().row_group(index).num_rows() as u64;
             let cannot = || format!("cannot copy the rows of '{}'", table.display());
-            // The reader panics at some damaged pages.
+            // The reader panics on some damaged pages.
             let copied =
                 caught(|| copy_group(&mut writer, &reader, index, row..row + rows, selection));
             match copied {
@@ -81,7 +80,7 @@ fn start(destination: Destination, first: &SerializedFileReader<File>) -> anyhow
     Ok(SerializedFileWriter::new(destination, schema, Arc::new(properties.build()))?)
 }
 
-/// Copies one row group, whose rows have these numbers.
+/// Copies one row group; `rows` are the numbers of its rows.
 fn copy_group(
     writer: &mut Writer,
     reader: &SerializedFileReader<File>,
@@ -119,7 +118,7 @@ fn copy_group(
 struct Column<'c, 'g> {
     to: &'c mut Group<'g>,
     description: &'c ColumnDescPtr,
-    /// Whether a row is kept, by its number in the group.
+    /// Whether a row is kept, given its number in the group.
     keeps: &'c dyn Fn(u64) -> bool,
 }
 
@@ -159,7 +158,7 @@ impl Column<'_, '_> {
                     row += 1;
                 }
                 let definition = defined.get(level).copied().unwrap_or(max_defined);
-                // Only what is defined to the last level has a value.
+                // Only entries with the highest definition level have a value.
                 let value = if definition == max_defined { read.next() } else { None };
                 if keeps {
                     kept.0.extend(value);

@@ -1,4 +1,4 @@
-//! Kept rows of CSV and JSON lines, as they are.
+//! Copies kept rows of CSV and JSON lines unchanged.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use attn_fiqa_eval::selection::Selection;
 
 use crate::output::Destination;
 
-/// Bytes that are read at once.
+/// Bytes read at once.
 const BUFFER: usize = 1 << 16;
 
 fn open(table: &Path) -> anyhow::Result<BufReader<File>> {

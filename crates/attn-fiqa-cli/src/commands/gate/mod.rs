@@ -52,7 +52,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
 
     interrupt::end_early();
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let mut rows = Rows::open(args.format, args.output.as_deref())?;
     let limit = args.html_faces.into();
@@ -88,7 +88,7 @@ fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> Judged {
     Judged { row, quality, verdict }
 }
 
-/// A built-in policy by its name, or one in a file.
+/// A built-in policy by name, or one read from a file.
 pub(super) fn read_policy(name: &str) -> anyhow::Result<Policy> {
     if let Some(policy) = Policy::builtin(name) {
         return Ok(policy);

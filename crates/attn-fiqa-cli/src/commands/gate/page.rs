@@ -13,10 +13,10 @@ use super::is_refused;
 use super::rows::Judged;
 use crate::output::{NewFile, printable};
 
-/// The page names its own style only: nothing is fetched and nothing runs.
+/// The page allows only its own style: nothing is fetched and nothing runs.
 const SECURITY_POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
-/// Cards are kept until the end, when the counts above them are known.
+/// Cards are kept until the end, when the counts shown above them are known.
 pub(super) struct Page {
     file: NewFile,
     cards: Vec<Markup>,
@@ -105,7 +105,7 @@ fn reasons(verdict: &Verdict) -> Markup {
     }
 }
 
-/// The crop, and the map over it, as data URIs; nothing without a crop.
+/// The crop, and the crop with the map over it, as data URIs; `None` without a crop.
 fn images(judged: &Judged) -> anyhow::Result<Option<[String; 2]>> {
     let Some(crop) = &judged.row.crop else { return Ok(None) };
     let uri = |bytes: Vec<u8>| format!("data:image/png;base64,{}", STANDARD.encode(bytes));

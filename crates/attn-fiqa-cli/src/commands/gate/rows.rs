@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::TextFormat;
 use crate::output::{Destination, choose_text_format, printable};
 
-/// A face or a failed image, and what became of it.
+/// A face or a failed image, and its verdict.
 pub(super) struct Judged {
     pub(super) row: Row,
     pub(super) quality: Option<i8>,

@@ -1,4 +1,4 @@
-//! Every image's overlay, bare map and raw grid.
+//! Draws every image's overlay, bare map and raw grid.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::args::GridFormat;
 use crate::journal::{RunFiles, RunLog};
 use crate::log as report;
 
-/// Images painted together; what is in memory at once.
+/// Images painted together, which are in memory at once.
 const BATCH: usize = 64;
 
 pub(super) fn write(
@@ -49,16 +49,16 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Where an image's files go and how they are called.
+/// Where an image's files go and how they are named.
 struct Files<'a> {
     folder: &'a Path,
     painted: &'a RunFiles,
     format: GridFormat,
-    /// The head that the first of the heads' own grids belongs to.
+    /// The head of the first per-head grid.
     first_head: usize,
 }
 
-/// Returns how many patch values lie outside the range.
+/// Draws an image, and returns how many patch values are outside the range.
 fn write_image(image: &Spooled, files: &Files<'_>, styles: &MapStyles) -> anyhow::Result<usize> {
     let mut clipped = 0;
     for (index, values) in image.grids.iter().enumerate() {

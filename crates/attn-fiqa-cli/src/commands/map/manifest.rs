@@ -1,4 +1,4 @@
-//! `manifest.csv` in the output folder: one row a face, with its files.
+//! `manifest.csv` in the output folder: one row per face, with its files.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::hint::message_of;
 use crate::output::{BeforeRun, csv_record, describe_notes, name_hash};
 use crate::summary::Summary;
 
-/// The endings of an image's files, after the image's own name.
+/// Endings of an image's files, appended to its name.
 pub(super) const OVERLAY: &str = "overlay.png";
 pub(super) const MAP: &str = "map.png";
 
@@ -27,8 +27,8 @@ pub(super) fn grid_ending(format: GridFormat) -> &'static str {
     }
 }
 
-/// `faces/a.jpg` and `map.png` make `faces/a.jpg.map.png`: `a.jpg` and `a.png`
-/// of one folder keep apart.
+/// `faces/a.jpg` and `map.png` make `faces/a.jpg.map.png`, so that `a.jpg` and `a.png` in one
+/// folder do not collide.
 pub(super) fn with_ending(stem: &Path, ending: &str) -> PathBuf {
     let mut name = stem.as_os_str().to_owned();
     name.push(".");
@@ -40,11 +40,11 @@ pub(super) struct Manifest {
     folder: PathBuf,
     grid: GridFormat,
     before: BeforeRun,
-    /// Hashes of the names given out: eight bytes an image, however many there are.
+    /// Hashes of the assigned names: eight bytes per image, however many there are.
     taken: HashSet<u64>,
 }
 
-/// A face's row, and how its files are called if it gets any.
+/// The row of a face, and the stem of its files if it gets any.
 pub(super) struct Entry {
     pub(super) row: Vec<u8>,
     pub(super) stem: Option<PathBuf>,
@@ -55,17 +55,17 @@ impl Manifest {
         Self { folder: folder.to_owned(), grid, before, taken: HashSet::new() }
     }
 
-    /// The first row.
+    /// The heading row.
     pub(super) fn heading() -> anyhow::Result<Vec<u8>> {
         csv_record(COLUMNS.iter())
     }
 
-    /// A name that an earlier run gave out, which this one continues.
+    /// Records a name assigned by the earlier run that this one continues.
     pub(super) fn take(&mut self, stem: &Path) -> bool {
         self.taken.insert(name_hash(stem.to_string_lossy().as_bytes()))
     }
 
-    /// Enters a face. `photo` gives the file of the photo that its map is drawn on, if there is
+    /// Adds a face. `photo` returns the file of the photo that its map is drawn on, if there is
     /// one.
     pub(super) fn enter(
         &mut self,

@@ -1,8 +1,8 @@
-//! `attn-fiqa map`: which parts of each face the score comes from.
+//! `attn-fiqa map`: shows which parts of each face the score comes from.
 //!
 //! Colours need the range of the whole set, so images are scored once and stored in the run's log;
-//! `images` then draws them one by one and `sheet` puts a choice of them on one page. Memory stays
-//! flat. A run that is killed is continued after the images in its log; drawing starts anew.
+//! `images` then draws them one by one, and `sheet` puts a selection of them on one page. Memory
+//! use stays constant. A killed run continues after the images in its log; drawing starts again.
 
 mod images;
 mod manifest;
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let pipeline = session.pipeline(faces, options)?;
 
     interrupt::end_early();
-    // Whatever cannot be read or written is found out before any work.
+    // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let plan = args.plan(run, &session.about());
     let jobs = run.jobs.map_or(0, std::num::NonZeroUsize::get);
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     Ok(summary.finish())
 }
 
-/// What is drawn later; nothing of an image that failed.
+/// What is drawn later; `None` for a failed image.
 fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
     let Row { path, crop, outcome, .. } = row;
     let assessment = outcome.ok()?;
@@ -85,8 +85,8 @@ fn spooled(row: Row, file_stem: PathBuf) -> Option<Spooled> {
     })
 }
 
-/// The name of a face's files without their endings: the image's, and after it
-/// the number of the face if it was cropped out of the image.
+/// The common stem of a face's files: the name of the image, followed by the number of the face if
+/// it was cropped out of the image.
 fn file_stem(row: &Row) -> PathBuf {
     match row.face {
         Some(face) if face.crop_origin != CropOrigin::Aligned => {

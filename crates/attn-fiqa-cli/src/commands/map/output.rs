@@ -1,4 +1,4 @@
-//! The images of a map run: into the log one by one, and out of it as pictures.
+//! The images of a map run: written to the log one by one, and drawn from it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,13 +17,13 @@ use crate::journal::{Admit, DoneImage, Place, RunFiles, RunLog};
 use crate::output::{BeforeRun, Existing, MANIFEST, NewFile, RunOutput, RunPlan, open_folder};
 use crate::summary::Summary;
 
-/// What is drawn of the images.
+/// What is drawn for the images.
 pub(super) struct Drawing<'a> {
     pub(super) args: &'a MapArgs,
     pub(super) jobs: usize,
-    /// The head that the first of the heads' own grids belongs to.
+    /// The head of the first per-head grid.
     pub(super) first_head: usize,
-    /// Of the sheet.
+    /// The title of the sheet.
     pub(super) title: String,
 }
 
@@ -56,7 +56,7 @@ impl<'a> MapOutput<'a> {
                 if existing == Existing::Skip {
                     bail!("--skip-existing is for a folder of files: name one with --output");
                 }
-                // Whatever cannot be written is found out before any work.
+                // Detect unwritable outputs before any work.
                 NewFile::create(sheet)?;
                 Place::beside(sheet)
             }
@@ -75,7 +75,7 @@ impl<'a> MapOutput<'a> {
         Ok(output)
     }
 
-    /// Takes note of everything in the log.
+    /// Reads everything in the log.
     fn replay(&mut self) -> anyhow::Result<()> {
         let Self { log, manifest, photos, spool, range, .. } = self;
         log.replay(|_, start, bytes| {
@@ -97,7 +97,7 @@ impl<'a> MapOutput<'a> {
         })
     }
 
-    /// Leaves out the images whose files were there before the run.
+    /// Excludes images whose files existed before the run.
     pub(super) fn admit(&self) -> Option<Admit> {
         let folder = self.drawing.args.output.clone()?;
         let before = self.before;
@@ -107,7 +107,7 @@ impl<'a> MapOutput<'a> {
         }))
     }
 
-    /// Keeps an image to be drawn later.
+    /// Stores an image to be drawn later.
     pub(super) fn write(&mut self, row: Row, summary: &mut Summary) -> anyhow::Result<()> {
         let Self { log, manifest, photos, spool, range, .. } = self;
         let stem = match manifest {
@@ -131,7 +131,7 @@ impl<'a> MapOutput<'a> {
         spool.push(log, &image)
     }
 
-    /// The manifest that is there, if its rows stay, and the rows of the log.
+    /// Writes the existing manifest, if its rows stay, followed by the rows in the log.
     fn write_manifest(&mut self) -> anyhow::Result<()> {
         let path = self.log.place().output.clone();
         let mut file = NewFile::create(&path)?;
@@ -170,7 +170,7 @@ impl RunOutput for MapOutput<'_> {
             if let Some(photos) = self.photos.take() {
                 photos.write(log, spool, (folder, &painted), &styles)?;
             }
-            // Without the journal nothing would make them again.
+            // Without the journal, nothing would draw them again.
             painted.sync().with_context(|| format!("cannot write into '{}'", folder.display()))?;
         }
         if let Some(file) = &args.sheet {

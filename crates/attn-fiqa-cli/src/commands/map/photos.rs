@@ -1,4 +1,4 @@
-//! Photos with the maps of their faces drawn back onto them.
+//! Photos with the maps of their faces drawn onto them.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,19 +19,19 @@ use super::style::MapStyles;
 use crate::journal::{RunFiles, RunLog};
 use crate::output::name_hash;
 
-/// The ending after an image's own name.
+/// Appended to the name of an image.
 const PHOTO: &str = "photo.png";
 
-/// Photos kept in the run's log until the colours of the set are known.
+/// Photos kept in the run's log until the colour range of the set is known.
 pub(super) struct Photos {
-    /// Longer sides are shrunk to this.
+    /// Photos are shrunk so that the longer side is at most this.
     max_side: usize,
     pool: ThreadPool,
     isa: Isa,
     photos: Vec<Photo>,
-    /// Hashes of the names given out.
+    /// Hashes of the assigned names.
     taken: HashSet<u64>,
-    /// The image whose rows are coming, and its photo unless its name was taken.
+    /// The image whose rows are being added, and its photo unless the name was already taken.
     current: Option<(String, Option<usize>)>,
 }
 
@@ -40,9 +40,9 @@ struct Photo {
     place: u64,
     width: usize,
     height: usize,
-    /// How many times it was shrunk.
+    /// The factor by which it was shrunk.
     factor: f64,
-    /// Each face's number in the spool, and how its crop was taken from the full photo.
+    /// For each face, its number in the spool and how its crop was taken from the full photo.
     faces: Vec<(usize, Similarity)>,
 }
 
@@ -53,7 +53,7 @@ impl Photos {
         Ok(Self { max_side, pool, isa, photos, taken, current: None })
     }
 
-    /// Takes note of a photo that an earlier run put into the log.
+    /// Records a photo that an earlier run wrote to the log.
     pub(super) fn found_photo(&mut self, at: u64, bytes: &[u8]) -> anyhow::Result<()> {
         let photo = Photo::decode(at, bytes).context(UNREADABLE)?;
         self.taken.insert(name_hash(photo.name.to_string_lossy().as_bytes()));
@@ -61,7 +61,7 @@ impl Photos {
         Ok(())
     }
 
-    /// Takes note of a face in the photo before.
+    /// Records a face in the previous photo.
     pub(super) fn found_face(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let mut reader = Reader(bytes);
         let photo = reader.count().and_then(|photo| self.photos.get_mut(photo));
@@ -75,9 +75,9 @@ impl Photos {
         Ok(())
     }
 
-    /// Takes note of a face whose grid will be number `number` of the spool, and
-    /// puts its photo aside with the first of them. Returns the photo's file; none
-    /// where the image itself is the crop.
+    /// Records a face with a grid that will be number `number` in the spool; the first face of a
+    /// photo also stores the photo. Returns the file of the photo, or `None` if the image itself is
+    /// the crop.
     pub(super) fn add(
         &mut self,
         log: &mut RunLog,
@@ -184,7 +184,7 @@ impl Photos {
 const UNREADABLE: &str = "a photo that cannot be read back: this is a bug";
 
 impl Photo {
-    /// What comes before the pixels: name, width, height and factor.
+    /// The header before the pixels: name, width, height and factor.
     fn encode_head(&self) -> anyhow::Result<Vec<u8>> {
         let name = self.name.to_string_lossy();
         let mut bytes = u32::try_from(name.len())?.to_le_bytes().to_vec();
@@ -210,8 +210,8 @@ impl Photo {
         Image::from_rgb(self.width, self.height, rgb).context(UNREADABLE)
     }
 
-    /// From pixels of the shrunk photo to those of a crop; both photos have their
-    /// outer edges in common.
+    /// Maps pixels of the shrunk photo to pixels of a crop; the outer edges of both photos
+    /// coincide.
     fn shrunk_to_crop(&self, to_crop: &Similarity) -> Similarity {
         let first = (self.factor - 1.0) / 2.0;
         Similarity {

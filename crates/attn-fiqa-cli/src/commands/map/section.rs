@@ -1,4 +1,4 @@
-//! What the log of a map run holds of an image, one section after the other.
+//! The contents of a map run's log for an image, one section after the other.
 
 use std::io::Write;
 
@@ -15,14 +15,14 @@ pub(super) enum Section {
     Image = 1,
     /// A photo.
     Photo = 2,
-    /// A face in the photo before.
+    /// A face in the previous photo.
     Face = 3,
 }
 
-/// Bytes before a section's own: its kind, and its length in four bytes.
+/// Length of a section header: its kind, and its length in four bytes.
 const HEAD: u64 = 5;
 
-/// Writes a section, and returns where its own bytes will be.
+/// Writes a section, and returns the position of its contents.
 pub(super) fn write_section(
     log: &mut RunLog,
     section: Section,
@@ -35,8 +35,8 @@ pub(super) fn write_section(
     Ok(at)
 }
 
-/// Calls `each` with every section of an image whose bytes are at `start`, and where the
-/// section's own bytes are.
+/// Calls `each` for every section of an image, given the image's `bytes` and their position
+/// `start`, with the position of the section's contents.
 pub(super) fn for_each_section(
     start: u64,
     bytes: &[u8],
@@ -58,7 +58,7 @@ pub(super) fn for_each_section(
     Ok(())
 }
 
-/// Reads values off the front of bytes.
+/// Reads values from the front of a byte slice.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         Some(*taken)
     }
 
-    /// Bytes after their number.
+    /// Bytes prefixed by their length.
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = u32::from_le_bytes(self.array()?) as usize;
         let (taken, rest) = self.0.split_at_checked(length)?;

@@ -66,7 +66,7 @@ pub(super) fn write(
     output.finish()
 }
 
-/// At most `count` of the ranks, first and last among them, evenly apart.
+/// At most `count` evenly spaced ranks, including the first and the last.
 fn evenly<T: Copy>(ranked: &[T], count: usize) -> Vec<T> {
     let (len, count) = (ranked.len(), count.max(1));
     if len <= count {

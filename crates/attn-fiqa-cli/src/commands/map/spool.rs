@@ -1,4 +1,4 @@
-//! Scored images kept in the run's log until the colours of the set are known.
+//! Scored images kept in the run's log until the colour range of the set is known.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,22 +12,22 @@ use crate::journal::RunLog;
 /// One scored image.
 pub(super) struct Spooled {
     pub(super) path: String,
-    /// The name of its files, without their endings.
+    /// The common stem of its files.
     pub(super) file_stem: PathBuf,
     pub(super) score: f32,
     pub(super) crop: Crop,
-    /// The mean over heads, then every head's own if they were asked for.
+    /// The mean over heads, then the grid of each head if requested.
     pub(super) grids: Vec<Vec<f32>>,
 }
 
-/// Score and place of every image: all that stays in memory.
+/// Score and position of every image: all that stays in memory.
 #[derive(Default)]
 pub(super) struct Spool {
     index: Vec<(f32, u64, u32)>,
 }
 
 impl Spool {
-    /// Score and number of every image, in the order of the input.
+    /// Score and number of every image, in input order.
     pub(super) fn scores(&self) -> impl Iterator<Item = (f32, usize)> + '_ {
         self.index.iter().enumerate().map(|(number, &(score, ..))| (score, number))
     }
@@ -43,7 +43,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes note of an image that an earlier run put into the log.
+    /// Records an image that an earlier run wrote to the log.
     pub(super) fn found(&mut self, at: u64, bytes: &[u8]) -> anyhow::Result<Spooled> {
         let image = Spooled::decode(bytes).context(UNREADABLE)?;
         self.index.push((image.score, at, u32::try_from(bytes.len())?));

@@ -1,10 +1,10 @@
-//! The colours of a run: the range of the set and the style asked for.
+//! The colours of a run: the range of the set and the requested style.
 
 use attn_fiqa::visualize::{ColorRange, Colormap, MapStyle, RangeOverSet, VisualizeError};
 
 use crate::args::{MapArgs, RangeChoice};
 
-/// Refuses a range that no colours can show, before any work.
+/// Refuses a range that colours cannot show, before any work.
 pub(super) fn check(range: RangeChoice) -> Result<(), VisualizeError> {
     match range {
         RangeChoice::Fixed { low, high } => ColorRange::new(low, high).map(drop),
@@ -12,15 +12,14 @@ pub(super) fn check(range: RangeChoice) -> Result<(), VisualizeError> {
     }
 }
 
-/// What is said of values that a fixed range does not reach.
+/// The message about values outside a fixed range.
 pub(super) fn describe_clipped(clipped: usize, of: &str) -> String {
     format!(
         "note: {clipped} patch values of {of} lie outside --range and show the colour of its end"
     )
 }
 
-/// The ranges over a set: heads have one of their own, since they are wider than
-/// their mean.
+/// The ranges over a set: heads have a separate one, since they vary more than their mean.
 #[derive(Default)]
 pub(super) struct SetRange {
     mean: RangeOverSet,
@@ -28,7 +27,7 @@ pub(super) struct SetRange {
 }
 
 impl SetRange {
-    /// `grids` is the mean over heads, then the heads' own.
+    /// `grids` is the mean over heads, followed by the grid of each head.
     pub(super) fn include(&mut self, grids: &[Vec<f32>]) {
         if let Some((mean, heads)) = grids.split_first() {
             self.mean.include(mean);
@@ -49,7 +48,7 @@ impl MapStyles {
         Self { choice: args.range, set, colormap: args.colormap, alpha: args.alpha }
     }
 
-    /// The style for one grid; a `head`'s own takes the range of the heads.
+    /// The style for one grid; the grid of a `head` uses the range of the heads.
     pub(super) fn style(&self, grid: &[f32], side: usize, head: bool) -> anyhow::Result<MapStyle> {
         let range = match self.choice {
             RangeChoice::Fixed { low, high } => Some(ColorRange::new(low, high)?),
@@ -66,7 +65,7 @@ impl MapStyles {
         Ok(MapStyle { colormap: self.colormap, alpha: self.alpha, side, ..MapStyle::new(range) })
     }
 
-    /// Whether every image has a range of its own.
+    /// Whether every image has its own range.
     pub(super) fn is_per_image(&self) -> bool {
         self.choice == RangeChoice::PerImage
     }

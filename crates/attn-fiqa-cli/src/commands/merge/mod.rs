@@ -1,8 +1,9 @@
-//! `attn-fiqa merge`: the outputs of all shards as the output of one run, to the byte.
+//! `attn-fiqa merge`: joins the outputs of all shards, byte for byte as one run would have written
+//! them.
 //!
-//! The journal of each shard says which rows are whose, and what number each image has among all.
-//! So the rows are put back into the order of the inputs without comparing names, and what is
-//! missing or double is known.
+//! The journal of each shard records which rows belong to which image, and the number of each image
+//! among all images. So the rows are put back into input order without comparing names, and missing
+//! or duplicate images are detected.
 
 mod part;
 
@@ -108,7 +109,7 @@ fn check(parts: &[Part]) -> anyhow::Result<u64> {
     Ok(held)
 }
 
-/// Calls `each` with every part whose image is next, in the order of the inputs.
+/// Calls `each` with the part that holds the next image, in input order.
 fn in_order(
     parts: &mut [Part],
     images: u64,

@@ -1,4 +1,4 @@
-//! One shard's output: its journal, and its rows in the journal's order.
+//! The output of one shard: its journal, and its rows in journal order.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,20 +10,20 @@ use anyhow::{Context, bail};
 use crate::journal::{DoneImage, Fingerprint, JournalReader, Line, Place, Shard};
 use crate::output::{OwnedCell, SUCCESS, TableReader, TableSchema, encode, parts};
 
-/// An image's rows may have no more bytes than this: a damaged journal must not fill the memory.
+/// Maximum number of bytes of an image's rows: a damaged journal must not fill the memory.
 const MAX_IMAGE_BYTES: u64 = 1 << 30;
 
 pub(super) struct Part {
     pub(super) path: PathBuf,
     pub(super) fingerprint: Fingerprint,
     pub(super) shard: Shard,
-    /// Images in it, and of all shards together.
+    /// Number of images in this part, and in all shards together.
     pub(super) images: u64,
     pub(super) total: u64,
     journal: JournalReader,
     pub(super) content: Content,
     heading: Option<(u64, u32)>,
-    /// The image whose rows are next, with their bytes and checksum.
+    /// The image of the next rows, with their length and checksum.
     current: Option<(DoneImage, u64, u32)>,
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Content {
     Table(Tables),
 }
 
-/// One table, or the files of a data set one after the other.
+/// One table, or the files of a data set in order.
 pub(super) struct Tables {
     current: TableReader,
     further: VecDeque<PathBuf>,
@@ -41,7 +41,7 @@ pub(super) struct Tables {
 impl Part {
     /// # Errors
     ///
-    /// If it is no output of a shard, is not finished, or cannot be read.
+    /// If it is not the output of a shard, is not finished, or cannot be read.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let place = if path.is_dir() { Place::inside(path) } else { Place::beside(path) };
         if !place.journal.is_file() {
@@ -92,7 +92,7 @@ impl Part {
         matches!(self.content, Content::Table(_))
     }
 
-    /// The bytes before the rows; read before any of them.
+    /// The bytes before the rows; must be read before any row.
     pub(super) fn heading(&mut self) -> anyhow::Result<Vec<u8>> {
         match self.heading {
             Some((bytes, crc)) => self.read(bytes, crc),
@@ -100,7 +100,7 @@ impl Part {
         }
     }
 
-    /// Goes on to the next image, and returns its number among all; nothing after the last.
+    /// Advances to the next image, and returns its number among all images; `None` after the last.
     pub(super) fn next_image(&mut self) -> anyhow::Result<Option<u64>> {
         while let Some(line) = self.journal.next_line()? {
             if let Line::Image { image, bytes, crc } = line {
@@ -112,18 +112,18 @@ impl Part {
         self.check_end().map(|()| None)
     }
 
-    /// How many rows the image has.
+    /// The number of rows of the image.
     pub(super) fn rows(&self) -> u32 {
         self.current.as_ref().map_or(0, |(image, ..)| image.rows)
     }
 
-    /// The bytes of the image's rows, of a text.
+    /// The bytes of the image's rows, for text.
     pub(super) fn bytes(&mut self) -> anyhow::Result<Vec<u8>> {
         let (_, bytes, crc) = self.current.take().context("no image: this is a bug")?;
         self.read(bytes, crc)
     }
 
-    /// The image's rows, of a table.
+    /// The image's rows, for a table.
     pub(super) fn cells(&mut self) -> anyhow::Result<Vec<Vec<OwnedCell>>> {
         let (image, _, crc) = self.current.take().context("no image: this is a bug")?;
         let Content::Table(table) = &mut self.content else {
@@ -156,7 +156,7 @@ impl Part {
         Ok(read)
     }
 
-    /// There must be no more rows than the journal lists.
+    /// Fails if there are more rows than the journal lists.
     fn check_end(&mut self) -> anyhow::Result<()> {
         let more = match &mut self.content {
             Content::Text(file) => file.read(&mut [0])? > 0,
@@ -200,13 +200,13 @@ impl Tables {
     }
 }
 
-/// What a journal says of its run as a whole.
+/// What a journal says about its run as a whole.
 #[derive(Default)]
 struct Survey {
-    /// Images of the part, and of all parts.
+    /// Number of images in the part, and in all parts.
     images: u64,
     total: u64,
-    /// Bytes and checksum of the heading.
+    /// Length and checksum of the heading.
     heading: Option<(u64, u32)>,
 }
 

@@ -9,7 +9,7 @@ use crate::args::ListFormat;
 use crate::models::{BUILT_IN, BUILT_IN_LICENCE, Entry, Hub, Registry, Whereabouts};
 use crate::output::PlainTable;
 
-/// One model, as the list shows it.
+/// One model, as listed.
 struct Line {
     name: String,
     state: &'static str,

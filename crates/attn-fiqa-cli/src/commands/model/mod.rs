@@ -1,4 +1,4 @@
-//! `attn-fiqa model`: what a checkpoint is, writing it in canonical form, and names.
+//! `attn-fiqa model`: describes a checkpoint, writes it in canonical form, and manages names.
 
 mod export;
 mod list;
@@ -46,7 +46,8 @@ pub(super) fn refuse_overwriting(input: &Path, output: &Path) -> anyhow::Result<
     check_output(input, output, "a safetensors file", "safetensors")
 }
 
-/// That `output` is not the file that is read, ends as its format does, and lies in a folder.
+/// Checks that `output` is not the input file, has the extension of its format, and is in an
+/// existing folder.
 fn check_output(input: &Path, output: &Path, what: &str, ending: &str) -> anyhow::Result<()> {
     if same_file(input, output) {
         anyhow::bail!("'{}' is the file to read; name another to write", output.display());
@@ -65,7 +66,7 @@ fn check_output(input: &Path, output: &Path, what: &str, ending: &str) -> anyhow
     }
 }
 
-/// Label and value on every line, for eyes and for `grep`.
+/// Label and value on every line, for people and for `grep`.
 fn describe(inspection: &Inspection) -> String {
     let mut lines = vec![
         ("file", inspection.file.clone()),

@@ -27,7 +27,7 @@ pub(super) fn pull(name: &str, accept_licence: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How a file gets its name.
+/// How a file is given a name.
 pub(super) struct Adding {
     pub(super) copy: bool,
     pub(super) replace: bool,
@@ -64,7 +64,7 @@ pub(super) fn add(
         allow_unused: typed.allow_unused,
         licence: how.licence,
         sha256: Some(found.sha256),
-        // Of a checkpoint in shards the index alone: opening it checks the shards.
+        // For a sharded checkpoint, the index only: opening it checks the shards.
         size: Some(std::fs::metadata(file)?.len()),
         ..Entry::default()
     };
@@ -89,7 +89,7 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Puts a copy beside the names, under the model's.
+/// Copies a file next to the names, under the name of the model.
 fn copy(file: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let mut path = copies()?.join(name);
     if let Some(ending) = file.extension() {
@@ -100,7 +100,7 @@ fn copy(file: &Path, name: &str) -> anyhow::Result<PathBuf> {
     }
     let cannot = || format!("cannot copy '{}' to '{}'", file.display(), path.display());
     std::fs::create_dir_all(copies()?).with_context(cannot)?;
-    // An earlier copy is replaced only by a whole one.
+    // An earlier copy is replaced only by a complete one.
     let mut new = tempfile::NamedTempFile::new_in(copies()?).with_context(cannot)?;
     io::copy(&mut std::fs::File::open(file).with_context(cannot)?, &mut new)
         .with_context(cannot)?;

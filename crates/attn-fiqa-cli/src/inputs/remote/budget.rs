@@ -1,7 +1,7 @@
-//! Bounds the bytes of images that were requested ahead and are not yet taken.
+//! Bounds the bytes of images that were requested ahead but not yet consumed.
 //!
 //! Images are admitted in the order in which they were started, which is the order in which they
-//! are taken: the oldest one always has room sooner or later, and nothing can wait for ever.
+//! are consumed: the oldest one always gets room eventually, so nothing can wait forever.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,15 +17,15 @@ pub(super) struct Budget {
 #[derive(Debug, Default)]
 struct State {
     held: u64,
-    /// Tickets given out.
+    /// Number of tickets issued.
     given: u64,
-    /// The ticket that is admitted next.
+    /// The ticket to be admitted next.
     turn: u64,
-    /// Tickets after it that will not be admitted any more.
+    /// Later tickets that will never be admitted.
     dropped: Vec<u64>,
 }
 
-/// A place in the order.
+/// A position in the order.
 #[derive(Debug)]
 pub(super) struct Ticket {
     budget: Arc<Budget>,
@@ -33,7 +33,7 @@ pub(super) struct Ticket {
     is_admitted: bool,
 }
 
-/// Room for bytes, given back when dropped.
+/// Room for bytes, released on drop.
 #[derive(Debug)]
 pub(super) struct Room {
     budget: Arc<Budget>,
@@ -72,13 +72,13 @@ impl State {
 }
 
 impl Ticket {
-    /// Waits for the ticket's turn and for room for so many bytes; a larger image has all the room
-    /// for itself.
+    /// Waits for the ticket's turn and for room for `bytes`; an image larger than the budget gets
+    /// all of it to itself.
     pub(super) async fn admit(mut self, bytes: u64) -> Room {
         loop {
             let changed = self.budget.changed.notified();
             tokio::pin!(changed);
-            // From now on no change is missed.
+            // No change is missed from here on.
             changed.as_mut().enable();
             {
                 let mut state = self.budget.lock();
@@ -130,7 +130,7 @@ mod tests {
         let budget = Arc::new(Budget::new(100));
         let tickets: Vec<_> = (0..50).map(|_| budget.ticket()).collect();
         runtime().block_on(async {
-            // Started in reverse, and every tenth is given up.
+            // Started in reverse; one in ten is dropped.
             let mut tasks: Vec<_> = tickets
                 .into_iter()
                 .rev()

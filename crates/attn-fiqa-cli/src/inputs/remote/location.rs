@@ -1,4 +1,4 @@
-//! What a URL names, and how rows name it.
+//! What a URL refers to, and its name in rows.
 
 use std::path::{Path, PathBuf};
 
@@ -10,20 +10,20 @@ const SCHEMES: [&str; 5] = ["http", "https", "s3", "gs", "az"];
 #[derive(Debug, Clone)]
 pub(super) struct Url(reqwest::Url);
 
-/// What lies at a URL, by its ending.
+/// What a URL refers to, judged by its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Image,
     Tar,
     Records,
     Table(Format),
-    /// All objects whose names start so.
+    /// All objects whose names start with it.
     Prefix,
-    /// Something that is not read over a network, and why.
+    /// Something that cannot be read over a network, with the reason.
     Unsupported(&'static str),
 }
 
-/// Whether a name is a URL that is read here.
+/// Whether a name is a URL that this module reads.
 pub(super) fn is_url(name: &Path) -> bool {
     let name = name.to_string_lossy();
     name.split_once("://")
@@ -35,7 +35,7 @@ pub(super) fn is_url(name: &Path) -> bool {
 pub(super) fn names(name: &Path) -> (String, PathBuf) {
     let shown = match Url::parse(name) {
         Ok(url) => url.shown(),
-        // Whatever it is, what follows a question mark may be a secret.
+        // In any case, what follows a question mark may be a secret.
         Err(_) => without_query(&name.to_string_lossy()).to_owned(),
     };
     let relative = shown.split_once("://").map_or(shown.as_str(), |(_, rest)| rest);
@@ -76,17 +76,17 @@ impl Url {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// The path, as it is written in the URL.
+    /// The path as written in the URL.
     pub(super) fn path(&self) -> &str {
         self.0.path()
     }
 
-    /// As rows show it.
+    /// The URL as shown in rows.
     pub(super) fn shown(&self) -> String {
         let mut url = self.0.clone();
         url.set_query(None);
         url.set_fragment(None);
-        // Only URLs without a host have no place for them.
+        // This fails only for URLs without a host, which cannot have credentials.
         let _ = (url.set_username(""), url.set_password(None));
         url.to_string()
     }

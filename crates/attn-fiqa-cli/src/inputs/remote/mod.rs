@@ -1,8 +1,8 @@
 //! Images from `http(s)://`, `s3://`, `gs://` and `az://`: single objects, prefixes, archives and
 //! tables, without copies on disk.
 //!
-//! Requests run on a runtime of their own; the thread that reads the inputs waits for them in
-//! order. Nothing connects anywhere before an input with such a name is read.
+//! Requests run on their own runtime; the thread that reads the inputs waits for them in order. No
+//! connection is made before an input with such a name is read.
 
 mod budget;
 mod location;
@@ -28,17 +28,17 @@ use random_access::RandomAccess;
 use request::Client;
 use stream::ObjectStream;
 
-/// Threads that requests run on; decrypting is their only work.
+/// Threads that run requests; their only work is decryption.
 const THREADS: usize = 2;
 
 /// How requests are made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RemoteOptions {
-    /// Objects requested at once.
+    /// Number of objects requested at once.
     pub(crate) requests: usize,
-    /// How long no byte may come before a request has failed.
+    /// How long a request may receive no byte before it fails.
     pub(crate) stall: Duration,
-    /// Bytes of images that were read and not yet taken.
+    /// Limit on the bytes of images that were read but not yet consumed.
     pub(crate) max_memory: u64,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Remote {
     shared: OnceLock<Result<Arc<Shared>, String>>,
 }
 
-/// What is made for the first URL.
+/// Created for the first URL.
 #[derive(Debug)]
 struct Shared {
     runtime: Mutex<Option<Runtime>>,
@@ -60,7 +60,7 @@ struct Shared {
 }
 
 impl Drop for Shared {
-    /// Requests that nobody waits for any more do not delay the end.
+    /// Requests that nobody waits for any more do not delay the exit.
     fn drop(&mut self) {
         let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runtime) = runtime {
@@ -101,11 +101,11 @@ impl Remote {
         let (sender, receiver) = oneshot::channel();
         let (client, ticket) = (Arc::clone(&shared.client), self.budget.ticket());
         shared.handle.spawn(async move {
-            // Nobody receives it where the run has ended.
+            // There is no receiver if the run has ended.
             let _ = sender.send(client.image(&location, max_bytes, ticket).await);
         });
         Ok(Box::new(move || match receiver.blocking_recv() {
-            // The bytes are the pipeline's from here on.
+            // From here on the pipeline owns the bytes.
             Ok(outcome) => outcome.map(|admitted| admitted.bytes),
             Err(_) => Err(Failure::new(Status::Unreadable, "the request was abandoned")),
         }))

@@ -1,4 +1,4 @@
-//! The images below a prefix, as the store lists them.
+//! The images below a prefix, as listed by the store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::location::Url;
 use super::request::{Client, Location};
 
-/// Names that are listed ahead: those of two answers.
+/// Names listed ahead: those of two responses.
 const NAMES_AHEAD: usize = 2000;
 
 pub(super) struct Prefix {
@@ -22,9 +22,9 @@ pub(super) struct Prefix {
     client: Arc<Client>,
     location: Location,
     budget: Arc<Budget>,
-    /// The store and bucket, in front of every name.
+    /// The store and bucket, prepended to every name.
     root: String,
-    /// The prefix itself, as rows show it.
+    /// The prefix itself, as shown in rows.
     shown: String,
     skipped: u64,
 }

@@ -1,4 +1,4 @@
-//! Ranges of an object, for tables. Neighbouring ranges come with one request.
+//! Ranges of an object, for tables. Neighbouring ranges share one request.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -12,13 +12,13 @@ use tokio::runtime::Handle;
 
 use super::request::{Client, Location};
 
-/// Bytes of one request.
+/// Bytes per request.
 const BLOCK: u64 = 4 << 20;
 
-/// Blocks that are kept: those of two columns and the one at the end.
+/// Number of blocks kept: those of two columns and the one at the end.
 const BLOCKS: usize = 4;
 
-/// An object that is read at any offset.
+/// An object that can be read at any offset.
 #[derive(Clone)]
 pub(super) struct RandomAccess(Arc<Object>);
 
@@ -27,7 +27,7 @@ struct Object {
     client: Arc<Client>,
     location: Location,
     length: u64,
-    /// The blocks used last, by number, the newest at the end.
+    /// The most recently used blocks, by number, newest last.
     blocks: Mutex<VecDeque<(u64, Bytes)>>,
 }
 
@@ -64,7 +64,7 @@ impl Object {
         Ok(bytes)
     }
 
-    /// The bytes from an offset to the end of their block; none at the end of the object.
+    /// The bytes from an offset to the end of its block; empty at the end of the object.
     fn from(&self, at: u64) -> io::Result<Bytes> {
         if at >= self.length {
             return Ok(Bytes::new());
@@ -109,7 +109,7 @@ impl ChunkReader for RandomAccess {
     }
 }
 
-/// An object from an offset on.
+/// An object from an offset on, as a reader.
 pub(super) struct From {
     object: RandomAccess,
     at: u64,

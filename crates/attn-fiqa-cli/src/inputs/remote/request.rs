@@ -22,26 +22,26 @@ use reqwest::header::{CONTENT_RANGE, ETAG, IF_MATCH, RANGE, RETRY_AFTER};
 use super::budget::{Room, Ticket};
 use super::location::Url;
 
-/// How often something is tried.
+/// Maximum number of attempts.
 const ATTEMPTS: u32 = 4;
-/// The pause before the second attempt; it grows fourfold.
+/// The pause before the second attempt; it quadruples each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause that a server may ask for.
+/// The longest pause that a server can ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A stream takes as long as what is done with it; the time between two pieces is limited instead.
+/// A stream lasts as long as its consumer needs; the time between two pieces is limited instead.
 const WHOLE_ANSWER: &str = "30days";
 
-/// Where an object lies.
+/// Where an object is.
 #[derive(Debug, Clone)]
 pub(super) enum Location {
     Http(reqwest::Url),
     Object(Arc<dyn ObjectStore>, ObjectPath, Store),
 }
 
-/// Whose variables hold credentials.
+/// The kind of store, which determines the variables that hold credentials.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Store {
     S3,
@@ -53,11 +53,11 @@ pub(super) enum Store {
 pub(super) struct Client {
     http: reqwest::Client,
     stall: Duration,
-    /// The stores of buckets that were named, by scheme and bucket.
+    /// The stores of the buckets seen so far, by scheme and bucket.
     stores: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
 }
 
-/// An image's bytes and the room that they take.
+/// The bytes of an image and the room that they take.
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) bytes: Vec<u8>,
@@ -67,15 +67,15 @@ pub(super) struct Admitted {
 /// Why a request failed.
 struct Trouble {
     failure: Failure,
-    /// Whether another attempt may succeed, and after how long if the server says so.
+    /// Whether another attempt may succeed, and after how long if the server specifies it.
     retry: Option<Option<Duration>>,
 }
 
-/// The answer to a request.
+/// The response to a request.
 struct Answer {
-    /// The length of the body, where it is known.
+    /// The length of the body, if known.
     length: Option<u64>,
-    /// The object's version.
+    /// The version of the object.
     tag: Option<String>,
     body: BoxStream<'static, Result<Bytes, Trouble>>,
 }
@@ -87,11 +87,11 @@ impl fmt::Debug for Client {
 }
 
 impl Location {
-    /// Another object of the same bucket.
+    /// Another object in the same bucket.
     pub(super) fn sibling(&self, name: &str) -> Self {
         match self {
             Self::Object(store, _, kind) => {
-                // A name as the store lists it, without escapes.
+                // A name as listed by the store, without escapes.
                 let path = ObjectPath::parse(name).unwrap_or_else(|_| name.into());
                 Self::Object(Arc::clone(store), path, *kind)
             }
@@ -112,7 +112,7 @@ impl Trouble {
 
 impl Client {
     pub(super) fn new(stall: Duration) -> Result<Self, String> {
-        // Another part of the process may have chosen one.
+        // Another part of the process may have installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .user_agent(concat!("attn-fiqa/", env!("CARGO_PKG_VERSION")))
@@ -184,7 +184,7 @@ impl Client {
         })
     }
 
-    /// One image of at most `max_bytes`, once there is room for it.
+    /// Fetches one image of at most `max_bytes`, once there is room for it.
     pub(super) async fn image(
         &self,
         location: &Location,
@@ -232,7 +232,7 @@ impl Client {
         }
     }
 
-    /// Gives a whole object to `each`, piece by piece, until it returns `false`.
+    /// Passes a whole object to `each`, piece by piece, until it returns `false`.
     pub(super) async fn stream<F: Future<Output = bool> + Send>(
         &self,
         location: &Location,
@@ -287,7 +287,7 @@ impl Client {
     }
 
     async fn http_length(&self, url: &reqwest::Url) -> Result<u64, Trouble> {
-        // A signed URL is often good for GET only.
+        // Signed URLs are often valid for GET only.
         let request = self.http.get(url.clone()).header(RANGE, "bytes=0-0");
         let answer = self.answered(request).await?;
         let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
@@ -295,7 +295,7 @@ impl Client {
         length.filter(|_| answer.status() == StatusCode::PARTIAL_CONTENT).ok_or_else(no_ranges)
     }
 
-    /// A range of an object.
+    /// Fetches a range of an object.
     pub(super) async fn range(
         &self,
         location: &Location,
@@ -323,7 +323,7 @@ impl Client {
         if bytes.len() as u64 == length { Ok(bytes.freeze()) } else { Err(cut()) }
     }
 
-    /// Gives the names of all objects below a prefix to `each`, until it returns `false`.
+    /// Passes the names of all objects below a prefix to `each`, until it returns `false`.
     pub(super) async fn list<F: Future<Output = bool> + Send>(
         &self,
         location: &Location,
@@ -342,7 +342,7 @@ impl Client {
         Ok(())
     }
 
-    /// Requests an object or a range of it, of the version `tag` if there is one.
+    /// Requests an object or a range of it, in the version `tag` if there is one.
     async fn get(
         &self,
         location: &Location,
@@ -384,7 +384,7 @@ impl Client {
             let to = to.map_or(String::new(), |to| (to - 1).to_string());
             request = request.header(RANGE, format!("bytes={from}-{to}"));
         }
-        // Weak tags match nothing.
+        // Weak tags never match.
         if let Some(tag) = tag.filter(|tag| !tag.starts_with("W/")) {
             request = request.header(IF_MATCH, tag);
         }
@@ -404,7 +404,7 @@ impl Client {
         })
     }
 
-    /// Sends a request; an answer other than success is a failure.
+    /// Sends a request; any response other than success is a failure.
     async fn answered(
         &self,
         request: reqwest::RequestBuilder,
@@ -435,7 +435,7 @@ impl Client {
     }
 }
 
-/// Pauses before the next attempt, or fails if there is none.
+/// Pauses before the next attempt, or fails if there is none left.
 async fn pause(trouble: Trouble, attempt: &mut u32) -> Result<(), Failure> {
     *attempt += 1;
     let Trouble { failure, retry } = trouble;
@@ -485,21 +485,21 @@ fn http_trouble(error: reqwest::Error, stall: Duration) -> Trouble {
     Trouble::passing(format!("{kind}: {}", described(&error)))
 }
 
-/// What to do about a certificate of one's own.
+/// How to have a custom certificate trusted.
 const TRUST: &str = if cfg!(target_os = "linux") {
     "; SSL_CERT_FILE names a file of certificates to trust"
 } else {
     "; add its authority to those that the system trusts"
 };
 
-/// Whether an error comes of a certificate, which another attempt would not change.
+/// Whether an error is due to a certificate, so that another attempt would not help.
 fn refuses_certificate(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return true;
         }
-        // `source` of an I/O error passes over the error that it holds, and that may be the one.
+        // `source` of an I/O error skips the error that it wraps, which may be the one.
         let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = match held {
             Some(held) => Some(held),
@@ -509,7 +509,7 @@ fn refuses_certificate(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The failure for an error of a store, which has made its own attempts.
+/// The failure for an error of a store, which has already made its own attempts.
 fn store_trouble(error: &object_store::Error, kind: Store) -> Trouble {
     use object_store::Error as E;
     match error {
@@ -541,7 +541,7 @@ fn store_trouble(error: &object_store::Error, kind: Store) -> Trouble {
         }
         other => {
             let text = described(other);
-            // Before it are times, which differ from run to run.
+            // The text before it contains times, which differ from run to run.
             let reason = text.rsplit_once(" - ").map_or(text.as_str(), |(_, reason)| reason);
             let message = format!(
                 "the store does not send the object: {}",
@@ -552,7 +552,7 @@ fn store_trouble(error: &object_store::Error, kind: Store) -> Trouble {
     }
 }
 
-/// An error with its causes, without the queries of URLs.
+/// An error with its causes, with the queries of URLs removed.
 fn described(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -566,7 +566,8 @@ fn described(error: &dyn Error) -> String {
     without_queries(&text)
 }
 
-/// A text without what follows a question mark, up to the next space or quotation mark.
+/// A text without URL queries: what follows a question mark, up to the next character that ends a
+/// URL in a sentence.
 fn without_queries(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut in_query = false;

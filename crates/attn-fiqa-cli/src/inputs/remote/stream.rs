@@ -1,5 +1,4 @@
-//! An object as a stream of bytes, for archives. A broken connection is taken up again where it
-//! broke.
+//! An object as a stream of bytes, for archives. A broken connection is resumed where it broke.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use super::request::{Client, Location};
 
-/// Pieces that are received ahead; they come in at most some hundred kilobytes.
+/// Pieces received ahead; each has at most a few hundred kilobytes.
 const PIECES_AHEAD: usize = 16;
 
 pub(super) struct ObjectStream {
@@ -29,7 +28,7 @@ impl ObjectStream {
                 async move { sender.send(Ok(piece)).await.is_ok() }
             });
             if let Err(failure) = outcome.await {
-                // Nobody receives it where the run has ended.
+                // There is no receiver if the run has ended.
                 let _ = sender.send(Err(failure)).await;
             }
         });

@@ -11,7 +11,7 @@ pub(crate) struct Shelf {
     /// The path after the endpoint, such as `a/b/resolve/main/model.safetensors`.
     pub(crate) path: String,
     pub(crate) bytes: Vec<u8>,
-    /// The ETag; for large files of the hub their SHA-256.
+    /// The ETag; for large files on the hub, their SHA-256.
     pub(crate) etag: String,
     /// Break every connection after this many bytes of the content.
     pub(crate) break_after: Option<usize>,

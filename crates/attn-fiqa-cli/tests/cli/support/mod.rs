@@ -44,7 +44,7 @@ pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
-/// `../shared` beside the checkout; `None`, with a recorded skip, if absent.
+/// `../shared` next to the checkout; `None`, with a recorded skip, if absent.
 pub(crate) fn shared() -> Option<PathBuf> {
     attn_fiqa_testing::shared("")
 }
@@ -130,7 +130,7 @@ impl Workplace {
         names
     }
 
-    /// The program, ready to run here; the models that it is told to name are named here too.
+    /// The program, ready to run here; models that it is told to name are also registered here.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = program();
         command.current_dir(self.0.path()).args(args).env("ATTN_FIQA_HOME", self.path(".home"));

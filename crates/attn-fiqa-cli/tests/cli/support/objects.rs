@@ -1,5 +1,5 @@
-//! A server of objects for tests: HTTP and HTTPS, and as much of S3, GCS and Azure as reading takes.
-//! The first part of a path says how it behaves.
+//! An object server for tests: HTTP and HTTPS, and as much of S3, GCS and Azure as reading needs.
+//! The first component of a path selects its behaviour.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,9 +26,9 @@ struct State {
 }
 
 impl ObjectServer {
-    /// Serves these objects at `/ok/NAME`, in the bucket `/bucket/NAME`, and with troubles:
-    /// `/CODE/NAME` answers with that status, `/busy/NAME` twice with 503 and then well,
-    /// `/slow/NAME` with nothing, and `/cut/NAME` breaks after half of what it should send.
+    /// Serves these objects at `/ok/NAME`, in the bucket `/bucket/NAME`, and with faults:
+    /// `/CODE/NAME` answers with that status, `/busy/NAME` twice with 503 and then normally,
+    /// `/slow/NAME` with nothing, and `/cut/NAME` disconnects after half of what it should send.
     pub(crate) fn start(objects: &[(&str, Vec<u8>)]) -> Self {
         Self::start_with(objects, None)
     }
@@ -168,7 +168,7 @@ fn answer(stream: impl Read + Write, state: &State) -> std::io::Result<()> {
     stream.flush()
 }
 
-/// Google's client escapes every character of a name but letters and digits.
+/// Google's client escapes every character of a name except letters and digits.
 fn unescaped(text: &str) -> String {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -180,7 +180,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf8(bytes).expect("UTF-8")
 }
 
-/// Names that start with what `query` asks for, after those of the page before.
+/// Names with the prefix in `query`, after those of the previous page.
 fn names<'s>(state: &'s State, query: &str, token: &str) -> Vec<&'s String> {
     let value = |key: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -192,7 +192,7 @@ fn names<'s>(state: &'s State, query: &str, token: &str) -> Vec<&'s String> {
     names.filter(|name| after.is_empty() || **name > after).collect()
 }
 
-/// As `ListObjectsV2` of S3 and GCS answers, two names at a time.
+/// Answers like `ListObjectsV2` of S3 and GCS, two names at a time.
 fn list(stream: &mut impl Write, state: &State, query: &str) -> std::io::Result<()> {
     let names = names(state, query, "continuation-token");
     let page: String = names
@@ -219,7 +219,7 @@ fn list(stream: &mut impl Write, state: &State, query: &str) -> std::io::Result<
     send_xml(stream, &body)
 }
 
-/// As `List Blobs` of Azure answers, two names at a time.
+/// Answers like Azure's `List Blobs`, two names at a time.
 fn list_for_azure(stream: &mut impl Write, state: &State, query: &str) -> std::io::Result<()> {
     let names = names(state, query, "marker");
     let page: String = names

@@ -1,6 +1,6 @@
 //! Detectors that always find the same faces: ONNX files whose outputs are constants.
 //!
-//! With them every option can be tested on known faces, whatever the built-in detector was trained
+//! With them, every option can be tested on known faces, whatever the built-in detector was trained
 //! on.
 
 /// The side of the only image size that these networks take, in pixels.

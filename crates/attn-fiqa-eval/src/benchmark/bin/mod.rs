@@ -1,7 +1,7 @@
 //! InsightFace's `.bin`: a pickle of `(list of encoded images, list of bool)`.
 //!
-//! Pair `i` consists of images `2i` and `2i + 1`. The pickle is read as data by the library's
-//! [machine](attn_fiqa::pickle) with a vocabulary for such files; nothing in it is executed.
+//! Pair `i` consists of images `2i` and `2i + 1`. The library's [pickle machine](attn_fiqa::pickle)
+//! reads it as data, with a vocabulary for these files; nothing in it is executed.
 
 mod vocabulary;
 
@@ -29,8 +29,8 @@ const LIMITS: Limits = Limits { bytes: usize::MAX, instructions: 4 << 20, name: 
 ///
 /// # Errors
 ///
-/// If the file cannot be read, contains anything other than such a pickle, not exactly two images
-/// per pair, an image without bytes, or only mated or only non-mated pairs.
+/// If the file cannot be read, is not a pickle of this form, does not have exactly two images per
+/// pair, or contains an image without bytes, only mated or only non-mated pairs.
 pub fn insightface_bin(name: &str, path: &Path) -> Result<Benchmark, FileError> {
     let file = path.to_string_lossy();
     let reader = open(path)?;
@@ -50,7 +50,7 @@ pub fn insightface_bin(name: &str, path: &Path) -> Result<Benchmark, FileError> 
     parse_insightface_bin(name, &file, bytes)
 }
 
-/// Reads such a file from memory; `file` is its name in errors.
+/// Reads a `.bin` file from memory; `file` is its name in errors.
 ///
 /// # Errors
 ///

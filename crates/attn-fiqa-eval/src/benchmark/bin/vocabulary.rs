@@ -34,7 +34,7 @@ pub(super) enum Element {
     Bool,
 }
 
-/// The functions and classes that such a file may refer to, and what they make.
+/// The functions and classes that an image set may refer to, and what they produce.
 #[derive(Debug)]
 pub(super) enum Object {
     /// `_codecs.encode(text, 'latin1')`: bytes in the old protocol.
@@ -50,7 +50,7 @@ pub(super) enum Object {
     ArrayType,
     DtypeType,
     Dtype(Element),
-    /// Bytes that a call made.
+    /// Bytes returned by a call.
     Bytes(Bytes),
     /// An array of bytes, once its state is set.
     Array(Option<Bytes>),
@@ -61,8 +61,7 @@ pub(super) type ImageSetValues<'a> = Values<'a, Object>;
 /// The vocabulary for image sets, as InsightFace writes them with Python 2 and 3 and with old and
 /// new NumPy.
 pub(super) struct ImageSetVocabulary {
-    /// Bytes that may still be made from text: no more than the file has, so that memory is
-    /// bounded.
+    /// Bytes that may still be decoded from text: at most the size of the file, to bound memory.
     pub(super) encodable: usize,
 }
 
@@ -167,7 +166,7 @@ impl ImageSetVocabulary {
     fn encode(&mut self, text: &str) -> Result<Bytes, &'static str> {
         let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
         let bytes = bytes.ok_or("bytes are made of text that is not Latin-1")?;
-        // Read from the memo repeatedly, a single text could fill memory.
+        // A single text read repeatedly from the memo could fill memory.
         let left = self.encodable.checked_sub(bytes.len());
         self.encodable = left.ok_or("more bytes are made of text than the file has")?;
         Ok(Bytes::Owned(Arc::new(bytes)))

@@ -1,4 +1,4 @@
-//! How often the causes that a readout names are those of the sample.
+//! How often the causes named by a readout are those of the sample.
 
 use attn_fiqa::causes::{Cause, CauseModel, FaceRegion};
 use serde::Serialize;
@@ -6,13 +6,13 @@ use serde::Serialize;
 use super::samples::CauseSamples;
 use crate::statistics::spearman;
 
-/// The least level of a degradation that must be named.
+/// The lowest level at which a degradation must be named.
 const LEAST_LEVEL: f64 = 0.3;
 
-/// The loss in quality from which an image is counted among those that lost some.
+/// Minimum loss of quality for an image to count as having lost quality.
 const SOME_LOSS: f64 = 5.0;
 
-/// How many causes of an image with two degradations may be named.
+/// Both degradations of an image with two must be among this many causes named first.
 const FIRST: usize = 3;
 
 /// Successes among trials.
@@ -36,7 +36,7 @@ impl Hits {
     }
 }
 
-/// The readings of one cause.
+/// The evaluation of one cause.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CauseAgreement {
     /// Name of the cause.
@@ -44,27 +44,27 @@ pub struct CauseAgreement {
     /// Images with this degradation alone, at a level of 0.3 or more, whose main cause is this
     /// one.
     pub main: Hits,
-    /// Rank correlation of strength and level over the images with this degradation alone, at
-    /// every level; `None` where one of the two does not vary.
+    /// Rank correlation of strength and level over the images with this degradation alone, at every
+    /// level; `None` if one of the two does not vary.
     pub spearman: Option<f64>,
 }
 
-/// A readout of causes, evaluated.
+/// The evaluation of a readout of causes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CauseEvaluation {
     /// Each cause, in the order of the model.
     pub causes: Vec<CauseAgreement>,
     /// Images with one degradation at a level of 0.3 or more whose main cause is that one.
     pub single: Hits,
-    /// Those among them that lost at least 5 points of quality by it.
+    /// Those among them that lost at least 5 points of quality to it.
     pub single_with_loss: Hits,
     /// Images with two degradations, both at a level of 0.3 or more, both of which are among the
     /// first three causes named.
     pub pairs: Hits,
     /// Clean faces without a cause.
     pub clean: Hits,
-    /// Of each region, in the order of [`FaceRegion::ALL`]: faces with this region covered whose
-    /// weakest region is this one and weak enough to be named.
+    /// For each region, in the order of [`FaceRegion::ALL`]: faces with this region covered in
+    /// which it is the weakest region and weak enough to be named.
     pub regions: [Hits; 6],
     /// Clean faces without a weak region.
     pub clean_regions: Hits,
@@ -80,8 +80,8 @@ impl CauseEvaluation {
     }
 }
 
-/// Reads the causes of the samples of the faces for which `chosen` holds, and of the covered
-/// faces. `qualities` are those of all samples, 0 … 100.
+/// Evaluates the causes read from the samples of the faces selected by `chosen`, and from the
+/// covered faces. `qualities` holds the quality of every sample, 0 … 100.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! From samples to a readout of causes, in closed form and a few steps of Newton's method.
+//! Fits a readout of causes to samples, in closed form and with a few steps of Newton's method.
 
 use attn_fiqa::causes::{CauseModel, Curve, RegionReference};
 
@@ -10,14 +10,14 @@ use crate::calibrate::CalibrateError;
 use crate::calibrate::fit::MIN_FACES;
 use crate::degrade::Degradation;
 
-/// A sample loses nothing where its quality is below that of the clean face by less than this.
+/// A sample whose quality is less than this below that of the clean face has lost nothing.
 const NOTHING: f64 = 3.0;
 
-/// Weight of a sample with two degradations in the regression of strengths, one with a single
-/// degradation having 1: pairs are harder to read.
+/// Weight of a sample with two degradations in the regression of strengths; one with a single
+/// degradation has weight 1. Pairs are harder to read.
 const PAIR_WEIGHT: f64 = 2.0;
 
-/// A fitted readout of causes and how well it does.
+/// A fitted readout of causes and its evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CauseFit {
     /// The readout.
@@ -26,11 +26,11 @@ pub struct CauseFit {
     pub evaluation: CauseEvaluation,
 }
 
-/// Fits a readout of the causes that `kinds` make. `quality` gives that of a sample, 0 … 100.
+/// Fits a readout of the causes that `kinds` produce. `quality` returns the quality of a sample,
+/// 0 … 100.
 ///
 /// 1. The square root of the level of each kind (0 where it is absent) is regressed on the mean
-///    token, by ridge regression. The root, because a weak degradation must be seen beside a
-///    strong one.
+///    token, by ridge regression. The root keeps a weak degradation visible next to a strong one.
 /// 2. Isotonic regressions on that value give the expected level, which is the strength, and the
 ///    expected gain in quality: how much better the same sample is without this degradation.
 /// 3. Logistic regression on the mean token gives the probability that a sample has lost less
@@ -39,8 +39,8 @@ pub struct CauseFit {
 ///
 /// # Errors
 ///
-/// [`CalibrateError::TooFewFaces`], and [`CalibrateError::NothingToFit`] where no sample, or every
-/// one, has lost quality.
+/// [`CalibrateError::TooFewFaces`], and [`CalibrateError::NothingToFit`] if no sample, or every
+/// sample, has lost quality.
 pub fn fit_causes(
     measured: &CauseSamples,
     kinds: &[Degradation],
@@ -84,7 +84,7 @@ pub fn fit_causes(
     let all: Vec<f32> = rows.iter().chain([&none]).flat_map(|row| inputs.of_tokens(row)).collect();
     let causes: Vec<_> = kinds.iter().map(|kind| kind.cause()).collect();
     let regions = regions(measured);
-    // Curves over the values of the rounded weights, since those will be read.
+    // The curves are fitted to values of the rounded weights, since those are the ones stored.
     let flat = vec![Curve([0.0; Curve::KNOTS]); kinds.len()];
     let broken = |_| CalibrateError::NothingToFit;
     let unshaped = CauseModel::new(causes.clone(), &all, flat.clone(), flat, regions);
@@ -107,7 +107,7 @@ pub fn fit_causes(
     Ok(CauseFit { model, evaluation })
 }
 
-/// The level of a kind in a sample, 0 where it is absent.
+/// The level of a kind in a sample, 0 if it is absent.
 fn level(sample: &CauseSample, kind: Degradation) -> f64 {
     sample.applied.iter().find(|own| own.kind == kind).map_or(0.0, |own| own.level)
 }
@@ -119,7 +119,7 @@ fn value(model: &CauseModel, row: usize, token: &[f32]) -> f64 {
     products.sum::<f64>() + f64::from(row[model.dim()])
 }
 
-/// Values within 0 … `highest`, rounded to `1 / steps`, so that their text is short.
+/// Values clamped to 0 … `highest` and rounded to `1 / steps`, so that their text is short.
 fn curve(values: [f64; Curve::KNOTS], highest: f64, steps: f64) -> Curve {
     Curve(values.map(|value| ((value.clamp(0.0, highest) * steps).round() / steps) as f32))
 }
@@ -151,8 +151,8 @@ mod tests {
 
     const KINDS: [Degradation; 3] = [Degradation::Noise, Degradation::Yaw, Degradation::Blur];
 
-    /// Faces whose tokens show the roots of the levels of their degradations, in a mixed basis
-    /// and with noise; noise costs 80 points of quality, yaw 30 and blur none.
+    /// Faces whose tokens contain the roots of their degradations' levels, in a mixed basis and
+    /// with noise added. The degradation noise costs 80 points of quality, yaw 30 and blur none.
     fn measured(faces: usize) -> CauseSamples {
         let mut random = Random::new(3, "causes");
         let mut samples = Vec::new();
@@ -220,7 +220,7 @@ mod tests {
             let gain = f64::from(model.gains()[row].at(0.7));
             assert!((gain - 0.49 * cost).abs() < 0.1 * cost, "{gain} of {cost}");
         }
-        // Blur is seen, but costs nothing and so is never named.
+        // Blur is detected, but costs nothing and so is never named.
         assert!(evaluation.causes[2].spearman.expect("varies") > 0.95);
         assert_eq!(evaluation.causes[2].main.hits, 0);
         assert!(model.gains()[2].0.iter().all(|&gain| gain < 0.4), "{:?}", model.gains()[2]);

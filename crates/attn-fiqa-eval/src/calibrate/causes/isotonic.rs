@@ -2,9 +2,9 @@
 
 use attn_fiqa::causes::Curve;
 
-/// The function that never falls with the least squared distance to `targets` at `values`, of one
-/// length, by pooling adjacent violators (Ayer et al. 1955), at the knots of a curve; between
-/// values it is a straight line. All 0 without a value.
+/// The non-decreasing function with the least squared distance to `targets` at `values` (of equal
+/// length), by pooling adjacent violators (Ayer et al. 1955), at the knots of a curve. Between
+/// values it is linear. All 0 without values.
 pub(super) fn isotonic(values: &[f64], targets: &[f64]) -> [f64; Curve::KNOTS] {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));

@@ -4,17 +4,17 @@ use rayon::prelude::*;
 
 use crate::calibrate::cholesky::Cholesky;
 
-/// Rows that are summed together; the sums of these are added in order, so that results do not
+/// Number of rows summed per task. The partial sums are added in order, so that results do not
 /// depend on the number of threads.
 const ROWS_AT_ONCE: usize = 256;
 
 /// Penalty on the squared weights of standardised inputs, per row, of the linear regression.
 const RIDGE: f64 = 1e-3;
 
-/// The same of the logistic regression.
+/// The same for the logistic regression.
 const LOGISTIC_RIDGE: f64 = 1e-4;
 
-/// Most steps of Newton's method; about ten suffice.
+/// Maximum number of Newton steps; about ten suffice.
 const STEPS: usize = 25;
 
 /// Rows of standardised inputs, each with a last element of 1 for the intercept.
@@ -25,7 +25,7 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Of tokens `[dim]`, at least one. An element that does not vary gets no weight.
+    /// Standardises tokens `[dim]`, at least one. An element that does not vary gets no weight.
     pub(super) fn of(tokens: &[&[f32]]) -> Self {
         let dim = tokens[0].len();
         let count = tokens.len() as f64;
@@ -99,7 +99,7 @@ impl Inputs {
 
     /// Ridge regression of each of the `targets` `[target][row]`, rows weighted by `weights`.
     ///
-    /// `None` where the system cannot be solved.
+    /// `None` if the system cannot be solved.
     pub(super) fn ridge(&self, weights: &[f64], targets: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
         let (mut products, sums) = self.sums(weights, targets);
         self.penalise(&mut products, RIDGE);
@@ -109,7 +109,7 @@ impl Inputs {
 
     /// Logistic regression of `outcomes`, one for each row, by Newton's method.
     ///
-    /// `None` without both outcomes.
+    /// `None` unless both outcomes occur.
     pub(super) fn logistic(&self, outcomes: &[bool]) -> Option<Vec<f64>> {
         let count = outcomes.len() as f64;
         let happened = outcomes.iter().filter(|&&outcome| outcome).count() as f64;
@@ -123,7 +123,7 @@ impl Inputs {
             let probabilities = odds.iter().map(|odds| 1.0 / (1.0 + (-odds).exp()));
             let errors = probabilities.clone().zip(outcomes);
             let weights: Vec<f64> = probabilities.map(|p| (p * (1.0 - p)).max(1e-9)).collect();
-            // `sums` multiplies targets with the weights.
+            // `sums` multiplies targets by the weights.
             let errors: Vec<f64> = errors
                 .zip(&weights)
                 .map(|((p, &outcome), weight)| (p - f64::from(u8::from(outcome))) / weight)
@@ -136,7 +136,7 @@ impl Inputs {
                 *gradient += LOGISTIC_RIDGE * count * weight;
             }
             let mut step = Cholesky::of(&hessian, self.size())?.solve(gradient);
-            // A full step may overshoot where nearly all outcomes are alike.
+            // A full step may overshoot if nearly all outcomes are equal.
             let longest = step.iter().fold(0.0f64, |longest, step| longest.max(step.abs()));
             if longest > 4.0 {
                 step.iter_mut().for_each(|step| *step *= 4.0 / longest);
@@ -149,7 +149,7 @@ impl Inputs {
         Some(found)
     }
 
-    /// The same function of tokens as they are: weights `[dim]` and the intercept last.
+    /// The same function of unstandardised tokens: weights `[dim]`, then the intercept.
     pub(super) fn of_tokens(&self, found: &[f64]) -> Vec<f32> {
         let (intercept, weights) = found.split_last().expect("an intercept: this is a bug");
         let mut intercept = *intercept;

@@ -1,4 +1,4 @@
-//! Degraded faces whose degradations are known, and what the network sees of them.
+//! Faces with known degradations, and what the network sees of them.
 
 use attn_fiqa::causes::FaceRegion;
 use attn_fiqa::crop::Crop;
@@ -12,7 +12,7 @@ use crate::calibrate::fit::split;
 use crate::calibrate::{Face, Sampling};
 use crate::degrade::{Degradation, Level, apply_together, cover_region, seed_for};
 
-/// Faces whose samples are made and assessed together.
+/// Number of faces whose samples are made and assessed together.
 const FACES_AT_ONCE: usize = 16;
 
 /// One degradation of a sample.
@@ -22,8 +22,7 @@ pub struct Applied {
     pub kind: Degradation,
     /// How strong, 0 … 1.
     pub level: f64,
-    /// The place, among all samples, of the same face without this degradation and with all
-    /// others.
+    /// The index, among all samples, of the same face without this degradation but with all others.
     pub without: usize,
 }
 
@@ -42,16 +41,16 @@ pub struct CauseSample {
     pub mean_token: Vec<f32>,
 }
 
-/// All that a fit of causes needs.
+/// Everything that a fit of causes needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CauseSamples {
-    /// Those of one face side by side, the clean face first.
+    /// Grouped by face, the clean one first.
     pub samples: Vec<CauseSample>,
     /// The map of attention received of each clean face.
     pub clean_maps: Vec<PatchMap>,
     /// Maps of held-out faces with one region covered.
     pub covered: Vec<(FaceRegion, PatchMap)>,
-    /// Of each face, whether it is held out of the fit; the same faces as of
+    /// For each face, whether it is held out of the fit: the same faces as for
     /// [`fit`](crate::calibrate::fit) with the same seed.
     pub held_out: Vec<bool>,
     /// Side of the network's input in pixels.
@@ -62,14 +61,14 @@ pub struct CauseSamples {
 
 /// Makes and assesses the samples of every face: the clean face, the degraded ones that
 /// [`measure`](crate::calibrate::measure) makes with the same sampling, and pairs of these
-/// degradations; of held-out faces also one for each covered region.
+/// degradations; for held-out faces, also one per covered region.
 ///
-/// `done` is called with every face, in order, and its failure if there is one: such a face has
-/// no samples, and the others are numbered without it.
+/// `done` is called for every face, in order, with its failure if there is one: such a face has no
+/// samples and is skipped in the numbering.
 ///
 /// # Errors
 ///
-/// When the model cannot give what is needed.
+/// If the model does not provide what is needed.
 pub fn cause_samples(
     engine: &Engine,
     faces: &[Face],
@@ -127,12 +126,12 @@ pub fn cause_samples(
     Ok(CauseSamples { samples, clean_maps, covered, held_out, side, patch })
 }
 
-/// Degradations of one sample; of each also the place, among those of the same face, of the
-/// sample without it.
+/// The degradations of one sample, each with the index, among those of the same face, of the sample
+/// without it.
 type Planned = Vec<(Degradation, Level, usize)>;
 
 /// The samples of a face: clean, each degradation alone, and each together with the next one in a
-/// ring, unless both are of one kind.
+/// ring, unless both are of the same kind.
 fn plan(face: &Face, sampling: &Sampling) -> Vec<Planned> {
     let alone: Vec<(Degradation, Level)> =
         sampling.of(face).into_iter().map(|(_, kind, level)| (kind, level)).collect();

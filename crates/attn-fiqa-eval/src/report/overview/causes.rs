@@ -1,4 +1,4 @@
-//! How many faces have which cause.
+//! The number of faces with each cause.
 
 use attn_fiqa::causes::Cause;
 use maud::{Markup, html};
@@ -22,7 +22,7 @@ pub(super) fn content(causes: &Causes) -> Result<Markup, ReportError> {
     })
 }
 
-/// A cause in plain words; one that this version does not know by its name.
+/// A cause in plain words, or its name if this version does not know it.
 pub(super) fn words(cause: &str) -> String {
     cause
         .parse::<Cause>()

@@ -23,7 +23,7 @@ pub(super) fn content(components: &[ComponentSummary]) -> Result<Markup, ReportE
     })
 }
 
-/// Median and inner 80 % of the measures on 0 to 100.
+/// Median and middle 80 % of the measures on 0 to 100.
 fn drawn(components: &[ComponentSummary]) -> Result<Option<Figure>, FigureError> {
     let bar = |summary: &ComponentSummary| {
         let scalar = summary.scalar?;
@@ -77,7 +77,7 @@ fn rounded(value: f64) -> String {
     ((value * 10.0).round() / 10.0).to_string()
 }
 
-/// Three significant digits, or all of a larger whole number.
+/// Three significant digits, or all digits of a larger whole number.
 fn significant(value: f64) -> String {
     let digits = match value.abs() {
         0.0 => 0,

@@ -13,7 +13,7 @@ use crate::figure::{
 use crate::groups::{GroupQualities, RejectionRange};
 use crate::overview::{Grouping, Overview};
 
-/// Of more groups only the largest have a distribution.
+/// If there are more groups, only the largest get a distribution.
 const PANELS: usize = 12;
 
 const COLUMNS: usize = 3;
@@ -120,7 +120,7 @@ fn group_table(grouping: &Grouping) -> Markup {
     table(&caption, &heading, grouping.rows.iter().map(row))
 }
 
-/// Each group over all of them.
+/// The distribution of each group, overlaid on that of all.
 fn distributions(grouping: &Grouping) -> Result<Option<Figure>, FigureError> {
     let Some(all) = grouping.counts[0].histogram(BINS) else { return Ok(None) };
     let own = grouping.rows.iter().zip(&grouping.counts).skip(1);

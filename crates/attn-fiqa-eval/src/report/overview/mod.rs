@@ -18,7 +18,7 @@ use crate::overview::{Overview, Thumbnails};
 const PROGRAM: &str = concat!("attn-fiqa ", env!("CARGO_PKG_VERSION"));
 
 /// One self-contained page of a set's qualities: counts and distribution, causes and component
-/// measures where the table has them, the worst and the best faces, and the qualities by group.
+/// measures if the table has them, the worst and the best faces, and the qualities by group.
 ///
 /// # Errors
 ///

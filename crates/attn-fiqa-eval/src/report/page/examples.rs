@@ -20,7 +20,7 @@ pub(super) fn content(folder: &Path, results: &Results) -> Option<Markup> {
     let content = || {
         html! {
             @for (index, record) in records.iter().enumerate() {
-                // The first one explains the others.
+                // Only the first is open: it shows what the others contain.
                 details open[index == 0] {
                     summary { (record.dataset) ", " (record.method) }
                     @for (title, faces) in [("Worst", &record.worst), ("Best", &record.best)] {

@@ -75,7 +75,7 @@ impl Set {
 
 #[track_caller]
 pub(crate) fn assert_near(found: Option<f64>, expected: f64, what: &str) {
-    // Golden values come from NumPy, and JSON is read to the last digit but one: only the last
+    // Golden values come from NumPy, and JSON is parsed to the second-to-last digit: only the last
     // digits of arccos and of sums differ.
     let found = found.unwrap_or_else(|| panic!("{what} is absent"));
     assert!((found - expected).abs() <= 1e-12, "{what}: {found} is not {expected}");

@@ -1,8 +1,8 @@
 //! The AMX kernels: blocks of 32 rows and one panel of 32 outputs, in tile registers.
 //!
-//! Blocks are whole tiles. What a product leaves over is copied to zero-padded buffers: once the
-//! last rows, and the last K steps of all rows; for each panel its last K steps. Sums go through
-//! memory to the epilogue, which is that of the other kernels in AVX-512.
+//! Blocks are whole tiles. What does not fill them is copied to zero-padded buffers: the last rows
+//! and the last K steps of all rows once, and the last K steps of each panel. Sums go through
+//! memory to the epilogue of the other kernels, in AVX-512.
 
 mod tiles;
 
@@ -26,7 +26,7 @@ const REGISTERS: usize = NR / Avx512::LANES;
 /// Bytes of a cache line.
 const CACHE_LINE: usize = 64;
 
-/// Declares a kernel by the product of its tiles and the function that finishes its sums.
+/// Declares a kernel by its tile product and the function that finishes its sums.
 macro_rules! amx_kernel {
     (
         $(#[$doc:meta])*
@@ -68,19 +68,19 @@ macro_rules! amx_kernel {
 }
 
 amx_kernel! {
-    /// bf16x2 by products of tiles of bf16, four for each, summed in f32.
+    /// bf16x2 by tile products of bf16, four per product, summed in f32.
     Bf16x2: Bf16x2 as Bf16Terms,
     name: "avx512-amx bf16x2", feature: AmxBf16, dot: OfBf16Terms, finish: finish_f32,
 }
 
 amx_kernel! {
-    /// bf16 by products of tiles, summed in f32.
+    /// bf16 by tile products, summed in f32.
     Bf16: Bf16 as Bf16,
     name: "avx512-amx bf16", feature: AmxBf16, dot: OfBf16, finish: finish_f32,
 }
 
 amx_kernel! {
-    /// int8 by products of tiles, summed in i32.
+    /// int8 by tile products, summed in i32.
     Int8: Int8 as Bytes,
     name: "avx512-amx int8", feature: AmxInt8, dot: OfBytes, finish: finish_int8,
 }
@@ -88,7 +88,7 @@ amx_kernel! {
 /// Where the sums of a block go.
 struct Block<'a> {
     weights: &'a PackedWeights,
-    /// For bytes only, one per row.
+    /// For bytes only: one per row.
     params: &'a [QuantParams],
     rows: usize,
     /// The first output, within the weights.
@@ -100,7 +100,7 @@ struct Block<'a> {
     epilogue: Epilogue,
 }
 
-/// Multiplies block by block, and passes the sums of each to `finish`.
+/// Multiplies block by block and passes the sums of each block to `finish`.
 ///
 /// # Safety
 ///
@@ -168,17 +168,16 @@ struct Leftover {
     words: Vec<u32>,
     /// Words of a row of the input.
     steps: usize,
-    /// Rows of whole blocks, which are read where they are.
+    /// Rows of whole blocks, which are read in place.
     whole_rows: usize,
     /// K steps of whole tiles.
     whole_steps: usize,
-    /// Where the last K steps of all rows begin in `words`, behind the whole steps of the last
-    /// rows.
+    /// Where the last K steps of all rows begin in `words`, after the whole steps of the last rows.
     last_steps: usize,
 }
 
 thread_local! {
-    /// One buffer per thread, so that a steady run allocates nothing.
+    /// One buffer per thread, so that nothing is allocated in the steady state.
     static WORDS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -231,7 +230,7 @@ impl Leftover {
     }
 }
 
-/// Prefetches one of `blocks` parts of a panel, so that its first block need not wait for memory.
+/// Prefetches one of `blocks` parts of a panel, so that its first block does not wait for memory.
 fn prefetch_part(weights: &PackedWeights, panel: usize, [block, blocks]: [usize; 2]) {
     let Some(steps) = weights.panels.get(panel * weights.steps..).filter(|s| !s.is_empty()) else {
         return;
@@ -249,7 +248,7 @@ fn prefetch_part(weights: &PackedWeights, panel: usize, [block, blocks]: [usize;
 /// AVX-512F must have been detected, and the block must lie within the operands.
 #[target_feature(enable = "avx512f")]
 unsafe fn finish_f32(sums: &Sums, block: &Block<'_>) {
-    // SAFETY: by the contract; sums as words are the f32 of the tiles.
+    // SAFETY: by the contract; the words of the sums are the f32 of the tiles.
     unsafe { block.store(sums, |_, _, sums| Avx512::as_f32(sums)) };
 }
 
@@ -259,7 +258,7 @@ unsafe fn finish_f32(sums: &Sums, block: &Block<'_>) {
 #[target_feature(enable = "avx512f")]
 unsafe fn finish_int8(sums: &Sums, block: &Block<'_>) {
     let Block { weights, output, params, .. } = block;
-    // SAFETY: by the contract; scales and sums of weights hold whole panels.
+    // SAFETY: by the contract; scales and weight sums hold whole panels.
     unsafe {
         block.store(sums, |row, register, sums| {
             let first = output + register * Avx512::LANES;
@@ -278,7 +277,7 @@ impl Block<'_> {
     ///
     /// # Safety
     ///
-    /// That of [`finish_f32`], where this is inlined; that of `product`.
+    /// That of [`finish_f32`], where this is inlined, and that of `product`.
     #[inline(always)]
     unsafe fn store(&self, sums: &Sums, product: impl Fn(usize, usize, __m512i) -> __m512) {
         // SAFETY: by the contract.
@@ -293,7 +292,7 @@ impl Block<'_> {
 
     /// # Safety
     ///
-    /// That of [`Self::store`]; `ADDS` is that of the epilogue.
+    /// That of [`Self::store`]; `ADDS` must be that of the epilogue.
     #[inline(always)]
     unsafe fn store_onto<const ADDS: bool>(
         &self,

@@ -1,8 +1,8 @@
 //! Products of AMX tiles: blocks of one or two tiles of rows by two tiles of outputs.
 //!
-//! A tile is 16 rows of 16 words. The eight registers hold four tiles of sums, two of the input
-//! and two of the weights, so that every loaded tile is used twice. The intrinsics are not stable,
-//! hence assembly. Intel's *Software Developer's Manual*, volume 1, chapter 18.
+//! A tile is 16 rows of 16 words. The eight registers hold four tiles of sums, two of the input and
+//! two of the weights, so that every loaded tile is used twice. The intrinsics are unstable, so
+//! this is assembly. See Intel's *Software Developer's Manual*, volume 1, chapter 18.
 
 use std::arch::asm;
 use std::marker::PhantomData;
@@ -25,12 +25,12 @@ pub(super) struct Sums(pub(super) [[u32; NR]; BLOCK_ROWS]);
 pub(super) struct Segment {
     /// The words of the first tile of rows.
     upper: *const u32,
-    /// Those of the second one.
+    /// The words of the second tile of rows.
     lower: *const u32,
-    /// Bytes between two rows.
+    /// Bytes from one row to the next.
     stride: usize,
     weights: *const KStep,
-    /// Tiles along K, at least one and whole rounds of the product.
+    /// Tiles along K: at least one, and whole rounds of the product.
     tiles: usize,
 }
 
@@ -47,7 +47,7 @@ impl Segment {
     }
 }
 
-/// What `ldtilecfg` loads.
+/// The operand of `ldtilecfg`.
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -75,7 +75,7 @@ static WHOLE_TILES: Configuration = {
     whole
 };
 
-/// This thread's tile registers, configured until this is dropped.
+/// This thread's tile registers, configured until this value is dropped.
 pub(crate) struct Tiles {
     /// Registers belong to a thread.
     not_send: PhantomData<*mut ()>,
@@ -102,7 +102,7 @@ impl Tiles {
 }
 
 impl Drop for Tiles {
-    /// Registers in use slow down every switch of the thread.
+    /// Tile registers in use slow down every switch of the thread.
     fn drop(&mut self) {
         // SAFETY: a value exists only where tiles were detected.
         unsafe {
@@ -116,14 +116,14 @@ impl Drop for Tiles {
     }
 }
 
-/// A product of two tiles, in the terms of its instruction: `sums += input · weights`.
+/// A product of two tiles, in terms of its instruction: `sums += input · weights`.
 pub(super) trait TileDot {
     /// Computes the sums of a block of [`BLOCK_ROWS`] rows.
     ///
     /// # Safety
     ///
     /// The features of the instruction must have been detected. For each segment, whole tiles of
-    /// the rows and weights must be readable, and as many as the product takes at a time.
+    /// the rows and weights must be readable, in whole rounds of the product.
     unsafe fn two(tiles: &Tiles, segments: &[Segment], sums: &mut Sums);
 
     /// Computes the sums of a block of [`TILE`] rows, the first half of `sums`.
@@ -134,11 +134,11 @@ pub(super) trait TileDot {
     unsafe fn one(tiles: &Tiles, segments: &[Segment], sums: &mut Sums);
 }
 
-/// Implements [`TileDot`] by what a round of the loop over K loads and multiplies: for two tiles of
-/// rows, and for one. A round takes `$tiles` tiles along K.
+/// Implements [`TileDot`] from the loads and products of one round of the loop over K, for two
+/// tiles of rows and for one. A round covers `$tiles` tiles along K.
 ///
-/// Rows are at `upper` and `lower`, weights at `weights` and 64 bytes on; tmm0 to tmm3 hold the
-/// sums, upper ones first, tmm4 and tmm5 are for rows and tmm6 and tmm7 for weights.
+/// Rows are at `upper` and `lower`, weights at `weights` and 64 bytes further on. tmm0 to tmm3 hold
+/// the sums, upper ones first; tmm4 and tmm5 are for rows, tmm6 and tmm7 for weights.
 macro_rules! tile_dot {
     (
         $(#[$doc:meta])*
@@ -279,14 +279,15 @@ plain_tile_dot! {
 }
 
 plain_tile_dot! {
-    /// Four bytes per word, without a sign in the input and with one in the weights, summed in i32.
+    /// Four bytes per word, unsigned in the input and signed in the weights, summed in i32.
     OfBytes: "tdpbusd"
 }
 
 tile_dot! {
-    /// Sums of two bf16, a tile of high terms before one of low terms: the four products of terms, in
-    /// an order that changes either the rows or the weights between two of them. It is the same for
-    /// one tile of rows, so that a row's bits do not depend on the others.
+    /// Sums of two bf16, with a tile of high terms before one of low terms: the four products of
+    /// terms, in an order that changes either the rows or the weights between one product and the
+    /// next. The order is the same for one tile of rows, so that a row's bits do not depend on the
+    /// other rows.
     OfBf16Terms, tiles: 2,
     two: [
         "tileloadd tmm6, [{weights} + {step}*1 + {panel_tile}]",

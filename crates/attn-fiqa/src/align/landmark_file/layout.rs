@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::align::Landmarks;
 
-/// Number of fields in a line with only a path, ten numbers and perhaps a confidence.
+/// Number of fields in a line with a path, ten numbers and an optional confidence.
 const POSITIONAL: std::ops::RangeInclusive<usize> = 11..=12;
 
 /// Column names that a header may use for path and confidence.

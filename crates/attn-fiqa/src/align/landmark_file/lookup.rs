@@ -20,7 +20,7 @@ pub enum MatchedBy {
 /// What a landmark file says about an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Found<'a> {
-    /// The image is listed; without a face if the detector found none.
+    /// The image is listed; `faces` is empty if the detector found none.
     Faces {
         /// In the file's order.
         faces: &'a [ListedFace],
@@ -87,8 +87,9 @@ impl Tally {
 }
 
 impl LandmarkFile {
-    /// The faces of an image: of the listed path that equals `path` or where one of the two ends
-    /// with the other; else of the only path with this file name, with or without extension.
+    /// The faces listed for an image. A listed path matches if it equals `path` or one of the two
+    /// ends with the other; otherwise, the only listed path with the same file name is used, with
+    /// or without extension.
     pub fn find(&self, path: &str) -> Found<'_> {
         let path = tidy(path);
         let same_name = self.by_name.get(file_name(&path)).map_or(&[][..], Vec::as_slice);

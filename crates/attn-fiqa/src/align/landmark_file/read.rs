@@ -1,4 +1,4 @@
-//! Parses the lines of a landmark file to faces by path.
+//! Parses the lines of a landmark file into faces by path.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

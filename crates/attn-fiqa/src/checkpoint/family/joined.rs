@@ -10,7 +10,7 @@ use crate::checkpoint::names::block_index;
 use crate::checkpoint::tensor::{JoinedTensor, TensorRef};
 use crate::sanitize::sanitized_name;
 
-/// Tensors that are kept out of reports by name where there are more of a kind.
+/// Unused tensors are listed by name only up to this many of a kind.
 const NAMED_UNUSED: usize = 3;
 
 /// A file's tensors under canonical names.
@@ -20,17 +20,18 @@ pub(in crate::checkpoint) struct Canonical {
     /// The stored name that the family was recognised by.
     pub(in crate::checkpoint) evidence: &'static str,
     pub(in crate::checkpoint) tensors: BTreeMap<String, JoinedTensor>,
-    /// Known tensors that nothing needs, by name or, where they are many, by what they belong to.
+    /// Known tensors that nothing needs: by name or, if there are many, by the component they
+    /// belong to.
     pub(in crate::checkpoint) unused: Vec<String>,
     naming: Naming,
-    /// Of every canonical name the stored one, of parts the first.
+    /// The stored name of each canonical name; for a joined tensor, that of its first part.
     stored: BTreeMap<String, String>,
 }
 
 /// Gives `inside`, the tensors under the prefix, their canonical names. Unknown names stay as they
-/// are, so that they are refused as unexpected.
+/// are, so that they are later refused as unexpected.
 ///
-/// `declared` is the family that a canonical file names.
+/// `declared` is the family declared by a canonical file.
 pub(in crate::checkpoint) fn canonical(
     naming: Naming,
     tower: &str,
@@ -97,7 +98,7 @@ impl Collected {
         };
         let (parts, of_group) =
             self.parts.entry(canonical.clone()).or_insert((vec![None; group.len()], group));
-        // The same tensor in two spellings.
+        // The same tensor under two spellings.
         if *of_group != group || parts.get(index).is_none_or(Option::is_some) {
             return Err(CheckpointProblem::DuplicateName { name: sanitized_name(&name) });
         }
@@ -161,7 +162,7 @@ impl Collected {
 }
 
 impl Canonical {
-    /// Says what is missing or of another shape by the names of the file.
+    /// Reports missing tensors and wrong shapes under the names in the file.
     pub(in crate::checkpoint) fn in_stored_names(
         &self,
         mut mismatch: LayoutMismatch,
@@ -177,8 +178,7 @@ impl Canonical {
         mismatch
     }
 
-    /// The stored name of a tensor or, where the file lacks it, the name by the example of another
-    /// block.
+    /// The stored name of a tensor or, if the file lacks it, the name derived from another block.
     fn stored_name(&self, canonical: &str) -> String {
         if let Some(stored) = self.stored.get(canonical) {
             return stored.clone();
@@ -194,7 +194,8 @@ impl Canonical {
     }
 }
 
-/// Families store the class token as `[D]` or `[1, 1, D]` and positions as `[N, D]` or `[1, N, D]`.
+/// Depending on the family, files store the class token as `[D]` or `[1, 1, D]` and positions as
+/// `[N, D]` or `[1, N, D]`.
 fn with_leading_dims(canonical: &str, tensor: TensorRef) -> TensorRef {
     match canonical {
         "cls_token" | "reg_token" | "pos_embed" => tensor.with_rank(3),
@@ -202,7 +203,7 @@ fn with_leading_dims(canonical: &str, tensor: TensorRef) -> TensorRef {
     }
 }
 
-/// What follows the block's index in a canonical name.
+/// The part of a canonical name after the block index.
 fn part_of_block(canonical: &str) -> Option<&str> {
     Some(canonical.strip_prefix("blocks.")?.split_once('.')?.1)
 }

@@ -1,8 +1,8 @@
 //! Families of Vision Transformers: how their files name tensors, and what their weights do not
-//! say.
+//! determine.
 //!
-//! Whatever the family, tensors get the canonical names, which are those of InsightFace and timm;
-//! nothing after this module knows another spelling.
+//! Whatever the family, tensors get canonical names, which are those of InsightFace and timm; no
+//! code outside this module knows another spelling.
 
 mod joined;
 mod names;
@@ -18,24 +18,25 @@ pub(super) use warning::warnings;
 use super::infer::Shapes;
 use crate::vit::config::{Activation, Pooling};
 
-/// Per-channel mean and deviation of face recognisers and of timm's own ViTs: levels to −1…1.
+/// Per-channel mean and standard deviation for face recognisers and timm's own ViTs: levels to
+/// −1…1.
 const HALF: [[f32; 3]; 2] = [[0.5; 3]; 2];
 
-/// Those of ImageNet, which DINOv2 is trained with.
+/// The values for ImageNet, which DINOv2 is trained with.
 const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 
-/// Those of CLIP.
+/// The values for CLIP.
 #[expect(clippy::excessive_precision, reason = "as CLIP publishes them")]
 const CLIP: [[f32; 3]; 2] =
     [[0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]];
 
-/// The side of the input of every published face ViT of the official layout, in pixels.
+/// The input side of every published face ViT with the official layout, in pixels.
 pub(super) const OFFICIAL_IMAGE_SIZE: usize = 112;
 
-/// The width of a head in every published network of the families that fix it.
+/// The head width of every published network of the families that fix it.
 const USUAL_HEAD_DIM: usize = 64;
 
-/// A family of Vision Transformers with names and conventions of its own.
+/// A family of Vision Transformers with its own names and conventions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Family {
@@ -48,7 +49,7 @@ pub enum Family {
     KpRpe,
     /// timm's `VisionTransformer`.
     Timm,
-    /// DINOv2 with the names of its own repository.
+    /// DINOv2 with the names used in its own repository.
     Dinov2,
     /// The ViT of Hugging Face's transformers.
     HuggingFaceVit,
@@ -94,7 +95,7 @@ impl Family {
         Self::ALL.into_iter().find(|family| family.name() == name)
     }
 
-    /// What a person calls it.
+    /// The name for people to read.
     pub fn title(self) -> &'static str {
         match self {
             Self::InsightFace => "official layout (InsightFace, CVLface, LVFace)",
@@ -109,13 +110,13 @@ impl Family {
         }
     }
 
-    /// Whether its networks have the official layout's parts and no others. In other families the
-    /// tensors that are there say which parts a network has.
+    /// Whether its networks have exactly the parts of the official layout. In other families, the
+    /// tensors present determine which parts a network has.
     pub(super) fn is_official(self) -> bool {
         matches!(self, Self::InsightFace | Self::TransFace | Self::KpRpe)
     }
 
-    /// The activation of the MLP where nothing says otherwise.
+    /// The activation of the MLP unless specified otherwise.
     pub(super) fn activation(self, gated: bool) -> Activation {
         match self {
             _ if gated => Activation::SwiGlu,
@@ -127,7 +128,7 @@ impl Family {
         }
     }
 
-    /// Epsilon of LayerNorm where nothing says otherwise.
+    /// The epsilon of LayerNorm unless specified otherwise.
     pub(super) fn layer_norm_eps(self) -> f32 {
         match self {
             Self::InsightFace | Self::TransFace | Self::KpRpe => 1e-5,
@@ -137,7 +138,7 @@ impl Family {
         }
     }
 
-    /// Mean and deviation of pixels per channel where nothing says otherwise.
+    /// The per-channel mean and standard deviation of pixels unless specified otherwise.
     pub(super) fn pixel_mean_and_std(self) -> [[f32; 3]; 2] {
         match self {
             Self::InsightFace | Self::TransFace | Self::KpRpe => HALF,
@@ -147,7 +148,8 @@ impl Family {
         }
     }
 
-    /// The side of as many whole patches as there are positions; `None` if those are no square.
+    /// The side of an image with as many whole patches as there are positions; `None` if that
+    /// number is not a square.
     pub(super) fn image_size(self, shapes: &Shapes) -> Option<usize> {
         let leading = [shapes.prefix_tokens(), usize::from(shapes.class_token), 0];
         let grid = leading.into_iter().find_map(|leading| {
@@ -158,7 +160,7 @@ impl Family {
         grid?.checked_mul(shapes.patch_size)
     }
 
-    /// How tokens are pooled where nothing says otherwise. timm normalises the pooled vector
+    /// How tokens are pooled unless specified otherwise. timm normalises the pooled vector
     /// (`fc_norm`) only after averaging.
     pub(super) fn pooling(self, shapes: &Shapes) -> Pooling {
         match shapes.class_token && !shapes.pooled_norm {
@@ -167,8 +169,8 @@ impl Family {
         }
     }
 
-    /// The number of heads where the family fixes it: 64 numbers per head in DINOv2 and in
-    /// OpenAI's code.
+    /// The number of heads if the family fixes it: 64 dimensions per head in DINOv2 and in OpenAI's
+    /// code.
     pub(super) fn heads(self, embed_dim: usize) -> Option<usize> {
         let fixed = matches!(self, Self::Dinov2 | Self::HuggingFaceDinov2 | Self::OpenAiClip);
         (fixed && embed_dim.is_multiple_of(USUAL_HEAD_DIM)).then_some(embed_dim / USUAL_HEAD_DIM)

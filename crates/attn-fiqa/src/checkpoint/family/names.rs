@@ -1,30 +1,30 @@
-//! Tensor names of each family, and the canonical names for them.
+//! The tensor names of each family, and the corresponding canonical names.
 
 use super::Family;
 
 /// How a file spells its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::checkpoint) enum Naming {
-    /// The canonical names themselves: InsightFace, timm, and DINOv2's repository, which has a few
-    /// of its own.
+    /// Canonical names: InsightFace, timm, and DINOv2's repository, which has a few names of its
+    /// own.
     Canonical,
     /// Hugging Face's transformers, all versions.
     HuggingFace,
-    /// CLIP by OpenAI.
+    /// OpenAI's CLIP.
     OpenAi,
 }
 
-/// What becomes of a tensor.
+/// The role of a stored tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
-    /// It is the tensor with this canonical name.
+    /// The tensor with this canonical name.
     Whole(String),
-    /// Its transpose is.
+    /// The transpose of the tensor with this canonical name.
     Transposed(String),
-    /// It has the rows of the tensor `of` that follow those of the parts before it; `group` are
+    /// Part `index` of the tensor `of`: its rows follow those of the parts before it. `group` lists
     /// the spellings of all parts in order.
     Part { of: String, index: usize, group: &'static [&'static str] },
-    /// It is known, and neither a score nor an embedding needs it.
+    /// A known tensor that neither scores nor embeddings need.
     Unused,
 }
 
@@ -46,10 +46,10 @@ const HUGGING_FACE_TENSORS: [(&str, &str); 5] = [
     ("embeddings.position_embedding.weight", "pos_embed"),
 ];
 
-/// What follows any of these is a block's index.
+/// Each of these is followed by a block index.
 const HUGGING_FACE_BLOCKS: [&str; 3] = ["encoder.layer.", "encoder.layers.", "layers."];
 
-/// Names of layers in a block.
+/// Names of layers within a block.
 const HUGGING_FACE_LAYERS: [(&str, &str); 16] = [
     ("layernorm_before", "norm1"),
     ("layer_norm1", "norm1"),
@@ -69,7 +69,7 @@ const HUGGING_FACE_LAYERS: [(&str, &str); 16] = [
     ("mlp.down_proj", "mlp.fc2"),
 ];
 
-/// Layers of a block that are stored in parts, in the order of the rows.
+/// Layers of a block that are stored in parts, in row order.
 const HUGGING_FACE_PARTS: [(&[&str], &str); 4] = [
     (
         &["attention.attention.query", "attention.attention.key", "attention.attention.value"],
@@ -97,7 +97,7 @@ const OPENAI_LAYERS: [(&str, &str); 5] = [
 ];
 
 impl Naming {
-    /// Names that every network spelled so has, the most distinctive first.
+    /// Names that every network with this naming has, most distinctive first.
     pub(in crate::checkpoint) fn anchors(self) -> &'static [&'static str] {
         match self {
             Self::Canonical => &[
@@ -114,7 +114,7 @@ impl Naming {
         }
     }
 
-    /// Attributes under which a larger model keeps the image encoder; its other parts lie beside
+    /// Attributes under which a larger model keeps the image encoder; its other parts are next to
     /// it.
     pub(in crate::checkpoint) fn towers(self) -> &'static [&'static str] {
         match self {
@@ -133,7 +133,7 @@ impl Naming {
         }
     }
 
-    /// The role of a tensor beside the image encoder, which has no canonical name.
+    /// The role of a tensor next to the image encoder, which has no canonical name.
     pub(super) fn role_beside(self, name: &str) -> Option<Role> {
         let first = name.split('.').next().unwrap_or_default();
         match self {
@@ -175,13 +175,13 @@ impl Naming {
     }
 }
 
-/// The family of a network, by its names without prefix, and the name that says so.
+/// The family of a network, from its names without prefix, and the name that identifies it.
 pub(super) fn family<'a>(
     naming: Naming,
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> (Family, &'static str) {
     let has = |part: &str| names.clone().any(|name| name.contains(part));
-    // By the first evidence that is there.
+    // Ordered: the first match decides.
     let evidence: &[(Family, &'static str)] = match naming {
         Naming::Canonical => &[
             (Family::KpRpe, "keypoint_linear.weight"),
@@ -223,7 +223,7 @@ pub(super) fn family<'a>(
     }
 }
 
-/// DINOv2's repository has the canonical names but for registers and the gated MLP.
+/// DINOv2's repository uses the canonical names, except for registers and the gated MLP.
 fn canonical_spelling(name: &str) -> String {
     if name == "register_tokens" {
         return "reg_token".to_owned();
@@ -291,7 +291,7 @@ fn in_table<'a>(table: &[(&str, &'a str)], stored: &str) -> Option<&'a str> {
     table.iter().find(|(name, _)| *name == stored).map(|(_, canonical)| *canonical)
 }
 
-/// `i` and what follows the dot in `i.…`.
+/// Splits `i.…` into `i` and what follows the dot.
 fn indexed(rest: &str) -> Option<(usize, &str)> {
     let (digits, rest) = rest.split_once('.')?;
     let index: usize = digits.parse().ok()?;

@@ -1,14 +1,14 @@
-//! Networks that load and run, and are probably no face recognisers.
+//! Networks that load and run but are probably not face recognisers.
 
 use std::fmt;
 
 use super::Family;
 use crate::vit::config::{EmbeddingHeadConfig, VitConfig};
 
-/// Numbers of classes of the ImageNet sets that public classifiers are trained on.
+/// Class counts of the ImageNet sets that public classifiers are trained on.
 const IMAGENET_CLASSES: [usize; 5] = [1000, 10450, 11821, 21841, 21843];
 
-/// Something about a model that makes its scores doubtful.
+/// A reason to doubt a model's scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelWarning {
@@ -41,7 +41,7 @@ impl fmt::Display for ModelWarning {
     }
 }
 
-/// What speaks against a face recogniser.
+/// Signs that the network is not a face recogniser.
 pub(in crate::checkpoint) fn warnings(family: Family, config: &VitConfig) -> Vec<ModelWarning> {
     let mut warnings = Vec::new();
     let general = match family {

@@ -1,5 +1,5 @@
 //! Reads the pickle of a PyTorch state dict without executing anything in it: the
-//! [machine](crate::pickle) with the vocabulary of what `torch.save` writes.
+//! [machine](crate::pickle) with a vocabulary for what `torch.save` writes.
 
 mod state_dict;
 mod vocabulary;
@@ -29,7 +29,7 @@ pub enum PickleProblem {
          safetensors.torch.save_file"
     )]
     ForbiddenGlobal(String),
-    /// It calls something with arguments that do not make a tensor or dictionary.
+    /// It calls something with arguments that do not form a tensor or dictionary.
     #[error("at byte {at}: {what}")]
     Malformed {
         /// Position of the instruction.

@@ -12,15 +12,15 @@ use crate::sanitize::sanitized_name;
 /// tutorial, and of InsightFace, which stores its classifier next to it.
 const WRAPPERS: [&str; 4] = ["state_dict", "model", "model_state_dict", "state_dict_backbone"];
 
-/// Keys of a moving average of the weights (EMA), in the checkpoints of timm and of others. The
-/// weights themselves are taken where there are both.
+/// Keys of a moving average of the weights (EMA) in checkpoints of timm and others. If there are
+/// both, the weights themselves are used.
 const EMA_WRAPPERS: [&str; 5] =
     ["state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema"];
 
 /// Maximum nesting of wrappers.
 const MAX_WRAPPERS: usize = 4;
 
-/// How many keys an error names.
+/// Maximum number of keys that an error names.
 const NAMED_KEYS: usize = 5;
 
 /// A dictionary of tensors.

@@ -3,7 +3,7 @@
 use super::{Element, MAX_RANK, PickledTensor, Storage};
 use crate::pickle::{Id, Returned, Value, Values, Vocabulary};
 
-/// The functions and classes that a state dict may refer to, and what they make.
+/// The functions and classes that a state dict may refer to, and what they produce.
 #[derive(Debug)]
 pub(super) enum Object<'a> {
     OrderedDict,
@@ -21,7 +21,7 @@ pub(super) enum Object<'a> {
 
 pub(super) type StateDictValues<'a> = Values<'a, Object<'a>>;
 
-/// The table for state dicts, as `torch.save` writes them.
+/// The vocabulary of state dicts, as `torch.save` writes them.
 pub(super) struct StateDictVocabulary;
 
 impl<'a> Vocabulary<'a> for StateDictVocabulary {

@@ -17,7 +17,7 @@ pub(super) struct InputPixels {
     pub(super) blue_first: bool,
     /// Subtracted from each value.
     pub(super) mean: f32,
-    /// Multiplied with the difference.
+    /// Factor applied to the difference.
     pub(super) scale: f32,
 }
 
@@ -43,11 +43,11 @@ impl InputSize {
     }
 }
 
-/// Why outputs do not match their format, in words for a person.
+/// Why outputs do not match their format, as a message for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BadOutput(pub(super) String);
 
-/// A family of detectors: its preprocessing, and how its outputs are decoded to faces.
+/// A family of detectors: its preprocessing, and how its outputs are decoded into faces.
 pub(super) trait OutputFormat: Send + Sync {
     /// The family's name.
     fn name(&self) -> &'static str;
@@ -74,7 +74,7 @@ pub(super) fn recognise(outputs: &[Output], input: InputSize) -> Option<Box<dyn 
     Scrfd::recognise(outputs, input).map(|format| Box::new(format) as Box<dyn OutputFormat>)
 }
 
-/// The values of one output, if it has as many as its cells need.
+/// The values of one output, if there are `expected` of them.
 fn checked(outputs: &[Output], index: usize, expected: usize) -> Result<&[f32], BadOutput> {
     let output = outputs.get(index).ok_or_else(|| BadOutput("an output is missing".to_owned()))?;
     let found = output.values.len();

@@ -1,4 +1,4 @@
-//! Anchor-free outputs of the YuNet kind, also those of the built-in detector.
+//! Anchor-free outputs in the format of YuNet, which the built-in detector also uses.
 //!
 //! For each stride s of 8, 16 and 32 there are `cls_s` and `obj_s` `[1, cells, 1]`, `bbox_s`
 //! `[1, cells, 4]` and `kps_s` `[1, cells, 10]`, cells in row-major order. The score of the cell at
@@ -48,7 +48,7 @@ impl Pixels {
 }
 
 impl YuNet {
-    /// Recognises it by the names of the outputs. Files of this format take BGR.
+    /// Recognises it by the names of the outputs. Files of this format use BGR.
     pub(in crate::detect) fn recognise(outputs: &[Output]) -> Option<Self> {
         let find = |kind: &str, stride: usize| {
             let name = format!("{kind}_{stride}");

@@ -1,9 +1,9 @@
 //! The network of the built-in detector (`training/detector/network.py`), run by the layers of
 //! `convolution`.
 //!
-//! 1. The stem and three stages bring the image down to strides of 8, 16 and 32.
-//! 2. From the coarsest on, each stage's features and the doubled coarser ones are added
-//!    up: the pyramid.
+//! 1. The stem and four stages bring the image down to strides of 4, 8, 16 and 32.
+//! 2. Starting at the coarsest, the features of each of the last three stages are added to the
+//!    doubled coarser ones: the pyramid.
 //! 3. A head at each level gives 15 numbers per cell: score, box and five points.
 
 use attn_fiqa_kernels::{Isa, PatchShape, Precision};
@@ -108,7 +108,8 @@ impl BuiltinNetwork {
     /// Outputs with the names and meaning of YuNet's, for an image in the top-left corner of an
     /// input of `size`, whose width and height are multiples of 32; black elsewhere.
     ///
-    /// One trained score fills both of YuNet's, so that the root of their product is the score.
+    /// One trained score fills both of YuNet's outputs, so that the root of their product is the
+    /// score.
     pub(in crate::detect) fn run(&self, image: &Image, size: InputSize) -> Vec<Output> {
         let mut space = self.workspaces.acquire(Workspace::default);
         self.bring_down(image, size, &mut space);
@@ -139,7 +140,7 @@ impl BuiltinNetwork {
         let [of_8, of_16, of_32] = &self.laterals;
         of_32.apply_relu(x32, p32);
         of_16.apply_onto(x16, p32, p16);
-        // It is no longer needed, and large.
+        // Its buffer is large and no longer needed.
         let p8 = stage4;
         of_8.apply_onto(x8, p16, p8);
     }

@@ -29,7 +29,7 @@ pub(super) enum Network {
 }
 
 impl Network {
-    /// The input size, if the network takes only one.
+    /// The input size, if the network accepts only one.
     pub(super) fn fixed_size(&self) -> Option<InputSize> {
         match *self {
             #[cfg(feature = "onnx")]
@@ -39,7 +39,7 @@ impl Network {
         }
     }
 
-    /// Whether the weights are the built-in ones, in whatever format.
+    /// Whether the weights are the built-in ones, in any format.
     pub(super) fn is_builtin(&self) -> bool {
         match *self {
             #[cfg(feature = "onnx")]

@@ -70,7 +70,7 @@ impl OnnxNetwork {
         &self.threads
     }
 
-    /// The only input size that the network takes, if it is fixed.
+    /// The only input size that the network accepts, if it is fixed.
     pub(in crate::detect) fn fixed_size(&self) -> Option<InputSize> {
         self.fixed
     }

@@ -5,7 +5,7 @@ use super::{Content, MOST_CONTENT};
 /// Integers up to this magnitude are computed exactly, here and by every runtime.
 const EXACT_WHOLE: f64 = i32::MAX as f64;
 
-/// The same for values in f32.
+/// The same limit for f32 values.
 const EXACT_FLOAT: f64 = (1 << 24) as f64;
 
 /// The result of an elementwise operator, if all inputs are known and the result does not depend on
@@ -71,7 +71,7 @@ pub(super) fn elementwise(operator: &str, given: &[&Content], to: Option<i64>) -
     }
 }
 
-/// The values, unless one has left the range in which arithmetic is exact.
+/// The content, unless a value is outside the range in which arithmetic is exact.
 fn exact(mut content: Content) -> Option<Content> {
     let limit = if content.whole { EXACT_WHOLE } else { EXACT_FLOAT };
     if !content.whole {

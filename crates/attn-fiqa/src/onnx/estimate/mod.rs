@@ -1,9 +1,9 @@
 //! Estimates a network's memory and time from its graph, before it is built or run.
 //!
-//! `rten` bounds neither. Here the shape of every node's output is inferred in advance, starting
-//! from the inputs' shapes, for the operators of face networks ([`shape`]); small integer tensors
-//! are evaluated too ([`content`]), because networks compute shapes with them. A network is refused
-//! if a tensor, all tensors together or the arithmetic would be larger than any face network's, if
+//! `rten` bounds neither. Here, the shape of every node's output is inferred in advance from the
+//! input shapes, for the operators of face networks ([`shape`]); small integer tensors are
+//! evaluated as well ([`content`]), because networks compute shapes with them. A network is refused
+//! if a tensor, all tensors together or the arithmetic would be larger than in any face network, if
 //! it uses another operator, or if its tensor sizes depend on pixel values.
 
 mod content;
@@ -24,12 +24,12 @@ const SMALLER: u32 = if cfg!(fuzzing) { 10 } else { 0 };
 /// Maximum elements of one tensor: 1 GiB in f32.
 const MOST_IN_ONE: u64 = 1 << (28 - SMALLER);
 
-/// Maximum elements of all computed tensors: 4 GiB in f32 if none were freed. SCRFD-10G takes half
+/// Maximum elements of all computed tensors: 4 GiB in f32 if none were freed. SCRFD-10G needs half
 /// of that for an image of 1920×1920 pixels, ViT-L a tenth for a face.
 const MOST_IN_ALL: u64 = 1 << (30 - SMALLER);
 
-/// Maximum multiplications, or steps of equal cost: some ten to thirty seconds on two cores. ViT-L
-/// takes a twentieth of that for a face.
+/// Maximum multiplications, or steps of equal cost: about ten to thirty seconds on two cores. ViT-L
+/// needs a twentieth of that for a face.
 const MOST_OPERATIONS: u64 = 1 << (40 - SMALLER);
 
 /// Cost of reading or writing one element, in multiplications.
@@ -51,12 +51,12 @@ struct Value {
     content: Option<Content>,
     /// Whether it depends on constants only; `rten` then computes it while loading.
     constant: bool,
-    /// Length of the longest chain of nodes from an input to here.
+    /// Length of the longest chain of nodes from an input to this value.
     chain: usize,
 }
 
-/// Checks a graph whose inputs have these shapes, in order. `None` is a shape that is not known
-/// yet: what depends on it is not checked here and must be checked before the network is run.
+/// Checks a graph whose inputs have these shapes, in order. `None` is a shape that is not yet
+/// known: whatever depends on it is not checked here and must be checked before the network is run.
 ///
 /// # Errors
 ///
@@ -138,7 +138,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
                     )?;
                 }
             }
-            // Known once the input's shape is.
+            // Becomes known with the input shape.
             None if !all_known && !constant => {}
             None => {
                 return Err(about("gives a tensor whose size is not known in advance".into()));
@@ -167,7 +167,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
 /// Whether the shapes that a file declares for intermediate values are correct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Described {
-    /// They are, or nothing is computed from them.
+    /// They are correct, or nothing is computed from them.
     Truly,
     /// They are wrong or unknown: `rten` would compute with incorrect shapes.
     Doubtfully,
@@ -247,8 +247,8 @@ fn add(sum: u64, more: u64) -> u64 {
     sum.saturating_add(more)
 }
 
-/// Number of elements of a tensor. An axis of length 0 must not hide the overflow of another:
-/// runtimes may multiply in another order.
+/// Number of elements of a tensor. An axis of length 0 must not hide the overflow of another,
+/// because runtimes may multiply in a different order.
 fn count(axes: &[u64]) -> u64 {
     axes.iter().fold(1, |product: u64, &axis| product.saturating_mul(axis.max(1)))
 }

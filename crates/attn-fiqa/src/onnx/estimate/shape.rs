@@ -3,7 +3,7 @@
 use super::content::{elementwise, repeated};
 use super::{Constant, Content, MOST_CONTENT, Node, Value, as_stored, count};
 
-/// A node, with what is known about its inputs.
+/// A node and what is known about its inputs.
 pub(super) struct Call<'a> {
     pub(super) node: &'a Node,
     pub(super) given: &'a [Option<&'a Value>],
@@ -12,7 +12,7 @@ pub(super) struct Call<'a> {
 /// The inferred outputs of a node.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// The shape of every output, or of the largest.
+    /// The shape of every output, or of the largest one.
     pub(super) axes: Option<Vec<u64>>,
     /// For outputs that differ: the axis, and each output's length along it.
     pub(super) parts: Option<(usize, Vec<u64>)>,
@@ -51,7 +51,7 @@ pub(super) fn constant(node: &Node) -> Constant {
     Constant::default()
 }
 
-/// `None` for an unsupported operator.
+/// The outcome of a node; `None` for an unsupported operator.
 pub(super) fn of(call: &Call<'_>) -> Option<Outcome> {
     let operator = call.node.operator.as_str();
     let outcome = match operator {
@@ -166,7 +166,7 @@ impl Call<'_> {
     pub(super) fn numbers(&self, attribute: &str, input: usize) -> Option<Option<Vec<i64>>> {
         let list = self.node.list(attribute).filter(|list| !list.is_empty());
         match (list, self.is_given(input)) {
-            // Which of the two counts depends on the operator set and on the runtime.
+            // Which of the two applies depends on the operator set and on the runtime.
             (Some(_), true) => return None,
             (Some(list), false) => return Some(Some(list.to_vec())),
             (None, false) => return Some(None),

@@ -109,7 +109,7 @@ fn node(operator: &str, inputs: &str, outputs: &str, attributes: &[(&str, Attrib
     bytes_field(1, &bytes)
 }
 
-/// An integer constant, or one of f32 zeros if no numbers are given.
+/// An integer constant, or f32 zeros if no numbers are given.
 fn constant(name: &str, axes: &[i64], numbers: Option<&[i64]>) -> Vec<u8> {
     let count = axes.iter().product::<i64>() as usize;
     let (kind, raw) = match numbers {
@@ -125,7 +125,7 @@ fn vector(name: &str, numbers: &[i64]) -> Vec<u8> {
     constant(name, &[numbers.len() as i64], Some(numbers))
 }
 
-/// A network of opset 17 with input `x`; the last node gives `y`.
+/// A network of opset 17 with input `x`; the last node computes `y`.
 fn network(parts: &[Vec<u8>]) -> Vec<u8> {
     let input = bytes_field(11, &bytes_field(1, b"x"));
     let output = bytes_field(12, &bytes_field(1, b"y"));
@@ -242,7 +242,7 @@ fn shapes_made_over() {
     agrees(&network(&[vector("s", &[3]), top]), &x);
 }
 
-/// How exporters double an image of any size.
+/// The way exporters double an image of any size.
 #[test]
 fn shapes_that_are_computed() {
     let parts = [

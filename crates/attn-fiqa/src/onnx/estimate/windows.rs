@@ -4,7 +4,7 @@ use super::count;
 use super::shape::{Call, Outcome};
 
 impl Call<'_> {
-    /// An attribute's value per spatial axis, `otherwise` where it is absent.
+    /// The value of an attribute for each spatial axis, or `otherwise` if it is absent.
     fn for_each_axis(&self, name: &str, count: usize, otherwise: u64) -> Option<Vec<u64>> {
         match self.node.list(name).filter(|list| !list.is_empty()) {
             None => Some(vec![otherwise; count]),
@@ -48,7 +48,7 @@ impl Call<'_> {
             self.node.list("kernel_shape")?.iter().map(|&n| u64::try_from(n).ok()).collect();
         let kernel = kernel?;
         let out = [axes.get(..2)?.to_vec(), self.windows(axes, &kernel)?].concat();
-        // One comparison at a time, unlike a matrix product.
+        // Comparisons are made one at a time, unlike in a matrix product.
         let operations = count(&out).saturating_mul(count(&kernel)).saturating_mul(8);
         Some(Outcome { axes: Some(out), operations, ..Outcome::default() })
     }

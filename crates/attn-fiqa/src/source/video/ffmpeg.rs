@@ -167,7 +167,7 @@ fn start(path: &Path, options: &VideoOptions) -> Result<Running, Failure> {
     let mut input = OsString::from("file:");
     input.push(std::path::absolute(path).map_err(unreadable)?);
     let filter = match options.sampling {
-        // New time stamps, or the gaps would be filled with copies.
+        // New time stamps; otherwise the gaps would be filled with copies.
         FrameSampling::Every(step) => format!("select=not(mod(n\\,{step})),setpts=N/FRAME_RATE/TB"),
         FrameSampling::PerSecond(rate) => format!("fps={rate}"),
     };

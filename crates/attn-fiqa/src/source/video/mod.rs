@@ -64,7 +64,7 @@ impl Names {
         }
     }
 
-    /// The video itself, if it cannot be read, or not to its end.
+    /// The video itself, if it cannot be read, or not completely.
     fn video(&self, failure: Failure) -> SourceItem {
         SourceItem { path: self.path.clone(), relative: self.relative.clone(), image: Err(failure) }
     }

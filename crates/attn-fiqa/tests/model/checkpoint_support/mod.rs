@@ -1,4 +1,4 @@
-//! Makes small checkpoints, valid and malicious ones, without using the library.
+//! Makes small checkpoints, both valid and malicious, without using the library.
 
 pub(crate) mod hostile;
 pub(crate) mod network;

@@ -146,7 +146,7 @@ pub(crate) fn raw_safetensors(header: &str, data: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A PyTorch zip file of `float32` tensors, each with a storage of its own.
+/// A PyTorch zip file of `float32` tensors, each with its own storage.
 pub(crate) fn to_torch(tensors: &[Tensor], wrappers: &[&str]) -> Vec<u8> {
     let storages: Vec<Vec<u8>> = tensors
         .iter()

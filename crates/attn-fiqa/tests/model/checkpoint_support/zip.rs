@@ -6,11 +6,11 @@ pub(crate) struct Entry {
     pub(crate) data: Vec<u8>,
     /// Compression method in the headers; the data stay uncompressed.
     pub(crate) method: u16,
-    /// General-purpose flags; bit 0 says encrypted.
+    /// General-purpose flags; bit 0 means encrypted.
     pub(crate) flags: u16,
-    /// Sizes in the headers instead of the true one.
+    /// Size in the headers, instead of the true one.
     pub(crate) declared_size: Option<u32>,
-    /// Offset of the local header in the directory instead of the true one.
+    /// Offset of the local header in the directory, instead of the true one.
     pub(crate) declared_offset: Option<u32>,
 }
 

@@ -14,40 +14,40 @@ from typing import Any
 from .._errors import RequestError
 from . import _store
 
-#: Endings of archives, as `Scorer.score_files` knows them.
+#: Extensions of archives, as recognised by `Scorer.score_files`.
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 _TABLES = (".parquet",)
-#: The longest line of a list in bytes, longer than any path.
+#: Maximum length of a line of a list in bytes, longer than any path.
 _MAX_LINE = 64 << 10
-#: The number of braces that a pattern may expand to.
+#: Maximum number of names that the braces of a pattern may expand to.
 _MAX_EXPANDED = 10_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One unit of work: an archive, a Parquet file, or a part of a list. It is a few hundred
-    bytes, whatever the size of what it names.
+    """One unit of work: an archive, a Parquet file, or a part of a list. It takes a few hundred
+    bytes, regardless of the size of what it names.
 
-    Two shards are the same if all of this is the same, so a file of another size gives another
-    part."""
+    Two shards are the same if all their fields are equal, so a file whose size has changed gives
+    another part."""
 
     #: A path or URI.
     location: str
     #: The size of the file in bytes.
     size: int
-    #: The column of encoded images, of a Parquet file.
+    #: For a Parquet file, the column of encoded images.
     column: str | None = None
-    #: The column of the images' names, of a Parquet file; ``None`` takes the ``path`` beside the
-    #: image's bytes, as in data sets of Hugging Face, or the number of the row.
+    #: For a Parquet file, the column of the images' names; ``None`` for the ``path`` next to the
+    #: image's bytes, as in Hugging Face data sets, or the number of the row.
     name_column: str | None = None
-    #: The first byte and the number of bytes, of a list.
+    #: For a list, the first byte and the number of bytes.
     span: tuple[int, int] | None = None
-    #: The folder that relative paths of a list are in.
+    #: For a list, the folder that relative paths are in.
     root: str | None = None
 
     @property
     def name(self) -> str:
-        """A name that is safe in files and differs from every other shard's."""
+        """A name that is safe as a file name and differs from that of every other shard."""
         base = re.sub(r"[^A-Za-z0-9._-]", "_", self.location.rstrip("/").rsplit("/", 1)[-1])
         start = "" if self.span is None else f"-{self.span[0]:012}"
         digest = hashlib.sha256(repr(dataclasses.astuple(self)).encode("utf-8", "surrogatepass"))
@@ -60,16 +60,16 @@ def find_shards(
     column: str | None = None,
     name_column: str | None = None,
 ) -> list[Shard]:
-    """The archives or Parquet files that some patterns name, one shard each.
+    """Finds the archives or Parquet files named by some patterns, one shard each.
 
     :param sources: paths or URIs (``s3://``, ``gs://``, ``abfs://``, ``hdfs://``) of files and
-        folders. The last part may hold ``*``, ``?``, ``[…]``, and braces as WebDataset writes
-        them: ``faces-{000..999}.tar``. A folder stands for the archives in it or, with
-        `column`, for its Parquet files.
+        folders. Braces as in WebDataset may be anywhere, ``faces-{000..999}.tar``; ``*``, ``?`` and
+        ``[…]`` only in the last component. A folder stands for the archives in it or, with `column`, for its
+        Parquet files.
     :param column: the column of encoded images: ``binary``, or a struct with ``bytes``, as in
-        data sets of Hugging Face. Without it, shards are archives.
+        Hugging Face data sets. Without it, shards are archives.
     :param name_column: the column of the images' names.
-    :returns: in the order of the sources, a folder's files by name.
+    :returns: the shards, in the order of the sources; the files of a folder are sorted by name.
     :raises RequestError: if a file is missing, a pattern matches nothing, or a file is named
         twice.
     """
@@ -97,12 +97,12 @@ def split_list(
     *,
     root: str | os.PathLike[str] | None = None,
 ) -> list[Shard]:
-    """The parts of a list of image files: one path per line, UTF-8, of any length. A shard holds
-    the place of its lines, not the paths; its worker reads them.
+    """Splits a list of image files into shards: one path per line, UTF-8, of any length. A shard
+    holds the position of its lines, not the paths; its worker reads them.
 
     :param path: the list, which every worker can read.
-    :param images: the number of images of one shard.
-    :param root: the folder that relative paths are in; ``None`` is the working directory.
+    :param images: the number of images per shard.
+    :param root: the folder that relative paths are in; ``None`` for the working directory.
     :raises RequestError: if the list cannot be read, is empty, or names an object store.
     """
     if images < 1:
@@ -136,7 +136,7 @@ def split_list(
 
 
 def _lines(stream: Any) -> Iterator[bytes]:
-    """The lines of a stream with their ends."""
+    """The lines of a stream, including line ends."""
     rest = b""
     while chunk := stream.read(1 << 20):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -149,7 +149,7 @@ def _lines(stream: Any) -> Iterator[bytes]:
 
 
 def _expanded(pattern: str) -> list[str]:
-    """Braces of WebDataset: ``{000..012}`` and ``{a,b}``. A file of that very name is itself."""
+    """WebDataset braces: ``{000..012}`` and ``{a,b}``."""
     if not re.search(r"\{[^{}]*(\.\.|,)[^{}]*\}", pattern):
         return [pattern]
     pieces: list[list[str]] = []

@@ -19,21 +19,21 @@ from ._arrow import pa, pq
 from ._job import Job
 from ._shards import Shard
 
-#: Encoded images of a table that are held at once.
+#: Number of encoded images of a table held at once.
 _IMAGES_AT_ONCE = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What became of one shard."""
+    """The outcome of one shard."""
 
     #: The shard's name.
     shard: str
-    #: Rows of its part.
+    #: Number of rows of its part.
     rows: int
-    #: Rows without a score.
+    #: Number of rows without a score.
     failed: int
-    #: Seconds of the work, without the worker's start.
+    #: Seconds of the work; for the first shard of a process, loading the model may be part of it.
     seconds: float
     #: Why there is no part; ``None`` if there is one.
     error: str | None = None
@@ -48,17 +48,17 @@ def score_shard(shard: Shard, job: Job, *, threads: int | None = None) -> Summar
     """Scores the images of one shard and writes its part. The rows of the part are held in
     memory; images are read one after another, within `Job.max_memory`.
 
-    What is wrong with an image, an archive or a table is a row with a status. An `OSError` is
-    what may go well another time, such as a store that does not answer.
+    A problem with an image, an archive or a table becomes a row with a status. An `OSError` is a
+    problem that may not occur another time, such as a store that does not answer.
 
-    :param job: as `Job.resolved` gives it.
-    :param threads: what the engine grants; ``None`` is one per core.
-    :raises OSError: if the shard cannot be read or the part not be written.
-    :raises RequestError: if this machine cannot compute the job: another version of the package,
-        another model, or a precision that it does not have.
+    :param job: as returned by `Job.resolved`.
+    :param threads: what the engine grants; ``None`` for one per core.
+    :raises OSError: if the shard cannot be read or the part cannot be written.
+    :raises RequestError: if this machine cannot compute the job: it has another version of the
+        package or another model, or lacks the precision.
     """
     start = time.monotonic()
-    scorer = _scorer(job, threads)
+    scorer = process_scorer(job, threads)
     with tempfile.TemporaryDirectory(prefix="attn-fiqa-") as folder:
         table = _table(shard, job, scorer, folder)
     about = {
@@ -83,8 +83,8 @@ def score_shard(shard: Shard, job: Job, *, threads: int | None = None) -> Summar
 
 
 def attempt(shard: Shard, job: Job, threads: int | None) -> Summary:
-    """`score_shard`, whose `OSError` becomes part of the summary: one shard that cannot be read
-    does not stop the others."""
+    """Like `score_shard`, but an `OSError` becomes part of the summary: one shard that cannot be
+    read does not stop the others."""
     try:
         return score_shard(shard, job, threads=threads)
     except OSError as error:
@@ -107,7 +107,8 @@ def as_arrow(summaries: Sequence[Summary]) -> Any:
 _loaded: tuple[tuple[str, int | None, int], Scorer] | None = None
 
 
-def _scorer(job: Job, threads: int | None) -> Scorer:
+def process_scorer(job: Job, threads: int | None) -> Scorer:
+    """Like `checked_scorer`, but the model is loaded only once per process."""
     global _loaded
     key = (job.fingerprint, threads, os.getpid())
     if _loaded is None or _loaded[0] != key:
@@ -116,7 +117,7 @@ def _scorer(job: Job, threads: int | None) -> Scorer:
 
 
 def checked_scorer(job: Job, threads: int | None) -> Scorer:
-    """A scorer that computes what the job says, or a `RequestError`."""
+    """A scorer that computes what the job specifies; raises a `RequestError` if there is none."""
     host = platform.node()
     if not job.digests or job.precision == "auto":
         raise RequestError("the job is not resolved: pass what Job.resolved() gives")
@@ -150,14 +151,14 @@ def _table(shard: Shard, job: Job, scorer: Scorer, folder: str) -> Any:
         table = pa.table(scorer.score_files(path, **options).to_arrow())
     if os.fspath(path) == shard.location:
         return table
-    # The rows of a copy have the names of what it is a copy of.
+    # The rows of a copy are named after the original.
     names = [shard.location + name.removeprefix(os.fspath(path)) for name in table["path"].to_pylist()]
     place = table.schema.get_field_index("path")
     return table.set_column(place, table.schema.field(place), pa.array(names, pa.string()))
 
 
 def _list_part(shard: Shard, folder: str) -> str:
-    """A list with the lines of a part of a list."""
+    """Writes the lines of one part of a list as a list of its own."""
     assert shard.span is not None
     store, inner = _store.open_store(shard.location)
     _store.check_size(shard.location, shard.size, _store.size_of(shard.location))
@@ -232,6 +233,6 @@ def _images(shard: Shard, batch: Any, first: int) -> Iterator[tuple[str, bytes |
 
 
 def _raise_of_disk(error: Exception) -> None:
-    """Raises again what the system reports and not the contents of the file."""
+    """Re-raises an error reported by the system rather than caused by the contents of the file."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error

@@ -1,4 +1,4 @@
-"""Shards by Daft, on this machine or on its Ray runner: ``pip install attn-fiqa[daft]``."""
+"""Shards with Daft, on this machine or on its Ray runner: ``pip install attn-fiqa[daft]``."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from ._arrow import load
 from ._job import Job
 from ._run import Report, finish, prepare
 from ._shards import Shard
-from ._work import Summary, attempt, checked_scorer
+from ._work import Summary, attempt, process_scorer
 
 __all__ = ["run"]
 
 
 class _Worker:
-    """An instance of a class of Daft, in a process of its own: it has its scorer."""
+    """An instance of a Daft class, in its own process and with its own scorer."""
 
     def __init__(self, job: Job, shards: Sequence[Shard], threads: int) -> None:
         self.job, self.shards, self.threads = job, shards, threads
-        # A machine that cannot compute the job is refused before it gets a shard.
-        checked_scorer(job, threads)
+        # Loads the model. A machine that cannot compute the job is refused before it gets a shard.
+        process_scorer(job, threads)
 
     def __call__(self, index: int) -> str:
         return json.dumps(vars(attempt(self.shards[index], self.job, self.threads)))
 
 
 def run(shards: Sequence[Shard], job: Job, *, workers: int, threads: int = 1) -> Report:
-    """Works through shards by Daft's runner.
+    """Processes shards with Daft's runner.
 
-    A worker that dies ends the query; start the run again. The parts that are there stay.
+    If a worker dies, the query ends; start the run again. Existing parts are kept.
 
-    :param workers: processes.
-    :param threads: threads of a process, which asks Daft for that many CPUs.
+    :param workers: number of processes.
+    :param threads: threads per process, which requests this many CPUs from Daft.
     :raises AttnFiqaError: as `attn_fiqa.batch.run`.
     """
     daft = load("daft", "daft")

@@ -1,4 +1,4 @@
-"""Shards on a Ray cluster, by Ray Data: ``pip install attn-fiqa[ray]``."""
+"""Shards on a Ray cluster, with Ray Data: ``pip install attn-fiqa[ray]``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ._arrow import load, pa
 from ._job import Job
 from ._run import Report, finish, prepare
 from ._shards import Shard
-from ._work import Summary, as_arrow, attempt, checked_scorer
+from ._work import Summary, as_arrow, attempt, process_scorer
 
 __all__ = ["run"]
 
 
 class _Worker:
-    """An actor of `map_batches`: it has its scorer, and gets one shard at a time."""
+    """An actor of `map_batches`: it has its own scorer and gets one shard at a time."""
 
     def __init__(self, job: Job, threads: int) -> None:
         self.job, self.threads = job, threads
-        # A machine that cannot compute the job is refused before it gets a shard.
-        checked_scorer(job, threads)
+        # Loads the model. A machine that cannot compute the job is refused before it gets a shard.
+        process_scorer(job, threads)
 
     def __call__(self, batch: Any) -> Any:
         shards = map(pickle.loads, batch.column("shard").to_pylist())
@@ -29,13 +29,13 @@ class _Worker:
 
 
 def run(shards: Sequence[Shard], job: Job, *, workers: int, threads: int = 1) -> Report:
-    """Works through shards on the cluster that Ray is connected to, or on this machine.
+    """Processes shards on the cluster that Ray is connected to, or on this machine.
 
-    An actor that dies is started again by Ray, and its shard given to another one. If the driver
-    dies, start it again.
+    If an actor dies, Ray restarts it and gives its shard to another one. If the driver dies, start
+    it again.
 
-    :param workers: actors.
-    :param threads: threads of an actor, which asks Ray for that many CPUs.
+    :param workers: number of actors.
+    :param threads: threads per actor, which requests this many CPUs from Ray.
     :raises AttnFiqaError: as `attn_fiqa.batch.run`.
     """
     data = load("ray.data", "ray")
@@ -44,7 +44,7 @@ def run(shards: Sequence[Shard], job: Job, *, workers: int, threads: int = 1) ->
     def results() -> Iterator[Summary]:
         if not plan.left:
             return
-        # Blocks that are there: a stage that reads would wait for a CPU that the actors hold.
+        # Blocks in memory: a read stage would wait for a CPU that the actors hold.
         blocks = [pa.table({"shard": [pickle.dumps(shard)]}) for shard in plan.left]
         done = data.from_arrow(blocks).map_batches(
             _Worker,

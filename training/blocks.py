@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-# The networks take 0..255. The factor is folded into the first convolution on export.
+# Network inputs are 0..255. The factor is folded into the first convolution on export.
 INPUT_SCALE = 1 / 64
 
 
@@ -29,13 +29,13 @@ class Separable(nn.Module):
 
 
 def stage(inputs, outputs, more, kernel=3):
-    """Halves the resolution, then `more` blocks of one shape."""
+    """Halves the resolution, then applies `more` blocks of one shape."""
     rest = (Separable(outputs, outputs, kernel) for _ in range(more))
     return nn.Sequential(Separable(inputs, outputs, 3, 2), *rest)
 
 
 def top_down(lateral, features):
-    """A feature pyramid: maps of falling resolution, each with the coarser ones added."""
+    """Feature pyramid: maps of decreasing resolution, each with the coarser ones added."""
     pyramid = []
     for conv, x in zip(reversed(lateral), reversed(features)):
         x = conv(x)

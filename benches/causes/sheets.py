@@ -1,9 +1,9 @@
-"""Contact sheets of the faces with the strongest of each main cause.
+"""Contact sheets of the faces with the strongest degree of each main cause.
 
     python sheets.py SCORES.csv FACES.tar FOLDER
 
-SCORES.csv has the columns path, quality, main_cause and causes; paths end in the names of the tar.
-Each sheet shows up to 30 faces, the strongest first, with quality and strength below.
+SCORES.csv has the columns path, quality, main_cause and causes; paths end with the names in the tar.
+Each sheet shows up to 30 faces, strongest first, with quality and strength below.
 """
 
 import argparse

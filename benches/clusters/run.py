@@ -1,5 +1,5 @@
-"""A set in shards, scored by an engine whose workers and drivers are killed, is the table that one
-run of the command line gives. `benches/clusters/run` calls this."""
+"""Checks that a sharded set, scored by an engine whose workers and drivers are killed, gives the same
+table as one run of the command line. Called by `benches/clusters/run`."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FACES = ROOT / "examples/faces"
 REAL = ROOT / "../shared/data/fairface-aligned-112.tar"
-#: What the engines compute with: two workers of one thread.
+#: Workers of each engine, with one thread each.
 WORKERS = 2
-#: Columns of the command line's table that are compared.
+#: Columns that are compared with the table of the command line.
 COLUMNS = ["path", "status", "score", "quality"]
-#: A small random network, so that the time goes into starting, killing and going on.
+#: A small random network, so that most time is spent on starting, killing and resuming.
 SMALL = ROOT / "golden/vit/tiny_p14_qkvbias.safetensors"
 SMALL_HEADS = 5
 #: The longest wait between a new part and the next kill, in seconds.
 PAUSE = 3.0
-#: A driver that takes longer than this for one round hangs.
+#: A driver that takes longer than this for one round is considered hung, in seconds.
 ROUND = 3600.0
 
 
@@ -51,7 +51,7 @@ def main() -> None:
         "--builtin", action="store_true", help="score by the built-in model, not by a small one"
     )
     parser.add_argument("--folder", type=pathlib.Path, help="where the set and the parts are kept")
-    # What a driver is called with; not for people.
+    # How a driver is called; not for users.
     parser.add_argument("--drive", nargs=3, metavar=("ENGINE", "SHARDS", "OUTPUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.drive:
@@ -69,13 +69,13 @@ def main() -> None:
 
 
 def model(builtin: bool) -> dict[str, object]:
-    """The arguments of a job that name the model."""
+    """Job arguments that name the model."""
     return {} if builtin else {"model": str(SMALL), "heads": SMALL_HEADS}
 
 
 def make_set(folder: pathlib.Path, images: int, shards: int) -> pathlib.Path:
-    """Archives of aligned faces; the last one is cut in the middle, and the one before holds an
-    image that is none."""
+    """Archives of aligned faces; the last one is cut in the middle, and the one before it contains
+    a file that is not an image."""
     if folder.exists():
         return folder
     making = folder.with_name("making")
@@ -100,7 +100,7 @@ def make_set(folder: pathlib.Path, images: int, shards: int) -> pathlib.Path:
 
 
 def crops() -> Iterator[tuple[str, bytes]]:
-    """Aligned faces without end: real ones where they are, else variants of the examples."""
+    """An endless stream of aligned faces: real ones if available, otherwise variants of the examples."""
     while REAL.exists():
         with tarfile.open(REAL) as tar:
             for member in filter(tarfile.TarInfo.isfile, tar):
@@ -138,7 +138,7 @@ def ordered(table: pa.Table) -> pa.Table:
     types = [pa.string(), pa.string(), pa.float32(), pa.int32()]
     schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
     table = table.select(COLUMNS).cast(schema)
-    # The command line has -1 where a quality could not be computed.
+    # The command line writes -1 where a quality could not be computed.
     quality = [None if value == -1 else value for value in table["quality"].to_pylist()]
     return table.set_column(3, schema.field(3), pa.array(quality, pa.int32())).sort_by("path")
 
@@ -195,7 +195,7 @@ def watch(
     family: dict[int, psutil.Process],
     start: float,
 ) -> int:
-    """Waits for a driver, and kills once parts are written; each kill waits for another part."""
+    """Waits for a driver and starts killing once parts are written; each kill waits for a new part."""
     parts = count(output)
     pause = generator.uniform(0, PAUSE)
     while driver.poll() is None:
@@ -232,7 +232,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def is_worker(process: psutil.Process, driver: int) -> bool:
-    """Whether a process scores images: it has loaded the native module and is busy."""
+    """Whether a process is scoring images: it has loaded the native module and is busy."""
     try:
         maps = pathlib.Path(f"/proc/{process.pid}/maps").read_text()
         return process.pid != driver and "_native.abi3" in maps and process.cpu_percent(0.3) > 5
@@ -241,8 +241,8 @@ def is_worker(process: psutil.Process, driver: int) -> bool:
 
 
 def end(driver: subprocess.Popen[bytes], family: dict[int, psutil.Process]) -> None:
-    """Ends what a dead driver leaves: only processes that it started, by their number and start
-    time."""
+    """Ends what a dead driver leaves behind: only processes that it started, identified by process id
+    and start time."""
     if driver.poll() is None:
         driver.kill()
         driver.wait()
@@ -256,7 +256,7 @@ def end(driver: subprocess.Popen[bytes], family: dict[int, psutil.Process]) -> N
 
 
 def check(engine: str, output: pathlib.Path, expected: pa.Table, shards: pathlib.Path) -> None:
-    """The parts are one table with the rows of the command line."""
+    """Checks that the parts form one table with the rows of the command line."""
     about = json.loads((output / "_SUCCESS").read_text())
     if about["shards"] != len(list(shards.iterdir())) or about["shards"] != count(output):
         sys.exit(f"{engine}: {count(output)} parts, and {about} in _SUCCESS")
@@ -274,7 +274,7 @@ def check(engine: str, output: pathlib.Path, expected: pa.Table, shards: pathlib
 
 
 def drive(engine: str, shards: str, output: str, named: dict[str, object]) -> None:
-    """The driver: what a user writes."""
+    """The driver: what a user would write."""
     from attn_fiqa import batch
 
     job = batch.Job(output, aligned=True, **named)

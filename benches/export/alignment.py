@@ -1,4 +1,4 @@
-"""The alignments of docs/deploy.md, taken from the page, compared with the program's crops."""
+"""Runs the alignment code in docs/deploy.md and compares the results with the program's crops."""
 
 import json
 import re
@@ -15,7 +15,7 @@ SIDE = 112
 
 
 def block(language):
-    """The code of this language in the page that defines the alignment."""
+    """The code in this language on the page that defines the alignment."""
     page = (ROOT / "docs/deploy.md").read_text()
     blocks = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
     return next(code for code in blocks if "align(" in code)
@@ -73,11 +73,11 @@ def planes(path):
 
 
 def compare(program, folder, photo):
-    """Prints the differences of pixels; `program(*words)` runs it and gives its output."""
+    """Prints the pixel differences; `program(*words)` runs the program and returns its output."""
     pixels = np.asarray(Image.open(photo).convert("RGB"))
     print("\n| alignment | photo | mean difference of levels | largest |")
     print("|---|---|---|---|")
-    # As it is, and enlarged so that a crop is less than half as large as the face.
+    # Unchanged, and enlarged so that a crop is less than half the size of the face.
     for name, size in (("512×512", None), ("1536×1536", (1536, 1536))):
         file = folder / "photo.png"
         image = Image.fromarray(pixels)

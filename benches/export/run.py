@@ -14,7 +14,7 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Decoders of JPEG differ, and PNG has one result.
+# PNG, because JPEG decoders differ.
 FACES = sorted((ROOT / "examples/faces").glob("*.png"))
 PHOTO = ROOT / "examples/astronaut.png"
 SIDE = 112
@@ -26,7 +26,7 @@ def program(args, *words):
 
 
 def expected(args, model):
-    """Score, quality, map and embedding of every example face, by the program."""
+    """Score, quality, map and embedding of every example face, from the program."""
     columns = "map" if args.no_embedding else "map,embedding"
     words = ["score", *FACES[: args.faces], "--aligned", "--format", "jsonl", "--columns", columns, *model]
     rows = [json.loads(line) for line in program(args, *words).splitlines()]
@@ -50,7 +50,7 @@ def metadata(path):
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-# Each runtime: a file in, a function from planes [batch, 3, S, S] to outputs by name.
+# Each runtime takes a file and returns a function from planes [batch, 3, S, S] to outputs by name.
 
 
 def onnxruntime(path):
@@ -90,7 +90,7 @@ def opencv(path):
 
 
 class OnnxruntimeWeb:
-    """With WebAssembly in Node; `seconds` are those of one image, without the start of Node."""
+    """WebAssembly in Node; `seconds` is the time of one image, without starting Node."""
 
     def __init__(self, path):
         self.path, self.folder, self.seconds = path, Path(tempfile.mkdtemp()), None
@@ -124,7 +124,7 @@ def compare(name, open_network, path, images, wanted, scale):
                 run(image[None])
             seconds = (time.perf_counter() - started) / len(images[:4])
         one = run(images[:1])
-    except Exception as error:  # A runtime that does not take the graph is a result.
+    except Exception as error:  # A runtime that rejects the graph is a result.
         return f"| {name} | {path.stem} | does not run: {' '.join(str(error).split())[:150]} |"
     cells = []
     for output in ("score", "map", "embedding"):

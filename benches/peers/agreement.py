@@ -1,8 +1,8 @@
 """The rank correlation of scores in int8 and bf16 with ONNX Runtime's f32.
 
-`agreement.py MODELS CROPS [CALIBRATION]`: MODELS is the folder of `run.py --models`
-(created if it does not exist), CROPS raw RGB `[image, 112, 112, 3]`, CALIBRATION the same, for OpenVINO's
-ranges (else the first 16 of CROPS). Prints Spearman's rank correlation and the largest
+`agreement.py MODELS CROPS [CALIBRATION]`: MODELS is the folder of `run.py --models` (created if it
+does not exist), CROPS is raw RGB `[image, 112, 112, 3]`, and CALIBRATION is the same for OpenVINO's
+ranges (default: the first 16 of CROPS). Prints Spearman's rank correlation and the largest
 change in standard deviations. Ours: `attn-fiqa score --aligned --heads 8 --method attn
 --precision P --model MODELS/vit-s.safetensors`.
 """

@@ -1,7 +1,6 @@
 """From JPEG files on disk to CSV: ours against OpenCV and PyTorch, as in the authors' code.
 
-Both are whole processes, started for every round in alternation; the time is that of the
-process from start to end.
+Both run as whole processes, started alternately in every round and timed from start to end.
 """
 
 import argparse
@@ -17,7 +16,7 @@ SIDE = 112
 
 
 def theirs(model, folder, output, batch, threads):
-    """Reads every file by OpenCV, scores batches by PyTorch in f32, writes the CSV."""
+    """Reads every file with OpenCV, scores batches with PyTorch in f32 and writes the CSV."""
     import cv2
     import numpy as np
     import torch
@@ -40,7 +39,7 @@ def theirs(model, folder, output, batch, threads):
 
 
 def write_images(folder, count):
-    """Smooth random images with some noise, of the file size of aligned faces."""
+    """Writes smooth random images with some noise, with the file size of aligned faces."""
     import cv2
     import numpy as np
 

@@ -1,10 +1,10 @@
-"""JPEG decoding: ours against libjpeg-turbo (OpenCV's), image by image, in alternation.
+"""JPEG decoding: ours against libjpeg-turbo (OpenCV's), alternating image by image.
 
-`alone` is the decoder of ordinary files without the checks that precede it (markers, and a
-walk over the entropy-coded data). Scaled decoding, which libjpeg-turbo has and we have not, is
+`alone` is the decoder for ordinary files without the checks that precede it (markers, and a
+pass over the entropy-coded data). Scaled decoding, which libjpeg-turbo has and ours does not, is
 compared with libjpeg-turbo's full decoding. Everything runs on one thread. The minimum over
-the rounds counts, since other work on the machine only adds time; the ratio of median to
-minimum shows how much that was.
+rounds is reported, since other work on the machine only adds time; the ratio of median to
+minimum shows how much it added.
 """
 
 import argparse
@@ -23,7 +23,7 @@ REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.
 
 
 def write_images(folder, photo):
-    """The photo in each size and kind, by name."""
+    """Writes the photo in each size and kind; returns the paths by name."""
     whole = cv2.imread(str(photo))
     samplings = {"4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}
     files = {}

@@ -1,4 +1,4 @@
-"""The same random weights in every format that a runner reads."""
+"""Writes the same random weights in every format that a runner reads."""
 
 import contextlib
 import io
@@ -66,7 +66,7 @@ def _onnxruntime_int8(onnx, path):
 
 
 def openvino_int8(onnx, pixels, path):
-    """Post-training quantisation by NNCF, with its settings for transformers."""
+    """Post-training quantisation with NNCF and its settings for transformers."""
     import nncf
     import openvino
 

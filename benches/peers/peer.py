@@ -1,8 +1,8 @@
 """One peer as a process: loads a model, scores one image, then scores all on demand.
 
-`peer.py RUNNER MODEL CROPS THREADS`. After the first score it prints `ready SCORE`;
-then, for every batch size on a line of standard input, it scores all crops once and
-prints the seconds it took and the sum of the scores.
+`peer.py RUNNER MODEL CROPS THREADS`. After the first score it prints `ready SCORE`. Then,
+for every batch size on a line of standard input, it scores all crops once and prints the
+seconds that took and the sum of the scores.
 """
 
 import sys
@@ -54,7 +54,7 @@ def openvino_runner(path, threads, precision):
     requests = {}
 
     def score(images):
-        # A fixed batch lets it plan better than an open one.
+        # A fixed batch size allows better planning than a dynamic one.
         count = len(images)
         if count not in requests:
             model = core.read_model(path)

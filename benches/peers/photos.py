@@ -1,8 +1,8 @@
 """From photos on disk to scores: ours against OpenCV, YuNet in ONNX Runtime and OpenVINO.
 
 Both score the most prominent face of each photo with the same network; theirs is the graph that
-`attn-fiqa model export` writes. Both are whole processes, started for every round in alternation.
-The time is that of the process from start to end.
+`attn-fiqa model export` writes. Both run as whole processes, started alternately in every round and
+timed from start to end.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 import time
 
 SIDE = 112
-# Where eyes, nose tip and corners of the mouth lie in an aligned crop (ArcFace).
+# Positions of eyes, nose tip and mouth corners in an aligned crop (ArcFace).
 TEMPLATE = [
     [38.2946, 51.6963],
     [73.5318, 51.5014],
@@ -26,7 +26,7 @@ TEMPLATE = [
 
 
 def similarity(points):
-    """The 2x3 similarity transform that takes five landmarks to the template, by least squares."""
+    """The 2x3 least-squares similarity transform that maps five landmarks onto the template."""
     import numpy as np
 
     source, target = np.asarray(points, np.float64), np.asarray(TEMPLATE)
@@ -39,7 +39,7 @@ def similarity(points):
 
 
 def theirs(model, yunet, folder, output, batch, threads, precision):
-    """Decodes by OpenCV, finds faces by YuNet at the photo's own size, scores by OpenVINO."""
+    """Decodes with OpenCV, detects with YuNet at the photo's own size and scores with OpenVINO."""
     import cv2
     import numpy as np
     import openvino

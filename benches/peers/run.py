@@ -1,8 +1,8 @@
 """Ours in every precision against the peers: same weights, images and threads.
 
-Every runner is a separate process, so that memory and time to the first score are its own,
-and follows the protocol of `peer.py`. Rounds are interleaved; medians are
-printed, and the median of the ratios within a round.
+Every runner is a separate process, so that memory and time to the first score are its own, and
+follows the protocol of `peer.py`. Rounds are interleaved. Prints medians, and the median of the
+ratios within a round.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import models
 HERE = pathlib.Path(__file__).parent
 OURS = ["ours-f32", "ours-bf16x2", "ours-bf16", "ours-int8"]
 COMPARED_WITH = {"bf16x2": "f32"}
-"""The precision whose rate is the yardstick, where it is not the same."""
+"""The precision to compare with, where it is not the same one."""
 PEERS = [
     "torch-f32",
     "torch-bf16",
@@ -34,11 +34,11 @@ PEERS = [
     "candle-f32",
 ]
 REST = 0.15
-"""Seconds between two runners, so that the threads of the previous one have stopped spinning."""
+"""Pause between two runners in seconds, so that the threads of the previous one stop spinning."""
 
 
 class Runner:
-    """A process that answers; `command` ends with what it needs."""
+    """A runner process that follows the protocol of `peer.py`."""
 
     def __init__(self, command):
         start = time.perf_counter()
@@ -87,7 +87,7 @@ def command_of(name, paths, crops, threads, heads, options):
 
 
 def peaks(options, threads):
-    """Measured peaks of the machine in Gop/s by precision, with `threads` busy."""
+    """Measured peaks of the machine in Gop/s by precision, with this many busy threads."""
     text = subprocess.run([options.peak, str(threads)], capture_output=True, text=True, check=True)
     return {name: float(rate) for name, rate in (line.split() for line in text.stdout.splitlines())}
 

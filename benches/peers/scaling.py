@@ -1,7 +1,7 @@
-"""Ours on one thread and on two, in alternating rounds: the gain from a second core.
+"""Ours on one and on two threads, in alternating rounds: the gain from a second core.
 
-`run scaling --models MODELS` passes the program and uses the ViT-S and the crops that
-`run --models MODELS` wrote there.
+`run scaling --models MODELS` passes the program and uses the ViT-S and the crops written to MODELS by
+`run --models MODELS`.
 """
 
 import argparse

@@ -77,8 +77,8 @@ SHAPES = {
 
 
 def operations(patch, dim, depth, heads, mlp_ratio):
-    """Operations of one score, a product and its sum counted as two: patch embedding and
-    all blocks but the last, whose mean attention needs two matrix-vector products only."""
+    """Operations per score, counting a multiply-add as two: patch embedding and all blocks
+    except the last, whose mean attention takes only two matrix-vector products."""
     tokens = (112 // patch) ** 2
     linears = tokens * dim * dim * (4 + 2 * mlp_ratio)
     attention = 2 * tokens * tokens * dim

@@ -3,11 +3,11 @@
     attn-fiqa score FACES.tar --aligned --output scores.csv
     python benches/pose/pose.py scores.csv FACES.tar YUNET.onnx [LABELS.csv COLUMN]
 
-With labels (columns `name` and COLUMN) also the fraction below quality 40 by group, as it is and as it
-would be if every group's yaws were distributed as those of all faces.
+With labels (columns `name` and COLUMN), also prints the fraction below quality 40 by group, as measured
+and as it would be if the yaws of every group were distributed like those of all faces.
 
 Yaw is estimated from YuNet's landmarks on each aligned face, as `attn-fiqa` does from its own:
-the offset of the nose from the middle of the eyes, over half the inter-eye distance. Needs
+the offset of the nose from the midpoint of the eyes, divided by half the inter-eye distance. Needs
 NumPy and OpenCV.
 """
 
@@ -35,7 +35,7 @@ def yaw_of(detector, face):
 
 
 def print_groups(file, column, names, yaws, qualities):
-    """Direct standardisation by yaw: 15° steps, and the faces without landmarks as a step of their own."""
+    """Direct standardisation by yaw in 15° steps; faces without landmarks are a separate step."""
     with open(file, newline="") as stream:
         label = {row["name"].rsplit(".", 1)[0]: row[column] for row in csv.DictReader(stream)}
     groups = np.array([label[name.rsplit(".", 1)[0]] for name in names])

@@ -1,8 +1,8 @@
 """The change of pAUC-EDC on LFW under random noise: the resolution of protocol `crfiqa`.
 
-The folder contains `f32.csv` and `names.txt` as written by `run`. Independent normal noise,
+The folder contains `f32.csv` and `names.txt`, as written by `run`. Independent normal noise,
 in standard deviations of the scores, is added to the scores 40 times (seed 0). Prints the
-95th percentile of the change of pAUC in per cent, for each recogniser and FMR. Needs NumPy.
+95th percentile of the change of pAUC, in per cent, for each recogniser and FMR. Needs NumPy.
 """
 
 import argparse

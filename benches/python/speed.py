@@ -1,9 +1,9 @@
 """The Python package against the command line and PyTorch, interleaved in one run.
 
 `speed.py [--threads N] [--crops N] [--rounds N]`, in an environment with the release wheel, torch,
-safetensors and pillow. All score the same crops with the built-in model's published score: ours
-from one array, PyTorch from the same array with `benches/peers/vit.py`, the command line from the
-same pixels as PPM files. Prints medians over rounds, and ratios within rounds.
+safetensors and pillow. All runners compute the published score of the same crops with the built-in
+model: ours from one array, PyTorch from the same array with `benches/peers/vit.py`, the command
+line from the same pixels as PPM files. Prints medians over rounds and ratios within rounds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import attn_fiqa
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# The built-in model as one file, which `main` writes.
+# The built-in model as one file, written by `main`.
 MODEL = pathlib.Path(tempfile.gettempdir()) / "attn-fiqa-t-whole.safetensors"
 sys.path.insert(0, str(ROOT / "benches/peers"))
 

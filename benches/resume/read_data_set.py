@@ -3,8 +3,8 @@
 
     read_data_set.py FOLDER SCORES.csv
 
-FOLDER is what `attn-fiqa score … --columns map,embedding --output FOLDER/` wrote, and SCORES.csv
-the rows of the same inputs. Needs `pip install pyarrow duckdb polars`.
+FOLDER was written by `attn-fiqa score … --columns map,embedding --output FOLDER/`, and SCORES.csv
+has the rows of the same inputs. Needs `pip install pyarrow duckdb polars`.
 """
 
 import csv

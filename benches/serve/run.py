@@ -1,7 +1,7 @@
-"""Measures `attn-fiqa serve` on loopback, with the standard library alone.
+"""Measures `attn-fiqa serve` on loopback, with the standard library only.
 
 Every figure is printed with what it is compared with. The client shares the machine's processors
-with the service, so that its own work counts against the service.
+with the service, so its own work counts against the service.
 """
 
 import argparse
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Service:
-    """A running service and the limits that it was started with."""
+    """A running service and the limits it was started with."""
 
     def __init__(self, binary, *options, jobs=None):
         command = [binary, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", *options]
@@ -41,7 +41,7 @@ class Service:
                 self.port = int(event["address"].rpartition(":")[2])
             if event.get("event") == "ready":
                 break
-        # Read by a process of its own, so that the log never makes the service wait.
+        # Read by a separate process, so that the log never makes the service wait.
         self.drain = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
 
     def rss(self):
@@ -71,7 +71,7 @@ def request(body, close=False):
 
 
 async def exchange(reader, writer, message):
-    """Sends a request on an open connection; its status and seconds."""
+    """Sends a request on an open connection; returns its status and seconds."""
     began = time.perf_counter()
     writer.write(message)
     await writer.drain()
@@ -82,7 +82,7 @@ async def exchange(reader, writer, message):
 
 
 async def closed_loop(port, bodies, clients):
-    """All bodies once, by clients that each wait for their answer; images per second."""
+    """Sends all bodies once, from clients that each wait for their answer; returns images per second."""
     waiting = iter(bodies)
     statuses = Counter()
 
@@ -99,7 +99,7 @@ async def closed_loop(port, bodies, clients):
 
 
 async def open_loop(port, bodies, rate, seconds, watch):
-    """Requests at a fixed rate, each on a connection of its own."""
+    """Sends requests at a fixed rate, each on its own connection."""
     statuses, accepted = Counter(), []
 
     async def one(body):
@@ -129,7 +129,7 @@ async def open_loop(port, bodies, rate, seconds, watch):
 
 
 def load_images(source, count, folder):
-    """Image files out of a tar, written to a folder for the command line."""
+    """Image files from a tar, written to a folder for the command line."""
     bodies = []
     with tarfile.open(source) as archive:
         for member in archive:
@@ -152,7 +152,7 @@ def example_images(count, folder):
 
 
 def throughput(binary, bodies, folder, rounds, clients, jobs):
-    """The service's images per second beside the command line's, in turn."""
+    """Images per second of the service and of the command line, in alternating rounds."""
     service = Service(binary, jobs=jobs)
     line = [binary, "score", str(folder), "--format", "jsonl", "--output", "/dev/null", "--quiet"]
     if jobs:
@@ -177,7 +177,7 @@ def throughput(binary, bodies, folder, rounds, clients, jobs):
 
 
 def overload(binary, bodies, capacity, queue, seconds, jobs):
-    """Twice the capacity: statuses, latency of what was accepted, memory over time."""
+    """Twice the capacity: statuses, latency of accepted requests, memory over time."""
     service = Service(binary, "--max-queue", str(queue), jobs=jobs)
     asyncio.run(closed_loop(service.port, bodies[:200], 8))
     before = service.rss()
@@ -198,7 +198,7 @@ def overload(binary, bodies, capacity, queue, seconds, jobs):
 
 
 def bomb():
-    """A PNG that declares 30,000 × 30,000 pixels, all of them there once inflated."""
+    """A PNG that declares 30,000 × 30,000 pixels, all of which are present once inflated."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -211,7 +211,7 @@ def bomb():
 
 
 def reset(stream):
-    """Closes a connection as a killed client does."""
+    """Closes a connection the way a killed client does."""
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.close()
 
@@ -223,7 +223,7 @@ def one(port, message, limit=60):
 
 
 def hostile(binary, bodies, idle, jobs):
-    """Clients that misbehave, and whether the service answers others meanwhile and afterwards."""
+    """Misbehaving clients, and whether the service answers others meanwhile and afterwards."""
     service = Service(binary, "--header-timeout", "300", "--body-timeout", "5", jobs=jobs)
     port, good = service.port, request(bodies[0], close=True)
 
@@ -303,7 +303,7 @@ def hostile(binary, bodies, idle, jobs):
 
 
 def end_under_load(binary, bodies, jobs):
-    """SIGTERM under load: what clients that were connected got."""
+    """SIGTERM under load: what connected clients received."""
     service = Service(binary, jobs=jobs)
     statuses = Counter()
 

@@ -1,11 +1,11 @@
-"""From the twelve outputs of a YuNet-format network to faces.
+"""Decodes the twelve outputs of a YuNet-format network into faces.
 
-The outputs of stride s are lists of cells in row-major order. With (col, row) the
-cell and s its stride: score = sqrt(cls * obj), box centre = (col + dx, row + dy) * s,
-box size = exp(dw, dh) * s, landmark = (col + kx, row + ky) * s. A face is a row
-`score, x, y, width, height, lx1, ly1, ..., lx5, ly5` in pixels of the image;
-x, y is the box's top left corner. Landmarks go from left to right in the image:
-eyes, nose tip, mouth corners.
+The outputs of stride s are lists of cells in row-major order. For the cell (col, row):
+score = sqrt(cls * obj), box centre = (col + dx, row + dy) * s, box size = exp(dw, dh) * s,
+landmark = (col + kx, row + ky) * s. A face is a row
+`score, x, y, width, height, lx1, ly1, ..., lx5, ly5` in pixels of the image, where x, y is
+the top left corner of the box. Landmarks go from left to right in the image: eyes, nose
+tip, mouth corners.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ import onnxruntime
 
 STRIDES = (8, 16, 32)
 MULTIPLE = 32
-# The program's confidence of a box (`crates/attn-fiqa/src/detect/confidence.rs`): sides in pixels
-# and the score that gives a confidence of 0.7 there.
+# The program's confidence in a box (`crates/attn-fiqa/src/detect/confidence.rs`): sides in pixels,
+# and the score that gives a confidence of 0.7 at each.
 SIDES, SCORES, ANCHOR = (20, 32, 48, 72, 120, 180), (0.76, 0.68, 0.53, 0.47, 0.47, 0.7), 0.7
 
 
 class Detector:
     """A YuNet-format ONNX file on one thread; `bgr` for OpenCV Zoo's YuNet. With `by_size`, scores
-    are turned into the program's confidences."""
+    are converted to the program's confidences."""
 
     def __init__(self, path, bgr=False, threads=1, by_size=False):
         options = onnxruntime.SessionOptions()
@@ -46,8 +46,8 @@ class Detector:
     def detect(self, image, threshold=0.5, overlap=0.3, merge=False):
         """Faces after suppression of overlapping candidates, best first.
 
-        With `merge` each face is the mean of the candidates that it suppressed,
-        weighted by score; else it is the best candidate itself.
+        With `merge`, each face is the mean of itself and the candidates it suppressed,
+        weighted by score; otherwise it is the best candidate itself.
         """
         if not self.by_size:
             return suppress(self.candidates(image, threshold), overlap, merge)
@@ -59,7 +59,7 @@ class Detector:
 
 
 def confidence(score, side):
-    """The program's confidence of boxes with these scores and sides, the square roots of areas."""
+    """The program's confidence in boxes with these scores and sides (square roots of areas)."""
     anchor = np.interp(np.log(side), np.log(SIDES), SCORES)
     return score ** (np.log(ANCHOR) / np.log(anchor))
 
@@ -80,7 +80,7 @@ def decode_level(outputs, stride, columns, threshold):
 
 
 def iou(box, boxes):
-    """Intersection over union of one box `x, y, w, h` with many."""
+    """Intersection over union of one box `x, y, w, h` with each of many."""
     low = np.maximum(box[:2], boxes[:, :2])
     high = np.minimum(box[:2] + box[2:], boxes[:, :2] + boxes[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), 1)

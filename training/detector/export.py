@@ -1,7 +1,7 @@
-"""Writes a network as ONNX with YuNet's names of inputs and outputs.
+"""Writes a network as ONNX with YuNet's input and output names.
 
-Batch norms and the factor on the input are folded into the convolutions, so that
-the file contains only Conv, Relu, Add, Resize, Sigmoid, Transpose and Reshape.
+Batch norms and the input scale factor are folded into the convolutions, so that the
+file contains only Conv, Relu, Add, Resize, Sigmoid, Transpose and Reshape.
 """
 
 import sys
@@ -74,7 +74,7 @@ class Graph:
         )
 
     def cells(self, x, conv, rows, name, sigmoid=False):
-        """One output: the given rows of a 1x1 convolution as a list of cells."""
+        """One output: the given output channels of a 1x1 convolution as a list of cells."""
         part = nn.Conv2d(conv.in_channels, len(rows), 1)
         part.weight.data = conv.weight.data[rows]
         part.bias.data = conv.bias.data[rows]
@@ -101,7 +101,7 @@ def export(network, path, note=""):
     outputs = {}
     for stride, x, head in zip(STRIDES, (p8, p16, p32), network.heads):
         x = graph.separable(x, head.mix)
-        # The trained score is written as both factors: sqrt(cls * obj) is the score.
+        # Both factors are the trained score, so that sqrt(cls * obj) is the score.
         score = graph.cells(x, head.out, [0], f"cls_{stride}", sigmoid=True)
         graph.add("Identity", [score], f"obj_{stride}")
         graph.cells(x, head.out, list(range(1, 5)), f"bbox_{stride}")

@@ -1,8 +1,8 @@
-"""Recall by the race and age groups of FairFace, on faces that were not used in training.
+"""Recall by the race, age and gender groups of FairFace, on faces that were not used in training.
 
-Aligned faces whose images are not used by `train.py` are placed on grey at three sizes.
+Aligned faces from images that `train.py` does not use are placed on grey at three sizes.
 The reference is YuNet at a high score, as in `measure.py`; the recall of a group is the
-fraction of the reference that is found.
+fraction of reference faces that are found.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from measure import OVERLAP, SURE
 from views import scaled
 
 CANVAS = 160
-# Sides of the shown crop, in pixels; its face is about 0.7 as wide.
+# Sides of the shown crop, in pixels; the face is about 0.7 times as wide.
 SIDES = (112, 56, 36)
 
 

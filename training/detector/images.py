@@ -1,4 +1,4 @@
-"""The images for training and evaluating the detector, decoded once."""
+"""Images for training and evaluating the detector, decoded once."""
 
 import csv
 import io
@@ -10,12 +10,12 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared/data"
-# One in this many images of class A is held out.
+# One in this many photographs of class A is held out.
 HELD_OUT = 10
 
 
 def tar_images(archive, wanted=None):
-    """`(name, [H, W, 3] u8)` of every image of a tar archive, or of those wanted."""
+    """`(name, [H, W, 3] u8)` of every image in a tar archive, or only of the wanted ones."""
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isfile() and (wanted is None or member.name in wanted):
@@ -29,7 +29,7 @@ def scene_rows(path=SHARED / "scenes.csv"):
 
 
 def scene_names(classes, held_out=None):
-    """Names of scenes of these classes of terms.
+    """Names of the scenes with these classes of terms of use.
 
     Scenes cropped from one photograph stay in one subset: every tenth photograph of class A
     is held out. `held_out` chooses the subset; None takes both.

@@ -1,7 +1,7 @@
-"""Measures a detector on real photographs against YuNet, by the width of the face.
+"""Evaluates a detector on real photographs against YuNet, by face width.
 
 The reference is YuNet at a score of 0.8; boxes that match nothing it finds at 0.3 are
-extra. Images are searched at their own size.
+extra. Images are searched at their original size.
 """
 
 import argparse
@@ -16,7 +16,7 @@ OVERLAP, SURE, DOUBTFUL = 0.5, 0.8, 0.3
 
 
 def references(classes, held_out, cache=None):
-    """`[(name, image, YuNet's faces)]`, stored in `cache`."""
+    """`[(name, image, YuNet's faces)]`; the faces are stored in `cache`."""
     teacher = Detector(SHARED / "models/yunet_n_dynamic.onnx", bgr=True)
     kept = dict(np.load(cache)) if cache and cache.exists() else {}
     found = []
@@ -30,7 +30,7 @@ def references(classes, held_out, cache=None):
 
 
 def count(detector, images, threshold):
-    """Found and all reference faces by width, extra boxes, and false faces by image."""
+    """Found and total reference faces by width, extra boxes, and false faces per image without a face."""
     hits, total, extra, empty = np.zeros(len(EDGES) - 1, int), np.zeros(len(EDGES) - 1, int), 0, []
     no_face = without_faces()
     for name, image, reference in images:

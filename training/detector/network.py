@@ -1,4 +1,4 @@
-"""The detector: a small convolutional pyramid with one head for each stride."""
+"""The detector: a small convolutional pyramid with one head per stride."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ PYRAMID = 64
 
 
 class Head(nn.Module):
-    """Pyramid features to score, box and landmarks of each cell."""
+    """Maps pyramid features to score, box and landmarks of each cell."""
 
     def __init__(self):
         super().__init__()

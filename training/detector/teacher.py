@@ -1,16 +1,16 @@
-"""The teacher's output for every cell of a view."""
+"""The teacher's outputs for every cell of a view."""
 
 import cv2
 import numpy as np
 import onnxruntime
 from decode import STRIDES
 
-# The cells with the highest scores suffice for boxes and landmarks.
+# Boxes and landmarks are learned from cells with a higher score only.
 BOX_FROM = 0.3
 
 
 class Teacher:
-    """YuNet on the view and its mirror image; the scores of both are averaged cell by cell."""
+    """YuNet; `train.py` averages the scores of a view and its mirror image cell by cell."""
 
     def __init__(self, path):
         options = onnxruntime.SessionOptions()
@@ -20,7 +20,7 @@ class Teacher:
         self.names = [output.name for output in self.session.get_outputs()]
 
     def cells(self, views):
-        """RGB `[B, S, S, 3]` to `[B, cells, 15]`: score, box and landmarks as encoded by the head."""
+        """RGB `[B, S, S, 3]` to `[B, cells, 15]`: score, box and landmarks in the encoding of the head."""
         x = np.ascontiguousarray(views[..., ::-1].transpose(0, 3, 1, 2), np.float32)
         outputs = dict(zip(self.names, self.session.run(None, {self.input: x})))
         levels = []

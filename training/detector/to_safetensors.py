@@ -1,7 +1,7 @@
 """Writes the weights of an exported detector under the names of `network.py`.
 
 The ONNX file is for other programs; this one, with the same weights, is embedded in
-the program. Batch norms and the factor on the input are already folded in, so every
+the program. Batch norms and the input scale factor are already folded in, so every
 `conv_norm` is one weight and one bias.
 """
 
@@ -15,8 +15,8 @@ from onnx import numpy_helper
 from safetensors.numpy import save_file
 
 ROOT = Path(__file__).resolve().parents[2]
-# The order in which `export.py` writes the convolutions. A head's last one is three
-# nodes there, one for each output.
+# The order in which `export.py` writes the convolutions. The last one of a head is split into
+# three nodes there, one per output.
 SEPARABLE = ("depthwise", "pointwise")
 BLOCKS = {"stage4": 2, "stage8": 4, "stage16": 4, "stage32": 3}
 LEVELS = 3

@@ -19,13 +19,13 @@ from teacher import BOX_FROM, Teacher, boxes
 from torch.nn import functional
 
 SIDE = 256
-# Of the views: portraits, scenes; the rest of the scenes are those without a face.
+# Fractions of the views: portraits, and scenes without a face; the rest are the other scenes.
 PORTRAITS, NO_FACE = 0.35, 0.12
 COLUMNS = ["step", "minutes", "rate", "loss", "score", "box", "points"]
 
 
 class Batches(torch.utils.data.Dataset):
-    """Batch number `step` depends only on the seed and the step."""
+    """Training batches; batch number `step` depends only on the seed and the step."""
 
     def __init__(self, classes, seed, count, steps, teacher):
         self.seed, self.count, self.steps, self.path = seed, count, steps, teacher
@@ -75,7 +75,7 @@ class Batches(torch.utils.data.Dataset):
 
 
 def mirror(scores):
-    """Scores `[B, cells]` of mirrored views, cell by cell where the plain view has them."""
+    """Scores `[B, cells]` of mirrored views, rearranged to match the cells of the plain view."""
     parts, offset = [], 0
     for stride in STRIDES:
         n = SIDE // stride
@@ -86,7 +86,7 @@ def mirror(scores):
 
 
 class From(torch.utils.data.Sampler):
-    """The steps from `start` on, in order."""
+    """The steps from `start`, in order."""
 
     def __init__(self, start, steps):
         self.start, self.steps = start, steps
@@ -99,7 +99,7 @@ class From(torch.utils.data.Sampler):
 
 
 def losses(outputs, cells):
-    """Score, box and landmark losses against the teacher's cells."""
+    """Score, box and landmark losses relative to the teacher's cells."""
     flat = torch.cat([o.flatten(2).transpose(1, 2) for o in outputs], 1).float()
     wanted = cells[..., 0]
     level = flat[..., 0]

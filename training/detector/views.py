@@ -1,16 +1,16 @@
 """Random square views of images, and their degradations.
 
-The geometry of a view is the same for teacher and student; degradations (blur, noise,
-darkness, compression, occlusion) are for the student only, which learns to find what the
+The geometry of a view is the same for teacher and student. Degradations (blur, noise,
+darkness, compression, occlusion) apply only to the student, which learns to find what the
 teacher finds in the clean image.
 """
 
 import cv2
 import numpy as np
 
-# Factors by which a scene is scaled; its faces have about 10 to 110 pixels unscaled.
+# Range of scale factors of a scene; unscaled, its faces have about 10 to 110 pixels.
 SCENE_SCALE = (0.4, 2.2)
-# Heights of a head-and-shoulders portrait in a mosaic, and of one shown alone.
+# Height ranges of a head-and-shoulders portrait in a mosaic, and of one shown alone.
 MOSAIC, PORTRAIT = (24, 200), (160, 640)
 
 
@@ -59,7 +59,7 @@ def of_portraits(rng, pick, side):
 
 
 def coloured(rng, view):
-    """Brightness, contrast, tint and grey: for teacher and student."""
+    """Brightness, contrast, tint and grey, for teacher and student."""
     if rng.random() < 0.08:
         view = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if rng.random() < 0.5:
@@ -87,7 +87,7 @@ def degraded(rng, view, boxes):
 
 
 def cover(rng, view, x, y, w, h):
-    """A mask on the lower half, a bar over the eyes or a patch beside, in one colour."""
+    """A mask on the lower half, a bar over the eyes or a patch at the side, in one colour."""
     kind = rng.random()
     if kind < 0.5:
         y, h = y + h * rng.uniform(0.5, 0.65), h * 0.5

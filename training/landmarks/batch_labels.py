@@ -1,9 +1,9 @@
-"""The teacher's landmarks of all faces of a set, averaged over many views, on the device.
+"""The teacher's landmarks for all faces of a set, averaged over many views, on the device.
 
 The batched form of `labels.py`: each face is turned upright and passed to the teacher at
-several sizes, slightly shifted and rotated, plain and mirrored, and the mean of the outputs
-is taken without outliers. A set is `Images` of one face each, in the middle. Coordinates
-in this file count from the image's outer corner.
+several sizes, slightly shifted and rotated, plain and mirrored; the label is the mean of the
+outputs without outliers. A set is `Images` with one face each, in the middle. Coordinates
+in this file are relative to the outer corner of the image.
 """
 
 import time
@@ -15,23 +15,23 @@ from images import apply, inverse, scale, similarity
 from labels import GRID, LEAST_SEEN, OUTLIER, RESIZE, SIZES, TURN
 from torch.nn import functional
 
-# Sides, as fractions of the image's, of the views in which the face is first searched.
+# Sides, as fractions of the image side, of the views in which the face is first searched.
 FIRST = {224: (0.43, 0.57, 0.79, 1.0), 112: (0.72, 1.0, 1.36)}
 # Sizes of the face in the first upright views, which determine the rotation of the others.
 UPRIGHT = (100.0, 130.0)
-# Minimum mean score over the first views for a face.
+# Minimum mean score of a face over the first views.
 CERTAIN = 0.62
 # Views between two readings of the clock: each size, plain and mirrored.
 ROUND = 2 * len(SIZES)
-# Pixels of the views in one batch of the teacher.
+# Total pixels of the views in one teacher batch.
 AT_ONCE = {"cuda": 1 << 24, "cpu": 1 << 20}
 
 
 def detect_in_views(teacher, images, rows, linear, middle, aim, side, mirrored, reach):
-    """Faces `[n, 15]` of one view each in pixels of the images, and which were found.
+    """Faces `[n, 15]` from one view each, in pixels of the images, and which were found.
 
-    A view is rotated and scaled by `linear` `[n, 2, 2]`; the image's point `middle` is at
-    `aim` in it, and the face's centre is searched within `reach` pixels of that.
+    A view is rotated and scaled by `linear` `[n, 2, 2]` and shows the image point `middle` at
+    `aim`; the centre of the face is searched within `reach` pixels of that.
     """
     way = aim - (linear @ middle[:, :, None])[:, :, 0]
     # From outer corners to the centres of the first pixels.
@@ -71,20 +71,20 @@ def shrunk(images, rows, matrices, side):
 
 
 def of_all(images, rows, side, ask):
-    """`ask(part)` for parts of the rows that fit on the device, concatenated."""
+    """Concatenated results of `ask(part)` for parts of the rows that fit on the device."""
     count = max(1, AT_ONCE[images.device.type] // side**2)
     answers = [ask(slice(start, start + count)) for start in range(0, len(rows), count)]
     return [torch.cat(parts) for parts in zip(*answers)]
 
 
 def stage(size):
-    """Side of the view in which a face of a size may lie anywhere on the coarsest grid."""
+    """Side of a view in which a face of this size can lie anywhere on the coarsest grid."""
     return int(np.ceil((1.7 * size + GRID) / 32) * 32)
 
 
 @torch.inference_mode()
 def found(teacher, images):
-    """Rough faces `[n, 15]` of all images, and whether there is one."""
+    """Rough faces `[n, 15]` of all images, and which images have one."""
     rows = torch.arange(len(images), device=images.device)
     passes = []
     for fraction in FIRST[images.side]:
@@ -109,14 +109,14 @@ def found(teacher, images):
 
 
 def median(values, seen):
-    """Medians `[n, ...]` over the found ones of `[n, views, ...]`; zeros if none was found."""
+    """Medians `[n, ...]` over the found entries of `[n, views, ...]`; zeros if none was found."""
     seen = seen.reshape(*seen.shape, *[1] * (values.ndim - 2))
     masked = torch.where(seen, values, torch.nan)
     return torch.nanquantile(masked.double(), 0.5, dim=1).nan_to_num().float()
 
 
 def upright(teacher, images, rows, faces, points, size, mirrored, generator=None):
-    """Points `[n, 5, 2]` of one upright view of each face, and which were found."""
+    """Points `[n, 5, 2]` from one upright view of each face, and which were found."""
     side = stage(size)
     chance = torch.rand(len(rows), 4, generator=generator, device=rows.device) * 2 - 1
     chance = chance if generator else torch.zeros_like(chance)
@@ -126,7 +126,7 @@ def upright(teacher, images, rows, faces, points, size, mirrored, generator=None
         eyes = chosen[:, 1] - chosen[:, 0]
         down = chosen[:, 3:].mean(1) - chosen[:, :2].mean(1)
         eyes, down = (functional.normalize(way, dim=1) for way in (eyes, down))
-        # The line of the eyes and the vertical of the face, not perpendicular for a turned head.
+        # The line of the eyes and the vertical of the face; not perpendicular for a turned head.
         along = eyes + torch.stack([down[:, 1], -down[:, 0]], 1)
         turn = torch.deg2rad(TURN * chance[part, 0]) - torch.atan2(along[:, 1], along[:, 0])
         target = size * torch.exp(RESIZE * chance[part, 1])
@@ -152,7 +152,7 @@ def label(teacher, images, views, until, generator, name):
     begun = time.monotonic()
     faces, certain = found(teacher, images)
     rows = certain.nonzero()[:, 0]
-    # Similar sizes together: whether a view is reduced is decided for a part as a whole.
+    # Sort by size: whether views are reduced is decided for a whole part.
     rows = rows[(faces[rows, 3] * faces[rows, 4]).argsort()]
     faces = faces[rows]
     points = faces[:, 5:].reshape(-1, 5, 2)
@@ -164,7 +164,7 @@ def label(teacher, images, views, until, generator, name):
     answers, order = [], torch.argsort(rows)
     for number in range(views):
         if number % ROUND == 0 and answers:
-            # The device runs asynchronously: wait for it before the clock is read.
+            # The device runs asynchronously: wait for it before reading the clock.
             answers[-1][1].sum().item()
             if time.monotonic() > until:
                 break
@@ -192,7 +192,7 @@ def label(teacher, images, views, until, generator, name):
 
 
 def mean(points, seen, faces, mirrored):
-    """Mean points, spread, number of views and whether there are enough, of each face."""
+    """Mean points, spread, number of views and whether there are enough, for each face."""
     middle = median(points, seen)
     size = (faces[:, 3] * faces[:, 4]).clamp(min=1).sqrt()
     eyes = torch.maximum((middle[:, 1] - middle[:, 0]).norm(dim=1), 0.3 * size)
@@ -200,7 +200,7 @@ def mean(points, seen, faces, mirrored):
     near = seen & (away <= OUTLIER * median(away, seen)[:, None])
     sides = [near & (mirrored == side) for side in (False, True)]
     count = [side.sum(1) for side in sides]
-    # Plain and mirrored views with equal weight: the teacher is not symmetric.
+    # Plain and mirrored views have equal weight, since the teacher is not symmetric.
     halves = [
         torch.where(side[:, :, None, None], points, 0).sum(1) / number.clamp(min=1)[:, None, None]
         for side, number in zip(sides, count)

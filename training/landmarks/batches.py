@@ -1,7 +1,7 @@
 """Batches of views for training, drawn and degraded on the device.
 
-Faces come from one or two sets; a view has the error of the detector's landmarks, or of
-those of a previous pass, and is degraded.
+Faces come from one or two sets. A view has errors like those of the detector's landmarks, or of
+those from a previous pass, and is degraded.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from geometry import EYES, MIRRORED, TEMPLATE, VIEW
 from images import Images, apply, compose, fit, similarity
 from views import RESIZE, SHIFT, TURN
 
-# Error of a view, as a factor on the deviations, and how often: from the second pass on
-# views are nearly right.
+# Errors of views, as factors on the standard deviations, and their frequencies: from the second
+# pass on, views are nearly right.
 STRENGTHS, STRENGTH_FRACTIONS = (0.4, 1.0, 2.2), (0.35, 0.4, 0.25)
-# A label has half the weight where the teacher's views spread by this fraction of the
-# inter-eye distance.
+# A label has half the weight if the teacher's views spread by this fraction of the inter-eye
+# distance.
 HALF_WEIGHT = 0.08
 
 
@@ -32,7 +32,7 @@ class Set:
 
     @classmethod
     def of(cls, images, labels, kept, most=1.0, bordered=False):
-        """The kept labels, of weight at most `most`."""
+        """The kept labels, with a weight of at most `most`."""
         tensor = lambda values: torch.from_numpy(values[kept]).to(images.device)
         weight = most / (1 + (tensor(labels["spread"]).float() / HALF_WEIGHT) ** 2)
         points = tensor(labels["points"]).float() - 0.5
@@ -43,7 +43,7 @@ class Set:
 
 
 def off(count, generator, device, strengths=STRENGTHS, fractions=STRENGTH_FRACTIONS):
-    """Effect of slightly wrong landmarks on views, `[n, 2, 3]`; see `views.off`."""
+    """The effect of slightly wrong landmarks on views, `[n, 2, 3]`; see `views.off`."""
     normal = lambda *shape: torch.randn(shape, generator=generator, device=device)
     chosen = torch.multinomial(torch.tensor(fractions, device=device), count, True, generator=generator)
     strength = torch.tensor(strengths, device=device)[chosen]
@@ -57,7 +57,7 @@ def off(count, generator, device, strengths=STRENGTHS, fractions=STRENGTH_FRACTI
 
 
 def mirrors(mirrored, side):
-    """Mirroring of the chosen images, `[n, 2, 3]`."""
+    """Transforms `[n, 2, 3]` that mirror the chosen images."""
     sign = torch.where(mirrored, -1.0, 1.0)
     zero, one = torch.zeros_like(sign), torch.ones_like(sign)
     rows = [sign, zero, torch.where(mirrored, side - 1.0, 0.0), zero, one, zero]
@@ -65,7 +65,7 @@ def mirrors(mirrored, side):
 
 
 class Batches:
-    """Endless batches: `(views, points, weights)`; a fixed number from each set."""
+    """Endless batches `(views, points, weights)`, with a fixed number from each set."""
 
     def __init__(self, sets, counts, degrader, generator):
         self.parts, self.degrader, self.generator = list(zip(sets, counts)), degrader, generator
@@ -88,8 +88,8 @@ class Batches:
         matrices = compose(off(count, generator, device), fit(points, self.template))
         there = compose(matrices, flip)
         rows = faces.image[chosen]
-        # There are no pixels around an aligned crop: black for one half, mirrored for the
-        # other, so that the network does not associate black borders with aligned faces.
+        # There are no pixels around an aligned crop. Half of them get a black border and half a
+        # mirrored one, so that the network does not associate black borders with aligned faces.
         half = count // 2 if faces.bordered else count
         views = [faces.images.views(rows[:half], there[:half], VIEW)]
         if half < count:

@@ -90,7 +90,7 @@ def check_degradations(held, generator):
 
 
 def check_batches(held, found, generator, save):
-    """Shapes and levels of a batch; `save` is an image file of its views and points."""
+    """Checks shapes and levels of a batch; `save` is an image file for its views and points."""
     everything = np.ones(len(found["image"]), bool)
     faces = Set.of(held, found, everything, bordered=True)
     degrader = Degrader(held.device, generator)

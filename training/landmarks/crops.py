@@ -1,9 +1,9 @@
-"""Corrects the teacher's labels of aligned crops to those of whole images.
+"""Corrects the teacher's labels of aligned crops to match those of whole images.
 
-An aligned crop ends below the mouth, and without a chin the teacher places the corners of
-the mouth some percent of the inter-eye distance higher than in the whole image. This shift,
-as a function of the points themselves, is fitted on whole images that are cropped in the same
-way and passed to the teacher.
+An aligned crop ends below the mouth, and without a chin the teacher places the mouth corners a
+few percent of the inter-eye distance higher than in the whole image. This shift, as a function of
+the points themselves, is fitted on whole images that are cropped in the same way and passed to
+the teacher.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ SIDE = 112
 EYES = float(np.linalg.norm(TEMPLATE_112[1] - TEMPLATE_112[0]))
 # Views per crop for the fit, and its ridge penalty as a fraction of the number of crops.
 VIEWS, RIDGE = 16, 0.001
-# Deviation of the landmarks by which a crop is made, as a fraction of the inter-eye
+# Standard deviation of the landmarks that a crop is made from, as a fraction of the inter-eye
 # distance: that of one output of the teacher.
 WRONG = 0.02
 
 
 def features(points):
-    """Constant, points and products of them, `[n, 66]`, of points in a crop."""
+    """Features `[n, 66]` of points in a crop: a constant, the points and their products."""
     x = ((points - 0.5 - TEMPLATE_112) / EYES).reshape(-1, 10)
     first, second = np.triu_indices(10)
     return np.concatenate([np.ones((len(x), 1)), x, 4 * x[:, first] * x[:, second]], 1)
@@ -35,13 +35,13 @@ def mirrored(points):
 
 
 def fitted(seen, truth):
-    """Weights `[66, 10]` of the shift from points in crops to the true ones."""
+    """Weights `[66, 10]` for the shift from points in crops to the true ones."""
     seen, truth = (np.concatenate([p, mirrored(p)]) for p in (seen, truth))
     x, y = features(seen), (truth - seen).reshape(-1, 10)
     penalty = RIDGE * len(x) * np.eye(x.shape[1])
     penalty[0, 0] = 0
     weights = np.linalg.solve(x.T @ x + penalty, x.T @ y)
-    # Outliers, such as pairs of two different faces, are left out.
+    # Refit without outliers, such as pairs of two different faces.
     away = np.abs(y - x @ weights).max(1)
     near = away <= 5 * np.median(away)
     x, y = x[near], y[near]
@@ -53,10 +53,10 @@ def corrected(points, weights):
 
 
 def correction(teacher, images, labels, hidden, until, generator):
-    """Weights for `corrected` from the whole images of a set, except the held-out ones.
+    """Weights for `corrected`, from the whole images of a set except the held-out ones.
 
-    Prints the distance between labels of crops and of images before and after the
-    correction, for the held-out ones.
+    For the held-out images, prints the distance between the labels of crops and of whole images
+    before and after the correction.
     """
     device = images.device
     rows, points = (torch.from_numpy(labels[n]).to(device) for n in ("image", "points"))

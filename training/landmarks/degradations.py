@@ -1,6 +1,6 @@
 """Degradations of views, a whole batch at once on the device.
 
-Each kind affects a fixed fraction of a batch, with views drawn independently for each kind.
+Each kind affects a fixed fraction of a batch; views are drawn independently for each kind.
 """
 
 import cv2
@@ -12,24 +12,24 @@ from torch.nn import functional
 
 # Fractions of the batch: occlusion, grey, tone, noise, JPEG.
 COVERED, GREY, TONED, NOISY, COMPRESSED = 0.25, 0.12, 0.8, 0.3, 0.3
-# At most one of these: Gaussian blur, low resolution, motion blur.
+# At most one of these per view: Gaussian blur, low resolution, motion blur.
 BLURRED, COARSE, MOVED = 0.15, 0.25, 0.08
-# A part of the batch is not degraded.
+# Fraction of the batch that is not degraded.
 CLEAN = 0.15
-# Standard deviations of the blur, and sides to which a view is reduced.
+# Standard deviations of the blur, and sides to which views are reduced.
 SIGMAS, SIDES = np.geomspace(0.4, 2.5, 48), np.arange(VIEW // 4, VIEW * 9 // 10 + 1)
 # Maximum length of the motion blur, in pixels.
 LONGEST = 7
 
 
 def blurs():
-    """Gaussian blur of a column of pixels, `[VIEW, VIEW]` for each standard deviation."""
+    """Matrices `[VIEW, VIEW]` that blur a column of pixels, one per standard deviation."""
     column = np.eye(VIEW, dtype=np.float32)
     return np.stack([cv2.GaussianBlur(column, (1, 2 * int(np.ceil(3 * s)) + 1), s) for s in SIGMAS])
 
 
 def coarsenings():
-    """Area reduction and enlargement of a column of pixels, for each side."""
+    """Matrices that reduce (area) and enlarge a column of pixels, one per side."""
     column = np.eye(VIEW, dtype=np.float32)
     small = [cv2.resize(column, (VIEW, int(side)), interpolation=cv2.INTER_AREA) for side in SIDES]
     return np.stack([cv2.resize(s, (VIEW, VIEW), interpolation=cv2.INTER_LINEAR) for s in small])
@@ -49,13 +49,13 @@ class Degrader:
         return torch.randn(shape, generator=self.generator, device=self.device)
 
     def some(self, count, *fractions):
-        """Disjoint random rows by the given fractions."""
+        """Disjoint random sets of rows with the given fractions."""
         order = torch.randperm(count, generator=self.generator, device=self.device)
         counts = [round(fraction * count) for fraction in fractions]
         return order.split([*counts, count - sum(counts)])
 
     def __call__(self, views, points):
-        """Views `[n, 3, VIEW, VIEW]` of 0..255 with their points, degraded."""
+        """Degrades views `[n, 3, VIEW, VIEW]` of 0..255 with these points."""
         clean = self.some(len(views), CLEAN)[0]
         as_it_was = views[clean]
         for fraction, degrade in (
@@ -78,7 +78,7 @@ class Degrader:
         return views.index_copy(0, rows, degrade(views[rows], rows).round().clamp(0, 255))
 
     def covered(self, views, points):
-        """Occlusion: a box or an ellipse of one colour, noisy or not."""
+        """Occlusion by a box or ellipse of one colour, noisy or not."""
         count = len(views)
         patch = self.uniform(0, 256, count, 3, 1, 1).floor()
         strength = self.uniform(5, 50, count, 1, 1, 1) * (self.uniform(0, 1, count, 1, 1, 1) < 0.5)
@@ -101,7 +101,7 @@ class Degrader:
         return torch.einsum("c,nchw->nhw", weights, views)[:, None].expand_as(views)
 
     def toned(self, views):
-        """Random gamma, contrast, brightness and colour balance, as `coloured` of the detector's views."""
+        """Random gamma, contrast, brightness and colour balance, like `coloured` of the detector's views."""
         count = len(views)
         strength = torch.where(self.uniform(0, 1, count, 1, 1, 1) < 0.2, 2.0, 1.0)
         gamma = (0.35 * strength * self.normal(count, 1, 1, 1)).exp()
@@ -111,7 +111,7 @@ class Degrader:
         return ((views / 255) ** gamma * gain + shift).clamp(0, 1) * 255
 
     def resampled(self, views, maps):
-        """One of the matrices applied to the columns and the rows of each view."""
+        """Applies one of the matrices to the columns and rows of each view."""
         which = torch.randint(len(maps), (len(views),), generator=self.generator, device=self.device)
         chosen = maps[which][:, None]
         return chosen @ views @ chosen.transpose(2, 3)

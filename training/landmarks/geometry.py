@@ -1,24 +1,24 @@
-"""The upright view of a face by five rough landmarks.
+"""The upright view of a face from five rough landmarks.
 
-The same as `crates/attn-fiqa/src/detect/refine.rs`. Coordinates of this file count from
-the centre of the first pixel, as OpenCV's and the program's do.
+Matches `crates/attn-fiqa/src/detect/refine.rs`. Coordinates in this file are relative to the
+centre of the first pixel, as in OpenCV and the program.
 """
 
 import cv2
 import numpy as np
 
-# Pixels on a side of a view, and between the eyes of a face that fits the template.
+# Side of a view, and inter-eye distance of a face that fits the template, in pixels of the view.
 VIEW = 80
 EYES = 27.0
-# Left eye, right eye, nose tip, corners of the mouth, in a crop of 112x112.
+# Left eye, right eye, nose tip, mouth corners, in a 112x112 crop.
 TEMPLATE_112 = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-# Mirroring exchanges the eyes and the corners of the mouth.
+# Mirroring swaps the eyes and the mouth corners.
 MIRRORED = [1, 0, 2, 4, 3]
 
 _SCALE = EYES / np.linalg.norm(TEMPLATE_112[1] - TEMPLATE_112[0])
-# The template's points in a view: their mean in its middle.
+# The template in a view, with the mean of its points in the middle.
 TEMPLATE = (TEMPLATE_112 - TEMPLATE_112.mean(0)) * _SCALE + (VIEW - 1) / 2
 
 
@@ -41,7 +41,7 @@ def inverse(matrix):
 
 
 def warp(image, matrix, side=VIEW):
-    """The program's warp: blocks averaged when reducing by two or more, bilinear, black outside."""
+    """The program's warp: block average when reducing by two or more, then bilinear, black outside."""
     factor = int(1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if factor >= 2:
         height, width = (length // factor * factor for length in image.shape[:2])

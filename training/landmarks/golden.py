@@ -1,4 +1,4 @@
-"""Prints the points from ONNX Runtime for the middle 80x80 pixels of an example, for a test.
+"""Prints the points from ONNX Runtime for the central 80x80 pixels of an example image, for a test.
 
 The test is `crates/attn-fiqa/src/detect/landmark_tests.rs`.
 """

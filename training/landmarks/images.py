@@ -1,7 +1,7 @@
 """Images on the device, and views of many of them at once.
 
-A view is what `geometry.warp` makes: blocks averaged when reducing by two or more,
-then bilinear, black outside. Coordinates count from the centre of the first pixel.
+A view matches the result of `geometry.warp`: block average when reducing by two or more, then
+bilinear, black outside. Coordinates are relative to the centre of the first pixel.
 """
 
 import io
@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-# An image of at least this side is also stored at half its side, for views that reduce it.
+# Images with at least this side are also stored at half the side, for views that reduce them.
 HALVED = 160
-# Images converted at once when they are transferred to the device.
+# Number of images transferred to the device and converted at once.
 PART = 2000
 
 
 def read(archive, limit=None):
-    """Names and images u8 RGB `[n, side, side, 3]` of a tar of square images."""
+    """Names and images (u8 RGB `[n, side, side, 3]`) of a tar of square images."""
     names, files = [], []
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -44,7 +44,7 @@ class Images:
             self.full.append(part)
             if self.side >= HALVED:
                 even = part[..., : self.side // 2 * 2, : self.side // 2 * 2].float()
-                # OpenCV rounds halves of the mean of four up.
+                # OpenCV rounds the mean of four half up.
                 self.half.append((functional.avg_pool2d(even, 2) + 0.5).byte())
         self.full = torch.cat(self.full)
         self.half = torch.cat(self.half) if self.half else None
@@ -53,12 +53,12 @@ class Images:
         return len(self.full)
 
     def views(self, rows, matrices, side, blocks=True, border="zeros"):
-        """Views `[n, 3, side, side]` of 0..255, unrounded, by `[n, 2, 3]` to the view."""
+        """Views `[n, 3, side, side]` of 0..255, unrounded; `matrices` `[n, 2, 3]` map images to views."""
         back = inverse(matrices)
         if not blocks or self.half is None:
             return sampled(self.full[rows].float(), back, side, border)
         whole = sampled(self.full[rows].float(), back, side, border)
-        # In the image of half the side a pixel's centre is at `(x - 0.5) / 2`.
+        # In the half-size image, the centre of pixel `x` is at `(x - 0.5) / 2`.
         halved = torch.cat([back[:, :, :2] / 2, (back[:, :, 2:] - 0.5) / 2], 2)
         halved = sampled(self.half[rows].float(), halved, side, border)
         shrink = scale(back)
@@ -84,7 +84,7 @@ def apply(matrices, points):
 
 
 def compose(second, first):
-    """The matrix `[n, 2, 3]` of the first transform, then the second."""
+    """The transforms `[n, 2, 3]` that apply `first`, then `second`."""
     linear = second[:, :, :2] @ first[:, :, :2]
     shift = second[:, :, :2] @ first[:, :, 2:] + second[:, :, 2:]
     return torch.cat([linear, shift], 2)
@@ -103,13 +103,13 @@ def inverse(matrices):
 
 
 def similarity(linear_x, linear_y, shift):
-    """`[n, 2, 3]` of rotation and scale `x + iy` and a shift `[n, 2]`."""
+    """Transforms `[n, 2, 3]` with rotation and scale `x + iy` and shift `[n, 2]`."""
     rows = torch.stack([linear_x, -linear_y, linear_y, linear_x], 1).reshape(-1, 2, 2)
     return torch.cat([rows, shift[:, :, None]], 2)
 
 
 def fit(points, target):
-    """The similarities `[n, 2, 3]` that bring points `[n, 5, 2]` closest to `[5, 2]`."""
+    """The similarities `[n, 2, 3]` that bring points `[n, 5, 2]` closest to the target `[5, 2]`."""
     middle, aim = points.mean(1), target.mean(0)
     p, q = points - middle[:, None], target - aim
     norm = p.square().sum((1, 2))

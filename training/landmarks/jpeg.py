@@ -29,7 +29,7 @@ class Jpeg:
         self.steps = tensor(LUMA), tensor(CHROMA)
 
     def __call__(self, views, quality):
-        """Views `[n, 3, h, w]` of 0..255, sides multiples of 16, at qualities `[n]` of 1..99."""
+        """Compresses views `[n, 3, h, w]` of 0..255, sides multiples of 16, at qualities `[n]` of 1..99."""
         factor = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
         y, chroma = torch.einsum("oc,nchw->nohw", self.to_ycc, views).split([1, 2], 1)
         y = self.quantised(y - 128, self.steps[0], factor) + 128

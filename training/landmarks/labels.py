@@ -1,12 +1,12 @@
-"""Exact landmarks of a face: the teacher's, averaged over many views.
+"""Precise landmarks of a face: the teacher's, averaged over many views.
 
-For one face at a time, for evaluation; `batch_labels.py` does the same for all training faces at
-once.
+Handles one face at a time, for evaluation; `batch_labels.py` does the same for all training faces
+at once.
 
-One output of the teacher is off by some percent of the inter-eye distance, and differently
-so at another position of the same image, at another size and in the mirror image. So each
-face is turned upright and passed to the teacher at several sizes, slightly shifted and
-rotated, plain and mirrored, and the mean of the outputs is taken without outliers.
+A single output of the teacher is off by a few percent of the inter-eye distance, and the error
+changes with the position and size of the face in the image and in the mirror image. Therefore each
+face is turned upright and passed to the teacher at several sizes, slightly shifted and rotated,
+plain and mirrored; the result is the mean of the outputs without outliers.
 """
 
 import sys
@@ -20,14 +20,14 @@ sys.path.append(str(ROOT / "training/detector"))
 
 from multi_view import SUSPECTED, mirror  # noqa: E402
 
-# Sizes of the face's box in the views, in pixels, and views of each, half of them mirrored.
+# Sizes of the face box in the views, in pixels, and views per size, half of them mirrored.
 SIZES = (70.0, 92.0, 120.0, 155.0)
 OF_EACH = 6
-# Maximum rotation in degrees and maximum change of size; shifts over a whole grid cell.
+# Maximum rotation in degrees, maximum change of size, and range of shifts: a whole grid cell.
 TURN, RESIZE, GRID = 6.0, 0.1, 32.0
-# A view farther from the median than this many times the views' median distance is left out.
+# Views farther from the median than this multiple of their median distance are excluded.
 OUTLIER = 2.5
-# A face found in fewer of its views is not used.
+# A face found in a smaller fraction of its views is not used.
 LEAST_SEEN = 0.6
 
 
@@ -35,7 +35,7 @@ def view_of(image, points, box, size, degrees, shift):
     """A view in which the face is upright: `(view, linear, shift)` of the transform."""
     eyes = points[1] - points[0]
     down = points[3:].mean(0) - points[:2].mean(0)
-    # The line of the eyes and the vertical of the face, not perpendicular for a turned head.
+    # The line of the eyes and the vertical of the face; not perpendicular for a turned head.
     angle = np.angle(np.exp(1j * np.arctan2(eyes[1], eyes[0])) + np.exp(1j * np.arctan2(-down[0], down[1])))
     angle = np.deg2rad(degrees) - angle
     scale = size / np.sqrt(box[2] * box[3])
@@ -50,7 +50,7 @@ def view_of(image, points, box, size, degrees, shift):
 
 
 def seen(teacher, image, points, box, size, degrees, shift, mirrored):
-    """The teacher's points from one view, in the image, or None."""
+    """The teacher's points from one view, in image coordinates, or None."""
     view, linear, way = view_of(image, points, box, size, degrees, shift)
     side = view.shape[0]
     if mirrored:
@@ -87,7 +87,7 @@ def average(teacher, image, points, box, rng):
     sides = [found[near & (mirrored == side)] for side in (False, True)]
     if min(len(side) for side in sides) == 0:
         return None
-    # Plain and mirrored views with equal weight: the teacher is not symmetric.
+    # Plain and mirrored views have equal weight, since the teacher is not symmetric.
     mean = (sides[0].mean(0) + sides[1].mean(0)) / 2
     spread = np.linalg.norm(found[near] - mean, axis=2).mean() / eyes
     return mean, spread, int(near.sum())

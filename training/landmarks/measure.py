@@ -1,7 +1,7 @@
 """Evaluates the landmark network after a detector, on LFW and on held-out faces.
 
-On LFW YuNet is the reference: one output of it, and its mean over eight views (as in
-`multi_view.py`) and over 24 upright ones (as in `labels.py`).
+On LFW the reference is YuNet: a single output, its median over eight views (as in `multi_view.py`)
+and its mean over 24 upright ones (as in `labels.py`).
 """
 
 import argparse
@@ -22,13 +22,13 @@ from multi_view import averaged, central, lfw, refine  # noqa: E402
 from views import Faces, sample  # noqa: E402
 
 PASSES = 3
-# As in the program: minimum and maximum number of passes, until the points move by less
+# As in the program: minimum and maximum number of passes; they stop when the points move by less
 # than this fraction of the inter-eye distance.
 STEPS, CONVERGED = (2, 4), 0.05
 
 
 class Points:
-    """The network as ONNX, on one thread."""
+    """The ONNX network on one thread."""
 
     def __init__(self, path):
         options = onnxruntime.SessionOptions()
@@ -67,7 +67,7 @@ def error(found, reference):
 
 
 def by_procedure(network, image, rough):
-    """The points by the name of the procedure."""
+    """The points found by each procedure, by name."""
     found = {"the detector alone": rough}
     for with_mirror in (False, True):
         points = rough
@@ -92,7 +92,7 @@ def show(title, errors):
 
 
 def references(yunet, image, number):
-    """YuNet's central face `[15]` and its points by name, pixel centres, or None."""
+    """YuNet's central face `[15]` and its points by name, relative to pixel centres, or None."""
     single = central(yunet.detect(image, 0.6), image)
     if single is None:
         return None
@@ -135,7 +135,7 @@ def on_held_out(network, archive, made):
     for index in range(len(faces)):
         image, points = faces.at(index)
         _, there = sample(rng, image, points)
-        # Landmarks with the errors of a detector, drawn as an exact similarity of the view.
+        # Landmarks with the errors of a detector, drawn as an exact similarity transform of the view.
         rough = apply(inverse(fit(points, there)), TEMPLATE)
         for way, place in by_procedure(network, image, rough).items():
             errors.setdefault((way, "the labels"), []).append(error(place, points))

@@ -1,8 +1,8 @@
 """A detector's output for one face, combined over many views.
 
 The teacher's landmarks depend on the rotation of a face and differ between a face and its
-mirror image by some percent of the inter-eye distance. So the median is taken over views with
-the face upright in the middle, at several sizes, plain and mirrored.
+mirror image by a few percent of the inter-eye distance. Therefore the result is the median over
+views with the face upright in the middle, at several sizes, plain and mirrored.
 """
 
 import io
@@ -16,11 +16,9 @@ from PIL import Image
 SIDE = 224
 VIEWS = [(side, mirrored) for side in (96, 128, 176, 224) for mirrored in (False, True)]
 SUSPECTED = 0.3
-# Smallest face, in pixels, whose landmarks are refined.
-REFINED = 40
-# Mirroring exchanges the eyes and the corners of the mouth.
+# Mirroring swaps the eyes and the mouth corners.
 MIRRORED = [1, 0, 2, 4, 3]
-# Face size in pixels and rotation in degrees of the upright views; each also mirrored.
+# Face size in pixels and rotation in degrees of the upright views; each is also mirrored.
 FIRST_UPRIGHT = [(110, 0)]
 UPRIGHT = [(75, 4), (100, -4), (130, 4), (165, -4)]
 STAGE = 256
@@ -37,7 +35,7 @@ def mirror(faces, width):
 
 
 def detect_in_view(teacher, image, side, mirrored):
-    """Faces of one view in the coordinates of `image`."""
+    """Faces from one view, in the coordinates of `image`."""
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     if mirrored:
         small = small[:, ::-1]
@@ -53,7 +51,7 @@ def detect_in_view(teacher, image, side, mirrored):
 
 
 def merged(views):
-    """One list of faces from the lists of all views; score is the mean over views."""
+    """Merges the faces of all views into one list; the score is the mean over views."""
     rest = np.concatenate(views)
     rest = rest[np.argsort(-rest[:, 0], kind="stable")]
     faces = []
@@ -98,7 +96,7 @@ def upright_view(teacher, image, face, size, turn, mirrored):
 
 
 def refine(teacher, image, face):
-    """The face with the consensus of the landmarks of its upright views."""
+    """The face with the consensus of the landmarks from its upright views."""
     for views in (FIRST_UPRIGHT, UPRIGHT):
         seen = [upright_view(teacher, image, face, *v, m) for v in views for m in (False, True)]
         seen = [points for points in seen if points is not None]
@@ -110,7 +108,7 @@ def refine(teacher, image, face):
 
 
 def lfw(archive):
-    """`(name, image)` of every image of a tar archive."""
+    """`(name, image)` of every image in a tar archive."""
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isfile():
@@ -128,7 +126,7 @@ def central(faces, image):
 
 
 def averaged(teacher, image):
-    """The teacher's central face averaged over sizes and mirror images, or None."""
+    """The median of the teacher's central face over sizes and mirror images, or None."""
     views = []
     height, width = image.shape[:2]
     for factor in (0.64, 0.8, 1.0, 1.25):

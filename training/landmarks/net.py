@@ -1,8 +1,8 @@
-"""The landmark network: an upright view of a face to five points.
+"""The landmark network: maps an upright view of a face to five points.
 
-Built from the same blocks as the detector. Five heat maps at a quarter of the view's resolution;
-a point is the mean position under the softmax of its map: equivariant to shifts, and more
-precise than the map's cells.
+Built from the same blocks as the detector. Outputs five heat maps at a quarter of the view's
+resolution; a point is the mean position under the softmax of its map, which is equivariant to
+shifts and more precise than the cells of the map.
 """
 
 import sys
@@ -23,18 +23,18 @@ STRIDE = 4
 
 @dataclass(frozen=True)
 class Widths:
-    """Channels of the three stages, the first also the stem's, and of the pyramid."""
+    """Channels of the three stages (the first also for the stem) and of the pyramid."""
 
     stages: tuple[int, int, int]
     pyramid: int
 
 
-# `landmark_network.rs` of the program has the same numbers, for the network in `models/`.
+# The program's `landmark_network.rs` has the widths of the network in `models/`.
 WIDTHS = {"narrow": Widths((48, 64, 96), 48), "wide": Widths((64, 128, 192), 64)}
 
 
 def cells():
-    """Centres `[cells, 2]` of the heat maps' cells in pixels of the view, row by row."""
+    """Centres `[cells, 2]` of heat map cells in pixels of the view, row by row."""
     centre = torch.arange(VIEW // STRIDE) * float(STRIDE) + (STRIDE - 1) / 2
     y, x = torch.meshgrid(centre, centre, indexing="ij")
     return torch.stack([x, y], -1).reshape(-1, 2)

@@ -26,18 +26,17 @@ from yunet import Teacher  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ["step", "seconds", "rate", "loss", "one_p50", "one_p95", "two_p50", "two_p95"]
-# Errors below this fraction of the inter-eye distance are the teacher's noise. The part of
-# a face's mean error beyond `TAIL` counts twice.
+# Errors below `SMOOTH`, as a fraction of the inter-eye distance, are the teacher's noise. The part
+# of a face's mean error beyond `TAIL` counts twice.
 SMOOTH, TAIL = 0.02, 0.04
-# In a profile the eyes nearly coincide: errors are relative to at least this many pixels.
+# In a profile the eyes nearly coincide, so errors are relative to at least this many pixels.
 LEAST_EYES = 0.5 * EYES
-# Fractions of the time by which the labels of the whole images, and all labels, are made at
-# the latest.
+# Latest times, as fractions of the total, for the labels of the whole images and for all labels.
 LABELLED = (0.2, 0.4)
-# Maximum number of views per face of each set.
+# Maximum number of views per face in each set.
 VIEWS = (48, 32)
-# Fraction of whole images in a batch, and fraction of the time after which there are only
-# those: the labels of aligned crops are less exact.
+# Fraction of whole images in a batch, and fraction of the time after which only those are used,
+# since the labels of aligned crops are less precise.
 WHOLE, WHOLE_ONLY = 0.4, 0.7
 # Weight of the label of an aligned crop.
 CROP_WEIGHT = 0.7
@@ -54,7 +53,7 @@ def say(*parts):
 
 
 def sets_of(options, device, generator):
-    """The training faces, as sets, and the held-out ones; writes their labels."""
+    """The training faces, as sets, and the held-out faces; writes the labels of the whole images."""
     teacher = Teacher(options.teacher, device)
     names, images = read(options.archive, options.limit)
     say(f"{len(names)} images read")
@@ -94,7 +93,7 @@ def aligned(options, teacher, hidden, weights, until, generator):
 
 
 def predict(network, views):
-    """Points `[n, 5, 2]` of views: the mean of plain and mirrored."""
+    """Points `[n, 5, 2]` of views: the mean over the plain and the mirrored view."""
     plain, mirrored = network(torch.cat([views, views.flip(3)])).chunk(2)
     mirrored = torch.stack([VIEW - 1 - mirrored[..., 0], mirrored[..., 1]], -1)
     return (plain + mirrored[:, MIRRORED]) / 2
@@ -124,7 +123,7 @@ def errors(network, faces, passes=2, seed=5, part=256):
 
 
 def loss_of(points, truth, weight):
-    """Smooth L1 of the points' distances, as fractions of the face's own inter-eye distance."""
+    """Smooth L1 loss of point distances, as fractions of the face's own inter-eye distance."""
     eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=LEAST_EYES)
     away = torch.sqrt((points - truth).square().sum(-1) + 1e-4) / eyes[:, None]
     smooth = torch.where(away < SMOOTH, away.square() / (2 * SMOOTH), away - SMOOTH / 2).mean(1)
@@ -137,7 +136,7 @@ class Trainer:
         fused = next(network.parameters()).is_cuda
         self.optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-2, fused=fused)
         pairs = zip(self.average.state_dict().values(), network.state_dict().values())
-        # The counter of batch norms is not needed: their momentum is fixed.
+        # The batch norm counters are not needed, since the momentum is fixed.
         self.pairs = [pair for pair in pairs if pair[0].dtype.is_floating_point]
 
     def step(self, batch, rate, layout):
@@ -202,8 +201,8 @@ def main():
 
     options.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
-    # The teacher's labels are computed in full precision, and in views of too many sizes for
-    # cuDNN to search the fastest algorithm for each.
+    # The teacher's labels are computed in full precision, and with too many view sizes for cuDNN
+    # to search for the fastest algorithm for each.
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device(options.device)
     generator = torch.Generator(device).manual_seed(options.seed)
@@ -227,7 +226,7 @@ def main():
 
 
 def train(trainer, batches, exact, held_out_faces, layout, options):
-    """Steps until the time is over: on `batches` first, then on the `exact` ones alone."""
+    """Trains until time runs out: first on `batches`, then only on the `exact` ones."""
     begun, end = seconds(), options.seconds - RESERVE
     log = options.output / "log.csv"
     log.write_text(",".join(COLUMNS) + "\n")
@@ -240,7 +239,7 @@ def train(trainer, batches, exact, held_out_faces, layout, options):
         total = total + trainer.step(batch, rate, layout)
         counted += 1
         if trainer.steps % 16 == 0:
-            # The device runs asynchronously: wait for it before the clock is read.
+            # The device runs asynchronously: wait for it before reading the clock.
             total.item()
         last = seconds() >= end
         if last or seconds() - measured >= options.every:

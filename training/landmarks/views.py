@@ -5,16 +5,16 @@ from geometry import EYES, VIEW, apply, fit, warp
 from images import read
 
 HELD_OUT = 10
-# A face for which the teacher's outputs spread by more is not used.
+# A face is not used if the teacher's outputs spread by more than this.
 WIDEST_SPREAD = 0.15
-# Standard deviations of the rough landmarks' errors: shift in inter-eye distances, rotation
-# in degrees, logarithm of the size. A part of the views has `WORSE` times these errors.
+# Standard deviations of the errors of rough landmarks: shift in inter-eye distances, rotation in
+# degrees, logarithm of the size. A fraction of the views has `WORSE` times these errors.
 SHIFT, TURN, RESIZE = 0.055, 3.5, 0.06
 WORSE, WORSE_FRACTION = 2.2, 0.3
 
 
 def held_out(names, seed=4):
-    """Which images are the detector's held-out tenth, by the names of all images."""
+    """Which images are held out, a tenth of them, by the names of all images."""
     order = np.random.default_rng(seed).permutation(np.argsort(names))
     chosen = np.zeros(len(order), bool)
     chosen[order[: len(order) // HELD_OUT]] = True
@@ -29,7 +29,7 @@ class Faces:
         mine = held_out(labels["names"])[labels["image"]] & (labels["spread"] <= WIDEST_SPREAD)
         self.images = read(archive)[1]
         self.image = labels["image"][mine]
-        # From the image's outer corner to the centre of its first pixel.
+        # From the outer corner of the image to the centre of its first pixel.
         self.points = labels["points"][mine].astype(np.float64) - 0.5
 
     def __len__(self):
@@ -40,7 +40,7 @@ class Faces:
 
 
 def off(rng, matrix):
-    """A view's matrix by slightly wrong landmarks."""
+    """The matrix of a view from slightly wrong landmarks."""
     strength = WORSE if rng.random() < WORSE_FRACTION else 1.0
     shift = rng.normal(0, SHIFT * strength, 2) * EYES
     turn = np.deg2rad(rng.normal(0, TURN * strength))
@@ -52,6 +52,6 @@ def off(rng, matrix):
 
 
 def sample(rng, image, points):
-    """A view u8 RGB `[VIEW, VIEW, 3]`, not degraded, and its points `[5, 2]`."""
+    """An undegraded view (u8 RGB `[VIEW, VIEW, 3]`) and its points `[5, 2]`."""
     matrix = off(rng, fit(points))
     return warp(np.ascontiguousarray(image), matrix), apply(matrix, points)

@@ -1,6 +1,6 @@
-"""Writes the landmark network: as safetensors for the program, as ONNX for others.
+"""Writes the landmark network, as safetensors for the program and as ONNX for other programs.
 
-Batch norms and the factor on the input are folded into the convolutions in both.
+In both, batch norms and the input scale factor are folded into the convolutions.
 """
 
 import sys
@@ -50,7 +50,7 @@ def export(network, path, note=""):
 
 
 def save(network, path, note=""):
-    """By the names of `net.py`, f32, one weight and one bias per convolution."""
+    """Writes f32 tensors under the names of `net.py`, one weight and one bias per convolution."""
     network = network.eval().cpu()
     tensors = {}
 

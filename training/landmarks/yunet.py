@@ -1,4 +1,4 @@
-"""The teacher on many views at once: its ONNX graph, run by PyTorch.
+"""The teacher for many views at once: its ONNX graph, run by PyTorch.
 
 Only the operators of `yunet_n_dynamic.onnx` are supported. The outputs are decoded as in
 `training/detector/decode.py`.
@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from torch.nn import functional
 
 STRIDES = (8, 16, 32)
-# As in `labels.py`: minimum score, and overlap of candidates of one face.
+# As in `labels.py`: minimum score, and overlap between candidates of one face.
 SUSPECTED, OVERLAP = 0.3, 0.45
 
 
@@ -34,19 +34,19 @@ class Teacher:
 
     @torch.inference_mode()
     def run(self, bgr):
-        """Outputs by name for `[n, 3, h, w]` of 0..255; the sides are multiples of 32."""
+        """Outputs by name for BGR `[n, 3, h, w]` of 0..255, with sides a multiple of 32."""
         values = {**self.constants, self.input: bgr}
         for op, inputs, output, attributes in self.nodes:
             values[output] = OPERATORS[op](attributes, *(values.get(name) for name in inputs))
         return {name: values[name] for name in self.outputs}
 
     def central(self, views, middle, reach):
-        """The face of each view nearest to its expected position.
+        """The face of each view with the highest score near its expected position.
 
-        Views are RGB; `middle` `[n, 2]` is that position in pixels from the outer corner,
-        `reach` `[n]` the maximum distance of the face's centre from it. Returns faces
-        `[n, 15]` (score, x, y, w, h, points), each the mean of its candidates weighted by
-        score, and which were found.
+        Views are RGB. `middle` `[n, 2]` is that position in pixels from the outer corner, and
+        `reach` `[n]` the maximum distance of the face centre from it. Returns faces `[n, 15]`
+        (score, x, y, w, h, points), each the score-weighted mean of its candidates, and which
+        were found.
         """
         outputs = self.run(views.flip(1))
         faces = torch.cat([decoded(outputs, stride, views.shape[3] // stride) for stride in STRIDES], 1)
@@ -103,7 +103,7 @@ OPERATORS: dict[str, Callable] = {
     "Relu": lambda a, x: torch.relu(x),
     "Sigmoid": lambda a, x: torch.sigmoid(x),
     "Add": lambda a, x, y: x + y,
-    # All of them double the sides.
+    # Every Resize doubles the sides.
     "Resize": lambda a, x, *_: functional.interpolate(x, scale_factor=2, mode="nearest"),
     "Transpose": lambda a, x: x.permute(a["perm"]),
     "Reshape": lambda a, x, shape: x.reshape(shape.tolist()),

@@ -1,7 +1,7 @@
 """The degradations of `degrade.py` for many images at once on the device.
 
-Images are `[B, 3, 112, 112]`, RGB, 0 to 255, f32; strengths `[B]`, 0 to 1. A kind
-gives the images and the mask of what is occluded (`[B, 112, 112]`, or None).
+Images are `[B, 3, 112, 112]`, RGB, 0 to 255, f32; strengths `[B]`, 0 to 1. Each kind
+returns the images and the occlusion mask (`[B, 112, 112]`, or None).
 """
 
 import functools
@@ -41,7 +41,7 @@ def uniform(like, low=0.0, high=1.0, shape=None):
 
 
 def filtered(x, kernels):
-    """Each image with its own kernel `[B, K, K']`."""
+    """Filters each image with its own kernel `[B, K, K']`."""
     high, wide = kernels.shape[1] // 2, kernels.shape[2] // 2
     x = F.pad(x, (wide, wide, high, high), mode="reflect")
     flat = x.reshape(1, -1, *x.shape[2:])
@@ -69,8 +69,8 @@ def motion(x, strength):
 
 
 def coarse(device):
-    """By the number of rows to which an image is reduced (area) and from which it is enlarged
-    (linear): the matrix `[112, 112]` of both for a column of pixels."""
+    """For each number of rows, the matrix `[112, 112]` that reduces a column of pixels to that many
+    rows (area) and enlarges it again (linear)."""
     column = np.eye(SIZE, dtype=np.float32)
     small = [cv2.resize(column, (SIZE, rows), interpolation=cv2.INTER_AREA) for rows in range(1, SIZE + 1)]
     back = [cv2.resize(s, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR) for s in small]
@@ -103,7 +103,7 @@ def bright(x, strength):
 
 
 def occlusion(x, strength):
-    """A box, in a third of the cases an ellipse, of one colour with some noise."""
+    """A box, or in a third of the cases an ellipse, of one colour with some noise."""
     area = (0.08 + 0.52 * strength) * SIZE * SIZE
     wide = (area * uniform(x, 0.6, 1.7)).sqrt().round().clamp_max(SIZE)
     high = (area / wide).round().clamp_max(SIZE)
@@ -123,8 +123,8 @@ KINDS = [blur, motion, resolution, noise, jpeg, dark, bright, occlusion]
 
 
 def by_parts(x, masks, strength, kinds):
-    """Degrades equal parts of the batch, each by one kind, instead of choosing a kind for
-    every image."""
+    """Degrades equal parts of the batch by one kind each, instead of choosing a kind for every
+    image."""
     order = torch.randperm(len(x), device=x.device)
     x, masks, strength = x[order], masks[order], strength[order]
     images, hidden = [], []
@@ -140,19 +140,19 @@ def by_parts(x, masks, strength, kinds):
 
 
 def damaged(x, strength):
-    """One random kind, and for three in ten a second one."""
+    """Applies one random kind, and a second one to three images in ten."""
     masks = torch.zeros_like(x[:, 0])
     x, masks = by_parts(x, masks, strength, KINDS)
     second = len(x) * 3 // 10
     if second:
-        # The first ones: they are a random choice already, since their first kind is random.
+        # The first images are already a random choice, since their first kind is random.
         twice, over = by_parts(x[:second], masks[:second], strength[:second], KINDS)
         x, masks = torch.cat([twice, x[second:]]), torch.cat([over, masks[second:]])
     return x, masks
 
 
 def ways(degrees, zoom, shift, mirrored):
-    """The transform of the face's pixels, `[B, 2, 3]`, as in `degrade.way`."""
+    """The transforms of face pixels, `[B, 2, 3]`, as in `degrade.way`."""
     middle = (SIZE - 1) / 2
     angle = torch.deg2rad(degrees)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
@@ -165,7 +165,7 @@ def ways(degrees, zoom, shift, mirrored):
 
 
 def moved(x, matrices):
-    """The transformed images; outside is black, repeated or reflected, a third each."""
+    """The transformed images; the outside is black, replicated or reflected, for a third each."""
     back = inverse(matrices)
     at = on(x.device, places).reshape(-1, 2) @ back[..., :2].transpose(1, 2) + back[..., 2][:, None]
     grid = (at.reshape(len(x), SIZE, SIZE, 2) + 0.5) * 2 / SIZE - 1
@@ -179,7 +179,7 @@ def moved(x, matrices):
 
 
 def jitter(x, size=1.0):
-    """Transforms of the misalignment by good landmarks; half are mirrored."""
+    """Transforms that imitate misalignment by good landmarks; half are mirrored."""
     normal = lambda: torch.randn(len(x), device=x.device)
     shift = 2 * size * torch.stack([normal(), normal()], 1)
     return ways(3 * size * normal(), torch.exp(0.04 * size * normal()), shift, uniform(x) < 0.5)
@@ -187,7 +187,7 @@ def jitter(x, size=1.0):
 
 def misaligned(x, strength):
     """Rotated, shifted and zoomed, each by a random amount."""
-    # Exponential draws over their sum: uniform on the simplex.
+    # Exponential draws divided by their sum are uniform on the simplex.
     fraction = -uniform(x, 1e-6, 1, (len(x), 3)).log()
     fraction = fraction / fraction.sum(1, keepdim=True)
     fraction = (fraction * strength[:, None] * 1.5).clamp_max(1)
@@ -215,14 +215,14 @@ def relit(x):
 
 
 def smooth(x, cells, channels):
-    """Smooth noise over the image, `[B, C, 112, 112]`, of variance 1."""
+    """Smooth noise over the image, `[B, C, 112, 112]`, with variance 1."""
     grain = torch.randn(len(x), channels, cells, cells, device=x.device)
     return F.interpolate(grain, size=SIZE, mode="bicubic", align_corners=False)
 
 
 def new_faces(one, other):
-    """Faces that belong to nobody: pairs of aligned faces blended evenly or spatially, a part of
-    them unblended; all slightly warped and tinted."""
+    """Faces that belong to nobody: pairs of aligned faces blended evenly or spatially, some of them
+    unblended; all slightly warped and tinted."""
     other = torch.where((uniform(one) < 0.5)[:, None, None, None], other.flip(3), other)
     even = uniform(one, 0.3, 0.7)[:, None, None, None]
     patchy = torch.sigmoid(3 * smooth(one, 4, 1))

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Averages a trained file and one that was fine-tuned from it, weight by weight.
+"""Averages the weights of a trained file and of one fine-tuned from it.
 
     training/recogniser/average.py FIRST [PART] --with TUNED [PART] --fraction 0.3 --output AVERAGE
 
-Between a network and its fine-tuned version the mean of the weights often does better than either
-(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). `--fraction` is the share of
-TUNED. What a calibration holds is left out, so the file has to be calibrated (`finish`).
+The mean of a network's weights and those of its fine-tuned version often performs better than either
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). `--fraction` is the weight of
+TUNED. Calibration data is skipped, so the output has to be calibrated (`finish`).
 """
 
 import argparse
@@ -20,8 +20,8 @@ BATCH_NORM_EPS = 1e-5
 
 
 def weights(paths):
-    """The weights of a file, or of its two parts, in f32. Batch norms become a gain and an offset:
-    their stored statistics are of different images."""
+    """The weights of a file, or of its two parts, in f32. Batch norms become a gain and an offset,
+    since the stored statistics of the two networks are from different images."""
     tensors, _ = export.load(*paths)
     for layer in [name.removesuffix(".running_var") for name in tensors if name.endswith(".running_var")]:
         mean, var = tensors[f"{layer}.running_mean"], tensors[f"{layer}.running_var"]

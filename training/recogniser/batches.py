@@ -1,4 +1,4 @@
-"""The batches of training; a step's batch depends on the seed alone."""
+"""Training batches; the batch of a step depends only on the seed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,41 +10,41 @@ from embedded import cached
 from recognition import Recognition
 from space import unit
 
-# Masks have cells of two pixels: a whole number of cells in patches of 8 and 14.
+# Mask cells are two pixels wide, so that patches of 8 and of 14 contain a whole number of cells.
 CELL = 2
 HELD_OUT = 2000
 # Fractions of the assessed images.
 MISALIGNED, YAWED = 0.25, 0.12
-# Targets of other faces that each batch is contrasted with.
+# Number of other faces' targets that each batch is contrasted with.
 STRANGERS = 1024
 
 
 @dataclass
 class Pool:
-    """Degraded faces with the utility of each, by the teacher."""
+    """Degraded faces, each with its utility as measured by the teacher."""
 
     images: np.ndarray  # [P, 112, 112, 3] u8
     masks: np.ndarray  # [P, 56, 56] u8, 1 where the face is occluded
-    face: np.ndarray  # [P] row of the face it was made from
+    face: np.ndarray  # [P] row of the source face
     utility: np.ndarray  # [P] cosine of the centred embeddings, degraded and clean
-    embeddings: np.ndarray  # [P, E] by the teacher
-    quality: np.ndarray  # [P] what the score is to follow
+    embeddings: np.ndarray  # [P, E] from the teacher
+    quality: np.ndarray  # [P] target of the score
 
     def follow(self, recognition: Recognition):
-        """Makes the probability of a match the target of the score, instead of utility."""
+        """Makes the probability of a match, instead of utility, the target of the score."""
         self.quality = recognition(torch.from_numpy(self.embeddings)).numpy()
 
 
 def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and the held-out faces on which choices are made."""
+    """Rows of the training faces, and of the held-out faces on which choices are made."""
     order = np.random.default_rng([seed, 1]).permutation(count)
     held = min(HELD_OUT, count // 5)
     return np.sort(order[held:]), np.sort(order[:held])
 
 
 def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, work: Path) -> Pool:
-    """Made once and stored in `work`; some are misaligned or turned instead of degraded, and a
-    tenth of the rest is unchanged. The score is to follow utility."""
+    """A pool of degraded faces, made once and stored in `work`. Some are misaligned or turned instead
+    of degraded, and a tenth of the rest is unchanged. The target of the score is utility."""
     stem = f"pool-{MISALIGNED}-{YAWED}-{name}-{size}-{seed}"
     paths = [work / f"{stem}.{part}.npy" for part in ("images", "masks", "face")]
     if not paths[2].exists():
@@ -81,8 +81,8 @@ class Batches(torch.utils.data.Dataset):
     faces: np.ndarray
     blends: np.ndarray | None
     targets: np.ndarray  # faces, then blends; of unit length
-    quality: np.ndarray  # of the same; NaN where their images do not count for the score
-    hints: list[np.ndarray]  # of the faces, and of the blends
+    quality: np.ndarray  # likewise; NaN where the image does not count for the score
+    hints: list[np.ndarray]  # for the faces, and for the blends
     rows: np.ndarray
     pool: Pool
     batch: int
@@ -95,7 +95,7 @@ class Batches(torch.utils.data.Dataset):
         return self.steps
 
     def fresh(self, random):
-        """A new image, its row among the targets, its quality, its hint and its transform."""
+        """A new image, its row in the targets, its quality, its hint and its transform."""
         blends = 0 if self.blends is None else len(self.blends)
         pick = int(random.integers(len(self.rows) + blends))
         if pick < len(self.rows):
@@ -114,7 +114,7 @@ class Batches(torch.utils.data.Dataset):
         return image, row, self.quality[row] if not damaged else np.nan, hint, way
 
     def judged(self, pick, random):
-        """An image of the pool, shifted too little to change its utility."""
+        """An image of the pool and its mask, shifted too little to change its utility."""
         way = degrade.way_of_jitter(random, 0.4)
         mask = degrade.moved(np.repeat(np.repeat(self.pool.masks[pick], CELL, 0), CELL, 1), way)
         return degrade.moved(np.asarray(self.pool.images[pick]), way, random), mask[::CELL, ::CELL]
@@ -133,7 +133,7 @@ class Batches(torch.utils.data.Dataset):
             "images": torch.from_numpy(np.stack(images + list(shown))),
             "targets": torch.from_numpy(self.targets[rows]),
             "strangers": torch.from_numpy(self.targets[random.integers(len(self.targets), size=STRANGERS)]),
-            # What the score is to follow, NaN where it does not count.
+            # Target of the score; NaN where the image does not count for it.
             "quality": torch.tensor([*quality, *self.pool.quality[picks]], dtype=torch.float32),
             # For the fresh images.
             "hints": torch.from_numpy(np.stack(hints)),

@@ -1,10 +1,10 @@
-"""Compares models by errors on the held-out faces, all degraded in new ways.
+"""Compares models by recognition errors on the held-out faces, with new degradations.
 
-Each of the 2,000 faces is compared with its degraded images and these with each other; twice as many
-comparisons are of different faces. A comparison has the lower of its two scores. Printed is the
-pAUC-EDC x1000 (protocol `crfiqa`, FMR 1e-3) by the embeddings of SFace and of MobileFaceNet, and the
-difference to the first model with its 95 % interval over faces, by the bootstrap. It is larger than
-that of ordinary faces, since most images are degraded.
+Each of the 2,000 faces is compared with its degraded images, and these with each other; there are
+twice as many comparisons of different faces. The quality of a comparison is the lower of its two
+scores. Prints the pAUC-EDC x1000 (protocol `crfiqa`, FMR 1e-3) for embeddings of SFace and of
+MobileFaceNet, and the difference from the first model with a 95 % bootstrap interval over faces. The
+pAUC is larger than for ordinary faces, since most images are degraded.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from PIL import Image
 from space import unit
 from teacher import Onnx
 
-# Not a seed of the pools of training.
+# Different from the seeds of the training pools.
 SEED = 7
 
 

@@ -1,4 +1,4 @@
-"""Seeded degradations of a face, one kind at a time or several, and its misalignment."""
+"""Seeded degradations of a face, singly or combined, and misalignment."""
 
 import cv2
 import numpy as np
@@ -76,8 +76,8 @@ def one_of_any(image, strength, random):
 
 
 def way(degrees=0.0, zoom=1.0, shift=(0.0, 0.0), mirrored=False):
-    """The transform of the face's pixels, `[2, 3]`: rotated and zoomed about the middle, then
-    shifted, then mirrored."""
+    """The transform of face pixels, `[2, 3]`: rotates and zooms about the middle, then shifts, then
+    mirrors."""
     middle = (SIZE - 1) / 2
     matrix = cv2.getRotationMatrix2D((middle, middle), degrees, zoom)
     matrix[:, 2] += shift
@@ -88,7 +88,7 @@ def way(degrees=0.0, zoom=1.0, shift=(0.0, 0.0), mirrored=False):
 
 
 def moved(image, matrix, random=None):
-    """The transformed image; outside is black, or by a random border mode."""
+    """The transformed image; the outside is black or, with `random`, follows a random border mode."""
     borders = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT)
     border = borders[random.integers(3)] if random is not None else borders[0]
     return cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=border)
@@ -128,7 +128,7 @@ def yaw(image, strength, random):
 
 
 def way_of_jitter(random, size=1.0):
-    """The misalignment by good landmarks, with a random mirror image."""
+    """A transform that imitates misalignment by good landmarks, randomly mirrored."""
     return way(
         random.normal(0, 3 * size),
         np.exp(random.normal(0, 0.04 * size)),

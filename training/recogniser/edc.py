@@ -1,4 +1,4 @@
-"""Recognition errors, and how they fall as the worst images are discarded."""
+"""Recognition errors, and how they decrease as the worst images are discarded."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def ten_fold_accuracy(similarity, mated):
     for fold in folds:
         rest = np.setdiff1d(np.arange(len(mated)), fold)
         order = rest[np.argsort(similarity[rest])]
-        # Correct decisions with the threshold before the k-th comparison.
+        # Number of correct decisions with the threshold just before the k-th comparison.
         right = np.concatenate([[0], np.cumsum(~mated[order])]) + np.concatenate(
             [np.cumsum(mated[order][::-1])[::-1], [0]]
         )
@@ -30,7 +30,7 @@ def fnmr_at(distance, mated, fmr):
 
 
 def pauc(distance, mated, quality, fmr=1e-3, limit=0.30):
-    """pAUC-EDC x 1000, protocol `crfiqa`; `quality` is that of a comparison."""
+    """pAUC-EDC x 1000, protocol `crfiqa`; `quality` has one value per comparison."""
     order = np.argsort(quality, kind="stable")
     fractions = np.arange(0, round(limit * 100) + 1, 5) / 100
     errors = []

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def cached(path: Path, recogniser, images) -> np.ndarray:
-    """Embeddings from `path`, or computed and stored there. Resumes by chunks."""
+    """Embeddings loaded from `path`, or computed and stored there. Resumes after the last complete chunk."""
     if path.exists():
         return np.load(path)
     part, chunk = path.with_suffix(".part.npy"), 2048

@@ -1,7 +1,7 @@
-"""The figures of the model card, as Markdown, on standard output.
+"""Prints the figures of the model card as Markdown.
 
-LFW is used here and nowhere else. Comparison scores are of single images,
-without mirror images.
+LFW is used only here. Comparison scores are from single images, without mirror
+images.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def main():
     if args.pairs:
         stride = max(1, len(pairs) // args.pairs)
         pairs = [pair for kind in "10" for pair in [p for p in pairs if p[2] == kind][::stride]]
-        # Mated and non-mated alternate, so that every fold has both.
+        # Mated and non-mated pairs alternate, so that every fold has both.
         pairs = [p for both in zip(pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]) for p in both]
         used = sorted({row_of[n] for p in pairs for n in p[:2]})
         place = {row: i for i, row in enumerate(used)}
@@ -159,7 +159,7 @@ def main():
             f"\npAUC-EDC x 1000, {title}, {len(pairs)} comparisons, FMR 1e-3, protocol `crfiqa`\n\n"
             "| quality | SFace | MobileFaceNet |\n|---|---|---|"
         )
-        # Cached: independent of the model that is evaluated.
+        # Cached, since they do not depend on the evaluated model.
         stem = f"{title.replace(', ', '-').replace(' ', '-').lower()}-{len(shown)}-{args.seed}"
         judged = [
             cached(args.work / f"{stem}-{name}.npy", recogniser, shown)
@@ -172,7 +172,7 @@ def main():
         for e in judged:
             norm = np.linalg.norm(e, axis=1)
             norms.append(pauc(distance(e), mated, np.minimum(norm[a], norm[b])))
-            # The quality of an image is that of its worst mated comparison.
+            # The quality of an image is the similarity of its worst mated comparison.
             worst = np.full(len(shown), np.inf)
             for side in (a, b):
                 np.minimum.at(worst, side[mated], similarity(e)[mated])

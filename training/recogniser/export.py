@@ -42,17 +42,17 @@ def write(net: Recogniser, path: Path) -> None:
 
 
 def load(*paths: Path) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
-    """The weights of a canonical file, or of the parts of one, in f32, and its key bias. What else a
-    calibration holds is left out."""
+    """The weights of a canonical file, or of its parts, in f32, and its key bias. The rest of a
+    calibration is skipped."""
     tensors = {name: tensor.float() for path in paths for name, tensor in load_file(path).items()}
     bias = tensors.get(KEY_BIAS)
-    # The part that scores needs of the last block's queries, keys and values only the first two.
+    # The part for scores has only the queries and keys of the last block, under this name.
     spare = lambda name: name.startswith("calibration.") or name.endswith(".attn.qk.weight")
     return {name: tensor for name, tensor in tensors.items() if not spare(name)}, bias
 
 
 def read(net: Recogniser, *paths: Path) -> None:
-    """Loads all tensors of a canonical file of the same shape, or of the parts of one."""
+    """Loads all tensors of a canonical file of the same shape, or of its parts."""
     tensors, bias = load(*paths)
     tensors["key_bias"] = torch.zeros_like(net.key_bias) if bias is None else bias
     # The batch counters are not weights and are not in the file.

@@ -23,13 +23,13 @@ def decoded(tar: Path, work: Path) -> tuple[np.ndarray, list[str]]:
                     raise SystemExit(f"{tar}: {name}: expected an image of {SIZE}x{SIZE} pixels")
                 out[row] = bgr[:, :, ::-1]
             out.flush()
-        # Written last: its presence means that the array is complete.
+        # Written last, so its presence means that the array is complete.
         names.write_text("\n".join(listed))
     return np.load(pixels, mmap_mode="r"), names.read_text().split("\n")
 
 
 def blended(faces: np.ndarray, count: int, work: Path, seed: int) -> np.ndarray:
-    """`count` new faces, each a mean of two: identities that only a teacher can label."""
+    """`count` new faces, each a weighted mean of two: identities that only a teacher can label."""
     path = work / f"blends-{count}-{seed}.npy"
     if not path.exists():
         random = np.random.default_rng(seed)

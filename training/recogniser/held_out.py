@@ -1,6 +1,6 @@
-"""Writes the held-out faces as a tar, for the calibration of the model.
+"""Writes the held-out faces as a tar, for calibrating the model.
 
-The split is that of `train.py` and `evaluate.py` for the same seed (`batches.split`).
+The split is the same as in `train.py` and `evaluate.py` for the same seed (`batches.split`).
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""The teacher's last feature map, along the directions of the largest variance.
+"""The teacher's last feature map, projected onto the directions of largest variance.
 
-The student's last tokens must predict it (a hint, Romero et al., ICLR 2015): 49 positions
-per image carry more information than one embedding.
+The student's last tokens must predict it (a hint, Romero et al., ICLR 2015), because 49
+positions per image carry more information than one embedding.
 """
 
 from pathlib import Path
@@ -18,8 +18,8 @@ DIRECTIONS = 64
 
 
 def directions(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean `[C]` and the principal directions `[C, 64]` of maps `[B, C, 7, 7]`,
-    scaled so that the hints have a mean square of 1."""
+    """Mean `[C]` and principal directions `[C, 64]` of maps `[B, C, 7, 7]`, scaled so
+    that the hints have a mean square of 1."""
     cells = maps.transpose(0, 2, 3, 1).reshape(-1, maps.shape[1]).astype(np.float64)
     mean = cells.mean(0)
     values, vectors = np.linalg.eigh(np.cov((cells - mean).T))
@@ -28,8 +28,8 @@ def directions(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cached(path: Path, teacher, images, basis: Path) -> np.ndarray:
-    """Hints `[B, 64, 7, 7]` f16 of all images, from `path` or computed and stored
-    there. `basis` stores the directions, which are determined by the first images."""
+    """Hints `[B, 64, 7, 7]` f16 of all images, loaded from `path` or computed and stored
+    there. `basis` stores the directions, which are determined from the first images."""
     if path.exists():
         return np.load(path, mmap_mode="r")
     part, chunk = path.with_suffix(".part"), 1024

@@ -1,7 +1,7 @@
 """The losses of a batch: distillation, and how well attention follows utility.
 
 A batch contains first the fresh images, then the assessed ones (README.md).
-`quality` is what the score is to follow (`--target`), NaN for images that do not count for it.
+`quality` is the target of the score (`--target`), NaN for images that do not count for it.
 """
 
 import math
@@ -16,15 +16,15 @@ CONTRAST_SCALE = 16.0
 HINT_WEIGHT = 1.0
 QUALITY_WEIGHT = 3.0
 MAP_WEIGHT = 0.3
-# Margin by which occluded patches should receive less, on the scale of the target.
+# Margin by which occluded patches should receive less attention, on the scale of the target.
 MAP_MARGIN = 0.3
 NAMES = ["distil", "contrast", "hint", "quality", "published", "map"]
 
 
 class Verdict(nn.Module):
-    """Layers used in training only, not part of the model: from the last tokens to the
-    teacher's feature map, and from scores to the scale of their target,
-    `exp(gain) * score + offset`, with the key bias and without."""
+    """Layers used only in training, not part of the model: from the last tokens to the teacher's
+    feature map, and from scores to the scale of their target, `exp(gain) * score + offset`,
+    with and without the key bias."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -39,7 +39,7 @@ def to_patches(masks, tokens):
 
 
 def map_gaps(per_patch, hidden):
-    """Mean of visible minus mean of occluded patches, and which images have both."""
+    """Mean over visible minus mean over occluded patches, and which images have both."""
     fraction = hidden.mean(1)
     shown = 1 - hidden
     gap = (per_patch * shown).sum(1) / shown.sum(1).clamp_min(1e-6) - (per_patch * hidden).sum(
@@ -49,7 +49,7 @@ def map_gaps(per_patch, hidden):
 
 
 def losses(net, verdict, batch, precision):
-    """The total loss, and its unweighted parts `[6]` (`NAMES`)."""
+    """The total loss and its unweighted parts `[6]` (`NAMES`)."""
     target, utility, quality = batch["targets"], batch["utility"], batch["quality"]
     fresh = len(target) - len(utility)
     with precision:

@@ -1,7 +1,7 @@
-"""Packs aligned faces into a few large images, for the transfer to a remote GPU.
+"""Packs aligned faces into a few large images, for transfer to a remote GPU.
 
-105 MB of a tar of 45,000 small files become 49 MB of mosaics of 1,024 faces. The loss of
-image quality does no harm: the teacher embeds the decoded images.
+A 105 MB tar of 45,000 small files becomes 49 MB of mosaics of 1,024 faces. The loss of image
+quality does no harm, because the teacher embeds the decoded images.
 """
 
 import argparse
@@ -17,7 +17,7 @@ COUNT = "count.txt"
 
 
 def packed(faces):
-    """At most `SIDE` squared faces as one image, black where there is none."""
+    """At most `SIDE` squared faces as one image, with black for missing ones."""
     whole = np.zeros((SIDE * SIDE, SIZE, SIZE, 3), np.uint8)
     whole[: len(faces)] = faces
     return whole.reshape(SIDE, SIDE, SIZE, SIZE, 3).transpose(0, 2, 1, 3, 4).reshape(SIDE * SIZE, -1, 3)

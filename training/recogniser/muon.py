@@ -1,9 +1,9 @@
-"""Muon: momentum whose steps are made orthogonal (Jordan et al., 2024), for the
-matrices of the blocks; it learns more per image than AdamW.
+"""Muon: momentum with orthogonalized steps (Jordan et al., 2024), for the matrices of the
+blocks; it learns more per image than AdamW.
 
-Of a gradient's momentum `U S V'` the step is about `U V'`: a Newton-Schulz iteration
-on the matrix, scaled to a root mean square of 1, drives all singular values near 1.
-The step's size is that of AdamW (Liu et al., 2025), so that both can share a learning rate.
+For a momentum of the gradient `U S V'` the step is approximately `U V'`: a Newton-Schulz iteration
+on the matrix, scaled to a Frobenius norm of 1, drives all singular values close to 1.
+The step size matches AdamW's (Liu et al., 2025), so that both can share a learning rate.
 """
 
 import torch
@@ -27,8 +27,8 @@ def orthogonal(matrices):
 
 
 class Muon(torch.optim.Optimizer):
-    """Each group contains matrices of one shape. `split` divides each into that many matrices
-    by rows: queries, keys and values are three matrices in one."""
+    """Each group contains matrices of one shape. `split` divides the rows of each into that many
+    matrices: queries, keys and values are three matrices in one."""
 
     def __init__(self, groups, lr, weight_decay=0.05, momentum=0.95):
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "split": 1})

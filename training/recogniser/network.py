@@ -1,6 +1,6 @@
 """The recogniser: a Vision Transformer in the official layout, and its score.
 
-Module names are the tensor names of the checkpoint, so that `state_dict` is the
+Module names are the tensor names of the checkpoint, so that `state_dict` matches the
 file. No class token, LayerNorm (eps 1e-5), ReLU6, qkv without bias.
 """
 
@@ -25,7 +25,7 @@ class Shape:
     heads: int
     mlp_ratio: int
     embedding_dim: int = 128
-    # Outputs of the embedding head's first linear layer; the width if None.
+    # Outputs of the first linear layer of the embedding head; `dim` if None.
     hidden_dim: int | None = None
 
     @property
@@ -34,9 +34,9 @@ class Shape:
 
 
 SIZES = {
-    # 64 tokens: can be trained on two CPU cores.
+    # 64 tokens; can be trained on two CPU cores.
     "attn-fiqa-s": Shape(patch=14, dim=192, depth=6, heads=6, mlp_ratio=3),
-    # 196 tokens, maps as fine as the paper's: for a GPU.
+    # 196 tokens, with maps as fine as the paper's; for a GPU.
     "attn-fiqa-t": Shape(patch=8, dim=192, depth=8, heads=6, mlp_ratio=3, hidden_dim=128),
 }
 
@@ -53,7 +53,7 @@ class Attention(nn.Module):
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         if x.device.type == "cpu":
-            # PyTorch's fused attention is slow for so few tokens: in bf16 half of a step.
+            # PyTorch's fused attention is slow for so few tokens: in bf16 it takes half of a step.
             scores = (q * k.shape[-1] ** -0.5) @ k.transpose(-1, -2)
             mixed = scores.softmax(-1).to(v.dtype) @ v
         else:
@@ -113,16 +113,16 @@ class Recogniser(nn.Module):
         self.key_bias = nn.Parameter(torch.zeros(shape.heads, shape.dim // shape.heads))
 
     def trunk(self, x):
-        """The last block's input `[B, N, D]`."""
+        """The input `[B, N, D]` of the last block."""
         x = self.patch_embed(x) + self.pos_embed
         for block in self.blocks[:-1]:
             x = block(x)
         return x
 
     def received(self, last_input):
-        """Mean pre-softmax attention that each patch receives, over heads and
-        queries: published `[B, N]`, and the contribution of the key bias to every
-        patch `[B]`. The mean over patches of the first is the published score."""
+        """Mean pre-softmax attention that each patch receives, over heads and queries: published
+        `[B, N]`, and the contribution of the key bias to every patch `[B]`. The mean of the
+        first over patches is the published score."""
         attention = self.blocks[-1].attn
         batch, tokens, dim = last_input.shape
         head_dim = dim // attention.heads
@@ -131,7 +131,7 @@ class Recogniser(nn.Module):
         q, k = qk.reshape(batch, tokens, 2, attention.heads, head_dim).unbind(2)
         mean_query = q.mean(1)
         factor = head_dim**-0.5 / attention.heads
-        # Scores differ in the third digit, which bf16 does not have.
+        # Scores differ only in the third digit, which bf16 cannot represent.
         with torch.autocast(last_input.device.type, enabled=False):
             per_patch = factor * torch.einsum("bhd,bnhd->bn", mean_query, k)
             added = factor * (mean_query * self.key_bias).sum((1, 2))

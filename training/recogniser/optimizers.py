@@ -1,4 +1,4 @@
-"""Muon for the blocks' matrices, AdamW for the rest, and their learning rates over a run."""
+"""Muon for the weight matrices of the blocks, AdamW for the rest, and the learning rate schedule."""
 
 import torch
 from muon import Muon
@@ -9,7 +9,7 @@ MUON_SHARE = 3.0
 
 
 def optimizers(net, verdict, lr):
-    """All parameters of the network and the training-only layers, each in one of the two."""
+    """The two optimizers, covering all parameters of the network and the training-only layers."""
     matrices = {
         "qkv": [block.attn.qkv.weight for block in net.blocks],
         "proj": [block.attn.proj.weight for block in net.blocks],

@@ -1,8 +1,8 @@
 """How likely the teacher is to recognise an image: the target of the score.
 
-The probability of a match at the norm of the teacher's embedding, as `attn-fiqa calibrate` fits it
-(docs/quality.md). Unlike the cosine to the clean face it is also defined for clean faces and differs
-between them, above all by pose.
+The probability of a match as a function of the norm of the teacher's embedding, as fitted by
+`attn-fiqa calibrate` (docs/quality.md). Unlike the cosine to the clean face, it is also defined for
+clean faces and differs between them, mainly by pose.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch
 from space import unit
 
 FMR = 1e-3
-# Number of faces compared with each other for the threshold.
+# Number of faces compared with each other to determine the threshold.
 COMPARED = 4000
 NEWTON_STEPS = 50
 
@@ -46,7 +46,7 @@ def logistic(values, outcomes):
 
 @dataclass
 class Recognition:
-    """The probability of a match, by the norm of the embedding."""
+    """The probability of a match as a function of the embedding norm."""
 
     threshold: float
     slope: float
@@ -55,8 +55,8 @@ class Recognition:
 
     @classmethod
     def of(cls, clean: np.ndarray, damaged: np.ndarray, originals: np.ndarray):
-        """From the teacher's embeddings of clean faces, of damaged images, and of the clean face of
-        each of these."""
+        """From the teacher's embeddings of clean faces, of damaged images, and of the clean face that
+        each of these was made from."""
         at = threshold(clean)
         outcomes = (unit(damaged) * unit(originals)).sum(1) >= at
         if outcomes.all() or not outcomes.any():

@@ -1,4 +1,4 @@
-"""The teacher in PyTorch, for a GPU: embeds images as fast as they are made.
+"""The teacher in PyTorch, for a GPU: embeds images as fast as they are generated.
 
 Reads the ONNX file's tensors and the order of its layers, which is a plain chain of
 convolutions, batch norms and PReLUs with one linear layer at the end.
@@ -52,7 +52,7 @@ class Sface:
         return torch.from_numpy(np.asarray(values)).to(device, self.type)
 
     def seconds(self, layout):
-        """Time of three batches in a memory layout; which one is faster depends on the library."""
+        """Time of three batches in a memory layout; which layout is faster depends on the library."""
         self.format = layout
         x = torch.zeros(512, 3, 112, 112, device=self.layers[0][1].device)
         for again in range(5):

@@ -3,9 +3,9 @@
 
     training/recogniser/split.py FULL.safetensors QUALITY.safetensors EMBEDDING.safetensors
 
-QUALITY is what `attn-fiqa model convert --quality-only` wrote of FULL. EMBEDDING receives every
-tensor of FULL that QUALITY does not hold, with its bits: the rest of the last block, the final
-norm and the embedding head. Together they are the full model again.
+QUALITY is the output of `attn-fiqa model convert --quality-only` for FULL. EMBEDDING receives every
+tensor of FULL that is not in QUALITY, bit for bit: the rest of the last block, the final norm and
+the embedding head. Together they are the full model again.
 """
 
 import json
@@ -40,7 +40,7 @@ def main(full, quality, embedding):
         header[name] = {**tensor, "data_offsets": [len(body), len(body) + end - start]}
         body += data[start:end]
     text = json.dumps(header, separators=(",", ":")).encode()
-    # Tensors start at a multiple of eight bytes, as in every file of safetensors.
+    # Tensors start at a multiple of eight bytes, as in every safetensors file.
     text += b" " * (-len(text) % 8)
     Path(embedding).write_bytes(struct.pack("<Q", len(text)) + text + body)
 

@@ -1,4 +1,4 @@
-"""What a run starts from: a trained file, and layers used in training only that fit it."""
+"""Initialises a run from a trained file, with training-only layers fitted to it."""
 
 import math
 
@@ -10,14 +10,14 @@ from validation import to_input
 
 @torch.no_grad()
 def first_scale(verdict, net, judged, device, count=256):
-    """Gains and offsets that bring the scores nearest to their target."""
+    """Sets the gains and offsets that bring the scores closest to their target."""
     images = torch.from_numpy(np.array(judged.images[:count]))
     last_input = net.eval().trunk(to_input(images, device))
     per_patch, added = (part.cpu() for part in net.received(last_input))
     published, target = per_patch.mean(1), judged.quality[:count]
     for which, score in enumerate(((published + added).numpy(), published.numpy())):
         covariance = np.cov(score, target)
-        # A score that does not follow its target yet starts flat.
+        # A score that does not yet follow its target starts with a small gain.
         gain = max(covariance[0, 1] / max(covariance[0, 0], 1e-9), 1e-2 / max(score.std(), 1e-6))
         verdict.gain[which] = math.log(gain)
         verdict.offset[which] = float(target.mean() - gain * score.mean())
@@ -25,8 +25,8 @@ def first_scale(verdict, net, judged, device, count=256):
 
 @torch.no_grad()
 def first_hints(verdict, net, batch):
-    """The layer that predicts the teacher's map, by least squares on the fresh images of a batch: of
-    a trained network it would otherwise disturb the first steps."""
+    """Fits the layer that predicts the teacher's map by least squares on the fresh images of a batch:
+    an untrained layer would disturb the first steps of a trained network."""
     fresh = len(batch["hints"])
     tokens = net.eval()(batch["images"][:fresh])[3].flatten(0, 1)
     there = hints.under_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens)).flatten(0, 1)
@@ -41,9 +41,9 @@ def first_hints(verdict, net, batch):
 
 @torch.no_grad()
 def measure_batch_norms(net, judged, device, count=256):
-    """Gives each batch norm of a trained file the statistics of the current images and
-    changes its weight and bias so that the network's outputs stay the same: a file may
-    contain an identity batch norm, which training would otherwise undo."""
+    """Sets the statistics of each batch norm of a trained file to those of the current images, and
+    its weight and bias so that the network's outputs stay the same: a file may contain an identity
+    batch norm, which training would otherwise undo."""
     last_input = net.eval().trunk(to_input(torch.from_numpy(np.array(judged.images[:count])), device))
     x = net.norm(net.blocks[-1](last_input)).flatten(1)
     for layer in net.feature:

@@ -1,4 +1,4 @@
-"""Embeddings by the teacher (SFace: RGB, 0 to 255) and other ONNX recognisers."""
+"""Embeddings from the teacher (SFace: RGB, 0 to 255) and other ONNX recognisers."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def last_map(model):
-    """The output of the last layer that still has `MAP_SIDE` squared cells."""
+    """The output of the last layer with `MAP_SIDE` squared cells."""
     for op in reversed(model.get_ordered_ops()):
         if op.get_type_name() == "Constant" or op.get_output_size() != 1:
             continue
@@ -26,10 +26,10 @@ def last_map(model):
 
 
 class Onnx:
-    """Run by OpenVINO, in batches even if the file declares a batch of one, if its graph
-    allows: on two cores five times as fast as ONNX Runtime with a batch of one.
-    `imagenet` selects MobileFaceNet's normalisation instead of SFace's; `maps` returns
-    the network's last map of `MAP_SIDE` squared cells instead of the embedding."""
+    """An ONNX file run by OpenVINO. If the graph allows, it runs in batches even if the file
+    declares a batch size of one: on two cores this is five times as fast as ONNX Runtime with
+    a batch of one. `imagenet` selects MobileFaceNet's normalisation instead of SFace's; `maps`
+    returns the network's last map of `MAP_SIDE` squared cells instead of the embedding."""
 
     def __init__(self, path: Path, threads: int, imagenet: bool = False, batch: int = 16, maps: bool = False):
         core = openvino.Core()
@@ -43,7 +43,7 @@ class Onnx:
             # A graph that flattens its batch takes one image at a time.
             batch = shape[0] = 1
             model.reshape(shape)
-        # Hints need not be exact, and are three times as fast on a processor with bf16.
+        # Hints need not be exact; bf16 is three times as fast on a processor that supports it.
         precision = "bf16" if maps else "f32"
         settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
         self.model = core.compile_model(model, "CPU", settings)

@@ -94,7 +94,7 @@ def main():
     )
     train_pool = make(rows, args.pool, args.seed, "train")
     held = make(held_rows, max(200, args.pool // 10), args.seed + 1, "held")
-    # Of fresh images that are not degraded: as good as the face that they were made from.
+    # Target for fresh images that are not degraded: that of the face they were made from.
     quality = np.full(len(embeddings), np.nan, np.float32)
     if args.target == "recognition":
         recognition = Recognition.of(clean[rows], train_pool.embeddings, clean[train_pool.face])

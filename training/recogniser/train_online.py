@@ -1,8 +1,8 @@
 """The same training entirely on a GPU: faces are made, degraded and assessed by the
 teacher during training, so that no image is used twice.
 
-One command with a time limit; see README.md. The model is written at every line of
-the log, so that an interrupted run leaves one.
+One command with a time limit; see README.md. The model is written with every line of
+the log, so that an interrupted run still leaves a model.
 """
 
 import argparse
@@ -103,7 +103,7 @@ class Shown:
         strength = augment.uniform(clean[:hurt]) * augment.uniform(clean[:hurt]).sqrt()
         shown = torch.cat([augment.damaged(shown[:hurt], strength)[0], shown[hurt:]])
 
-        # From the other end: faces whose fresh image is not degraded.
+        # From the end of the batch: faces whose fresh image is not degraded.
         source = augment.relit(clean[-judged:])
         wrong, turned, left = (int(judged * part) for part in (MISALIGNED, YAWED, UNTOUCHED))
         kinds = source.split([wrong, turned, judged - wrong - turned - left, left])
@@ -118,7 +118,7 @@ class Shown:
         )
         none = torch.zeros_like(images[:, 0])
         masks = torch.cat([none[: wrong + turned], hidden, none[:left]])
-        # Shifted before the teacher embeds it, so that utility is that of the image shown.
+        # Shifted before the teacher embeds them, so that utility belongs to the image shown.
         small = augment.jitter(images, 0.4)
         # The border mode depends on the position in the batch.
         order = torch.randperm(judged, device=images.device)
@@ -128,7 +128,7 @@ class Shown:
         assessed = self.teacher(images)[0]
         utility = (normalised(assessed - self.mean) * normalised(centred[-judged:][order])).sum(1)
         if self.recognition is None:
-            # Only of assessed images it is known how far they are from their clean face.
+            # The distance from the clean face is known only for assessed images.
             quality = torch.cat([torch.full_like(shown[:, 0, 0, 0], torch.nan), utility])
         else:
             quality = self.recognition(torch.cat([self.teacher(shown)[0], assessed]))
@@ -173,7 +173,7 @@ def main():
     faces = faces[: args.limit_faces]
     log_line(f"{len(faces)} faces")
     teacher = Sface(args.teacher, device)
-    # Mosaics have other pixels than the tar, so their caches are separate.
+    # Pixels of mosaics differ from those of the tar, so their caches are separate.
     tag = f"{args.faces.stem}-{'all' if args.limit_faces is None else args.limit_faces}"
     clean = cached(args.work / f"online-teacher-{tag}.npy", teacher, faces)
     rows, held_rows = split(len(faces), args.seed)
@@ -196,7 +196,7 @@ def main():
         held.follow(recognition)
         log_line(str(recognition))
     held_faces, held_targets = faces[held_rows], targets[held_rows]
-    # From here on shapes are constant.
+    # From here on, shapes are constant.
     torch.backends.cudnn.benchmark = True
     shown = Shown(faces, rows, teacher, space, recognition, device, args)
     log_line("teacher's verdicts")
@@ -245,7 +245,7 @@ def main():
         sums += values
         step, since = step + 1, since + 1
         if device.type == "cuda" and step % 8 == 0:
-            # Do not run ahead of the device, whose time counts.
+            # Do not run ahead of the device: the time limit applies to it.
             torch.cuda.synchronize()
         if step in (1, 10, 50, 200):
             log_line(f"step {step}, loss {loss.item():.3f}")

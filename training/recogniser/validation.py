@@ -19,7 +19,7 @@ def spearman(a, b):
 
 
 def autocast(device):
-    """bf16 on a GPU, and on a processor with bf16 products."""
+    """bf16 on a GPU, and on a processor with bf16 instructions."""
     fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
@@ -30,7 +30,7 @@ def parts(count, size=64):
 
 @torch.no_grad()
 def recognised(net, faces, targets, device):
-    """On clean faces: mean cosine with their targets, and the fraction whose own target
+    """On clean faces: mean cosine to their targets, and the fraction of faces whose own target
     is the nearest of all."""
     embeddings = []
     for part in parts(len(faces)):
@@ -43,9 +43,9 @@ def recognised(net, faces, targets, device):
 
 @torch.no_grad()
 def judged(net, held, targets, device):
-    """On degraded faces: agreement, rank correlation with its target of the score and of
-    the published one, and the fraction of partly occluded faces whose occluded patches
-    receive less attention, which does not depend on the scale of the score."""
+    """On degraded faces: agreement; rank correlation of the score and of the published score with
+    the target; and the fraction of partly occluded faces whose occluded patches receive less
+    attention, which does not depend on the scale of the score."""
     cosines, scores, published, gaps = [], [], [], []
     for part in parts(len(held.face)):
         images = torch.from_numpy(np.array(held.images[part]))

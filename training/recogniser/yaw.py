@@ -1,9 +1,9 @@
 """A head rotated about its vertical axis, as by `attn-fiqa degrade --kinds yaw`.
 
-The aligned crop is interpreted as an image of an ellipsoid with a nose in front of a plane, which is
-rotated, projected from far away, and aligned anew by the rotated landmarks. The numbers are those of
-`crates/attn-fiqa-eval/src/degrade/yaw.rs`. Which point a pixel shows depends on the angle alone, so
-that a table of whole degrees serves all images.
+The aligned crop is treated as an image of an ellipsoid with a nose in front of a plane. This surface
+is rotated, projected from far away, and aligned again by the rotated landmarks. The constants match
+`crates/attn-fiqa-eval/src/degrade/yaw.rs`. The point that a pixel shows depends only on the angle, so
+one table of whole degrees serves all images.
 """
 
 import functools
@@ -18,21 +18,21 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "landmarks"))
 import geometry
 
 SIZE = 112
-# The largest angle, in degrees, to either side.
+# Maximum angle to either side, in degrees.
 MOST = 75
-# In pixels: middle of the head; its half axes across, down and towards the camera; tip of the nose,
+# In pixels: centre of the head; its half axes across, down and towards the camera; tip of the nose,
 # its height above the ellipsoid, and its horizontal and vertical variances.
 CENTRE = (56.0, 66.0)
 HALF_AXES = (50.0, 66.0, 52.0)
 NOSE, NOSE_HEIGHT, NOSE_VARIANCES = (56.0, 69.0), 14.0, (30.0, 60.0)
 # Spacing, in columns of the crop, at which the surface is approximated by straight lines.
 STEP = 0.5
-# The place of what is not seen: black, since it is outside the image.
+# Coordinate for pixels where nothing is seen: outside the image, and therefore black.
 NOWHERE = -1.0
 
 
 def height(x, y):
-    """Height of the surface over the plane behind the head."""
+    """Height of the surface above the plane behind the head."""
     across, down = (x - CENTRE[0]) / HALF_AXES[0], (y - CENTRE[1]) / HALF_AXES[1]
     ellipsoid = HALF_AXES[2] * np.sqrt(np.maximum(1 - across**2 - down**2, 0))
     from_nose = (x - NOSE[0]) ** 2 / NOSE_VARIANCES[0] + (y - NOSE[1]) ** 2 / NOSE_VARIANCES[1]
@@ -40,7 +40,7 @@ def height(x, y):
 
 
 def turned(x, y, angle):
-    """Column and height of the surface's point at `(x, y)` after a rotation by `angle` (radians)."""
+    """Column and height of the surface point at `(x, y)` after a rotation by `angle` (radians)."""
     across, up = x - CENTRE[0], height(x, y)
     sine, cosine = math.sin(angle), math.cos(angle)
     return CENTRE[0] + across * cosine + up * sine, up * cosine - across * sine
@@ -48,8 +48,8 @@ def turned(x, y, angle):
 
 @functools.cache
 def origins(degrees):
-    """The places, `[112, 112, 2]`, x and y, of the crop that the pixels of the rotated face show;
-    (-1, -1) where nothing is seen. Positive angles rotate to the right."""
+    """The crop coordinates `[112, 112, 2]`, x and y, shown by each pixel of the rotated face; (-1, -1)
+    where nothing is seen. Positive angles rotate to the right."""
     angle = math.radians(degrees)
     points = geometry.TEMPLATE_112
     rotated = np.stack([turned(points[:, 0], points[:, 1], angle)[0], points[:, 1]], 1)
@@ -64,7 +64,7 @@ def origins(degrees):
     for column in columns[1:]:
         place_before, up_before = place, up
         place, up = turned(column, y, angle)
-        # Where both places are the same there is no fraction, and nothing to see.
+        # Where both places coincide, the fraction is undefined and nothing is seen.
         with np.errstate(divide="ignore", invalid="ignore"):
             fraction = (x - place_before) / (place - place_before)
             there = up_before + (up - up_before) * fraction
@@ -77,5 +77,5 @@ def origins(degrees):
 
 
 def table():
-    """`origins` of every whole degree from -75 to 75, `[151, 112, 112, 2]`."""
+    """`origins` for every whole degree from -75 to 75, `[151, 112, 112, 2]`."""
     return np.stack([origins(degrees) for degrees in range(-MOST, MOST + 1)])

@@ -6,10 +6,9 @@
     for face in scorer.score("photo.jpg"):
         print(face.bbox, face.quality)
 
-Arrays are ``uint8`` of shape (height, width, 3). Whoever passes one says in which order its
-colours are: ``color="rgb"`` (PIL, imageio, matplotlib) or ``color="bgr"`` (OpenCV,
-insightface, uniface). Coordinates are pixels of the upright image; the centre of its top-left
-pixel is (0, 0).
+Arrays are ``uint8`` of shape (height, width, 3). The caller states the order of their channels:
+``color="rgb"`` (PIL, imageio, matplotlib) or ``color="bgr"`` (OpenCV, insightface, uniface).
+Coordinates are in pixels of the upright image; the centre of its top-left pixel is (0, 0).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,29 +56,29 @@ __version__: str
 
 @final
 class Scorer:
-    """A model and its threads. Built once, it serves every thread of a program.
+    """A model and its threads. Create it once; every thread of a program can use it.
 
-    Calls release the GIL. A scorer is pickled by its arguments, and works in a forked or
-    spawned child, where it starts threads of its own; give ``threads=1`` where there is one
+    Calls release the GIL. A scorer is pickled by its arguments. It also works in a forked or
+    spawned child process, where it starts its own threads; pass ``threads=1`` if there is one
     worker per core.
 
-    :param model: a checkpoint (``.safetensors``, the index of one in shards, PyTorch
-        ``.pt``/``.pth`` in the zip format) or the name of a model; ``None`` is the built-in one.
-    :param detector: an ONNX face detector with the outputs of YuNet or SCRFD; ``None`` is the
+    :param model: a checkpoint (``.safetensors``, the index of a sharded one, or PyTorch
+        ``.pt``/``.pth`` in the zip format) or the name of a model; ``None`` for the built-in one.
+    :param detector: an ONNX face detector with the outputs of YuNet or SCRFD; ``None`` for the
         built-in one.
-    :param precision: how finely the networks multiply; ``"auto"`` takes the fastest of this
-        machine that keeps the scores, and may differ between machines.
-    :param threads: worker threads; ``None`` is one per core.
-    :param methods: the scores of each face, such as ``["attn", "attn-max@block=3"]``, the first
-        of which is ``Face.score``; ``None`` is the model's own.
+    :param precision: the precision of the networks' matrix products; ``"auto"`` selects the fastest
+        one on this machine that keeps the scores, and may differ between machines.
+    :param threads: number of worker threads; ``None`` for one per core.
+    :param methods: the scores of each face, such as ``["attn", "attn-max@block=3"]``; the first is
+        ``Face.score``. ``None`` for the model's own.
     :param preset: the published network that the file must be, such as ``"cvlface-vit-s"``.
-    :param heads: the number of attention heads, which a file's weights cannot tell.
-    :param activation: the MLP's non-linearity where it is not the usual one of its family.
-    :param tokens: the tokens that a score is the mean of, in a network with class token or
-        registers; ``None`` is the file's own choice, or else ``"all"``.
-    :param landmark_bias: where the bias that landmarks add to the attention of a KP-RPE network
-        is used, ``"score"`` for scores and maps too; ``None`` is the file's own choice, or else
-        ``"softmax"``. Aligned crops are taken to have the template's landmarks.
+    :param heads: the number of attention heads, which cannot be inferred from the weights.
+    :param activation: the MLP's activation function, if it is not the usual one of its family.
+    :param tokens: the tokens that a score is averaged over, in a network with a class token or
+        registers; ``None`` for the file's own choice, or else ``"all"``.
+    :param landmark_bias: where the bias that landmarks add to the attention of a KP-RPE network is
+        used; ``"score"`` also uses it for scores and maps. ``None`` for the file's own choice, or
+        else ``"softmax"``. Aligned crops are assumed to have the template's landmarks.
     :raises ModelError: if the model or the detector cannot be loaded.
     :raises RequestError: if the arguments are not valid.
     """
@@ -109,11 +108,12 @@ class Scorer:
 
     @property
     def precision(self) -> str:
-        """What the network multiplies in: ``f32``, ``bf16x2``, ``bf16`` or ``int8``."""
+        """The precision of the network's matrix products: ``f32``, ``bf16x2``, ``bf16`` or
+        ``int8``."""
 
     @property
     def threads(self) -> int:
-        """Worker threads."""
+        """Number of worker threads."""
 
     @property
     def crop_size(self) -> int:
@@ -121,7 +121,7 @@ class Scorer:
 
     @property
     def backend(self) -> str:
-        """What runs the network, such as ``cpu avx512``."""
+        """The backend that runs the network, such as ``cpu avx512``."""
 
     def score(
         self,
@@ -138,28 +138,26 @@ class Scorer:
     ) -> list[Face]:
         """Every face of one image with its quality, the largest face first.
 
-        An image of exactly the network's input size is taken for an aligned face. A file's
-        EXIF orientation is applied; the pixels of an array or a PIL image are taken as they are.
+        An image of exactly the network's input size is treated as an aligned face. A file's EXIF
+        orientation is applied; the pixels of an array or a PIL image are used as they are.
 
         :param image: a path, an encoded file as bytes or as a file object, a PIL image, or a
             ``uint8`` array of shape (height, width, 3) on the CPU.
-        :param color: the order of an array's channels, required for arrays and refused for all
-            else.
+        :param color: the order of an array's channels; required for arrays, refused otherwise.
         :param landmarks: the five landmarks of each face, of shape (5, 2) or (faces, 5, 2),
-            ``[x, y]`` in pixels: the eye on the image's left, the other eye, the nose, the
-            mouth corner on the left, the other one. Faces are then aligned by them, not looked
-            for, and come in their order.
+            ``[x, y]`` in pixels: the eye on the image's left, the other eye, the nose, the mouth
+            corner on the left, the other one. Faces are then aligned by these landmarks instead of
+            being detected, and are returned in their order.
         :param maps: whether faces have a ``map``.
         :param embeddings: whether faces have an ``embedding``.
         :param strict: whether an image without a face raises `NoFaceError`; otherwise its list
             is empty.
-        :param max_faces: the most faces, the largest ones.
-        :param min_confidence: how sure the detector must be, 0 to 1; ``None`` is its default.
-        :param min_inter_eye_distance: the least distance between the eyes, in pixels.
+        :param max_faces: maximum number of faces; the largest ones are kept.
+        :param min_confidence: minimum confidence of the detector, 0 to 1; ``None`` for its default.
+        :param min_inter_eye_distance: minimum distance between the eyes, in pixels.
         :raises ImageError: if the image cannot be read.
         :raises NoFaceError: with ``strict``, if there is no face.
-        :raises RequestError: if the arguments are not valid, or the model cannot do what they
-            ask for.
+        :raises RequestError: if the arguments are not valid, or the model does not support them.
         """
 
     def score_aligned(
@@ -196,15 +194,15 @@ class Scorer:
         """Scores files in bounded memory: an iterator of one row per face.
 
         :param paths: files, folders, tar and zip archives, and patterns, in this order.
-        :param on_error: what becomes of an image without a score: a row with a status, nothing,
-            or an `ImageError`.
+        :param on_error: the result for an image without a score: a row with a status, nothing, or
+            an `ImageError`.
         :param recursive: whether folders inside folders are searched.
-        :param aligned: whether every image is an aligned face already.
-        :param batch: images that are worked on together, 32 if ``None``; scores do not depend on
+        :param aligned: whether every image is already an aligned face.
+        :param batch: number of images processed together, 32 if ``None``; scores do not depend on
             it.
-        :param max_memory: bytes that images may hold at once; ``None`` is half of what the
-            process may use.
-        :param progress: whether a progress bar is shown, by ``tqdm``, which must be installed.
+        :param max_memory: maximum memory for images at any time, in bytes; ``None`` for half of
+            what the process may use.
+        :param progress: whether to show a progress bar with ``tqdm``, which must be installed.
         :raises RequestError: if there is nothing at a path, or the arguments are not valid.
         """
 
@@ -226,9 +224,9 @@ class Scorer:
     ) -> FileScores:
         """Scores the image files of a list in bounded memory: an iterator of one row per face.
 
-        :param list: a text file with one path per line, in UTF-8 or UTF-16. What follows a path
-            after a tab, a comma or a space, such as a label, is ignored.
-        :param root: the folder that relative paths are in; ``None`` is the working directory.
+        :param list: a text file with one path per line, in UTF-8 or UTF-16. Anything that follows a
+            path after a tab, a comma or a space, such as a label, is ignored.
+        :param root: the folder that relative paths are in; ``None`` for the working directory.
         :param on_error: as in `score_files`, like the other arguments.
         :raises RequestError: if the list cannot be read, or the arguments are not valid.
         """
@@ -251,18 +249,18 @@ class Scorer:
         per face. All images are copied first, so pass a large set in parts.
 
         :param images: the name of each image, which becomes the ``path`` of its rows, and its
-            bytes; ``None`` is a row with the status ``not-an-image``.
+            bytes; ``None`` gives a row with the status ``not-an-image``.
         :param on_error: as in `score_files`, like the other arguments.
         :raises RequestError: if the arguments are not valid.
         """
 
 @final
 class Face:
-    """One face of an image. Its arrays are made when they are asked for."""
+    """One face of an image. Its arrays are created on access."""
 
     @property
     def index(self) -> int:
-        """Its place in the image's list of faces, from 0."""
+        """Its index in the image's list of faces, from 0."""
 
     @property
     def crop_origin(self) -> CropOrigin:
@@ -278,11 +276,12 @@ class Face:
 
     @property
     def confidence(self) -> float | None:
-        """How sure the detector is, 0 to 1."""
+        """The detector's confidence, 0 to 1."""
 
     @property
     def score(self) -> float:
-        """The raw score: higher is better, of this model only. NaN if it has none."""
+        """The raw score; higher is better. Only comparable between scores of the same model. NaN if
+        there is none."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -295,33 +294,33 @@ class Face:
 
     @property
     def band(self) -> Band | None:
-        """What the quality is in a word."""
+        """The quality in one word."""
 
     @property
     def match_probability(self) -> float | None:
-        """Probability, 0 to 1, that the recogniser of the calibration matches such a face."""
+        """Probability, 0 to 1, that the recogniser of the calibration matches a face like this."""
 
     @property
     def causes(self) -> list[tuple[str, float]] | None:
-        """What costs the face quality, such as ``("blur", 0.4)``: names and strengths, 0 to 1, the
-        strongest first. Empty if nothing does; ``None`` if the model has no causes, or there is
-        no score."""
+        """The causes that cost the face quality, such as ``("blur", 0.4)``: names and strengths, 0
+        to 1, the strongest first. Empty if there are none; ``None`` if the model has no causes or
+        there is no score."""
 
     @property
     def main_cause(self) -> str | None:
-        """The cause that costs the most quality; ``None`` if nothing does."""
+        """The cause that costs the most quality; ``None`` if there is none."""
 
     @property
     def roll(self) -> float | None:
-        """Rotation in the image's plane in degrees, clockwise."""
+        """In-plane rotation in degrees, clockwise."""
 
     @property
     def yaw(self) -> float | None:
-        """Turn about the neck in degrees, positive towards the image's right; coarse."""
+        """Rotation about the neck in degrees, positive towards the image's right; coarse."""
 
     @property
     def inter_eye_distance(self) -> float | None:
-        """Pixels between the eyes."""
+        """Distance between the eyes in pixels."""
 
     @property
     def map(self) -> NDArray[np.float32] | None:
@@ -349,7 +348,7 @@ class Face:
         """What was ignored or changed in the image on the way."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the crop, with plain lists in place of arrays."""
+        """Everything except the crop, with plain lists instead of arrays."""
 
     def _repr_html_(self) -> str: ...
     def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]: ...
@@ -387,7 +386,7 @@ class FileScore:
 
     @property
     def path(self) -> str:
-        """The file; inside of an archive ``archive.tar/member``."""
+        """The file; inside an archive, ``archive.tar/member``."""
 
     @property
     def face(self) -> Face | None:
@@ -410,7 +409,7 @@ class FileScore:
         """What was ignored or changed in the image on the way."""
 
     def to_dict(self) -> dict[str, Any]:
-        """One row of a table, with the names of `FileScores.to_arrow`."""
+        """One row of a table, with the column names of `FileScores.to_arrow`."""
 
     def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]: ...
 
@@ -425,12 +424,12 @@ class FileScores(Iterator[FileScore]):
         """Stops the run; there are no further rows."""
 
     def to_arrow(self) -> ArrowTable:
-        """All rows that are left as a table, which pyarrow, pandas, polars and DuckDB take."""
+        """All remaining rows as a table that pyarrow, pandas, polars and DuckDB can read."""
 
 @final
 class ArrowTable:
-    """A table behind Arrow's PyCapsule interface, such as ``pyarrow.table(t)`` and
-    ``polars.DataFrame(t)`` read."""
+    """A table with Arrow's PyCapsule interface, which ``pyarrow.table(t)`` and
+    ``polars.DataFrame(t)``, for example, can read."""
 
     @property
     def column_names(self) -> list[str]: ...
@@ -441,19 +440,19 @@ class ArrowTable:
 def align(
     image: Image, landmarks: ArrayLike, *, color: Color | None = None, size: int | None = None
 ) -> NDArray[np.uint8]:
-    """Cuts faces out of an image, turned and scaled to ArcFace's template.
+    """Crops faces from an image, rotated and scaled to the ArcFace template.
 
     :param landmarks: as in `Scorer.score`.
     :param size: side of a crop in pixels, 112 if ``None``.
-    :returns: of shape (size, size, 3) or (faces, size, size, 3); an array's crops have the
-        array's own order of colours, all others are RGB.
-    :raises ImageError: if the image cannot be read, or the landmarks are not a face's.
+    :returns: of shape (size, size, 3) or (faces, size, size, 3); crops of an array have the channel
+        order of the array, all others are RGB.
+    :raises ImageError: if the image cannot be read, or the landmarks are not those of a face.
     :raises RequestError: if the arguments are not valid.
     """
 
 def draw(image: Image, faces: Face | Sequence[Face], *, color: Color | None = None) -> NDArray[np.uint8]:
-    """A copy of the image with the boxes and landmarks of faces, in the array's own order of
-    colours or in RGB."""
+    """A copy of the image with the boxes and landmarks of faces drawn on it, in the channel order
+    of an array or in RGB."""
 
 def overlay(
     crop: Pixels | PilImage,
@@ -464,8 +463,8 @@ def overlay(
     alpha: float = 0.4,
     range: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
-    """An aligned face with its map over it, in the crop's own order of colours or in RGB.
+    """An aligned face with its map over it, in the channel order of an array or in RGB.
 
-    :param range: the map's values of the first and the last colour; ``None`` takes the map's
-        own. Maps that are compared need one range.
+    :param range: the map values of the first and the last colour; ``None`` for the map's own range.
+        To compare maps, use the same range for all.
     """

@@ -1,4 +1,4 @@
-"""Calibration of a model on faces of one's own."""
+"""Calibration of a model on your own faces."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ def calibrate(
     threads: int | None = None,
     seed: int = 0,
 ) -> str:
-    """Fits a model's score to recognition and brings it to 0-100, on faces without labels.
+    """Fits a model's score to recognition and maps it to 0-100, using faces without labels.
 
-    Runs ``attn-fiqa calibrate`` in a process of its own, which takes about a minute for 2000
-    faces.
+    Runs ``attn-fiqa calibrate`` in a separate process, which takes about a minute for 2000 faces.
 
-    :param faces: a folder or a tar archive of aligned faces of 112x112 pixels.
+    :param faces: a folder or tar archive of aligned faces of 112x112 pixels.
     :param output: the ``.safetensors`` file to write; ``Scorer(output)`` uses it.
-    :param model: the model to calibrate; ``None`` is the built-in one.
-    :param recogniser: an ONNX recogniser whose errors count; ``None`` is the model itself.
-    :param fmr: the false match rate at which a match is decided.
-    :param limit: the most faces that are taken.
-    :param threads: worker threads; ``None`` is one per core.
-    :param seed: fixes which faces are taken and how they are degraded.
-    :returns: what was found out about the fit, as a CSV table.
+    :param model: the model to calibrate; ``None`` for the built-in one.
+    :param recogniser: the ONNX recogniser whose errors count; ``None`` for the model itself.
+    :param fmr: the false match rate that sets the match threshold.
+    :param limit: maximum number of faces to use.
+    :param threads: number of worker threads; ``None`` for one per core.
+    :param seed: determines which faces are used and how they are degraded.
+    :returns: the results of the fit, as a CSV table.
     :raises RequestError: if the model cannot be calibrated on these faces.
     """
     arguments = ["calibrate", "--faces", os.fspath(faces), "--output", os.fspath(output)]

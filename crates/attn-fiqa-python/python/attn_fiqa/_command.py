@@ -1,4 +1,4 @@
-"""Commands that run in a process of their own: they take long, or reach a network."""
+"""Commands that run in a separate process, because they take long or access a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ._errors import AttnFiqaError
 
 
 def run(arguments: list[str], error: type[AttnFiqaError]) -> str:
-    """Runs a command and returns its standard output; raises `error` with what it says."""
+    """Runs a command and returns its standard output; raises `error` with its message if it
+    fails."""
     command = [sys.executable, "-m", "attn_fiqa", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode != 0:

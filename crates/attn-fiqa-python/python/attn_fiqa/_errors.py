@@ -13,7 +13,7 @@ __all__ = [
 
 
 class AttnFiqaError(Exception):
-    """Every error of this package."""
+    """The base class of every error of this package."""
 
     __module__ = "attn_fiqa"
 
@@ -29,9 +29,9 @@ class ImageError(AttnFiqaError):
 
     __module__ = "attn_fiqa"
 
-    #: Why, in a word: ``not-found``, ``broken-image``, ``too-large``…
+    #: The reason, in one word: ``not-found``, ``broken-image``, ``too-large``…
     status: str
-    #: Its file, where it has one.
+    #: Its file, if it has one.
     path: str | None
 
     def __init__(self, message: str, status: str, path: str | None = None) -> None:
@@ -51,7 +51,7 @@ class NoFaceError(ImageError):
 
 
 class RequestError(AttnFiqaError, ValueError):
-    """Arguments that are not valid, or that the model cannot fulfil."""
+    """Arguments that are not valid, or that the model does not support."""
 
     __module__ = "attn_fiqa"
 

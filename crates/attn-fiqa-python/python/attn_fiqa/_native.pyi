@@ -1,4 +1,4 @@
-"""The native part of the package; its users import `attn_fiqa` and `attn_fiqa.evaluation`."""
+"""The native part of the package; users import `attn_fiqa` and `attn_fiqa.evaluation`."""
 
 from typing import Any, final
 
@@ -47,7 +47,7 @@ class Curve:
 
     @property
     def target(self) -> str:
-        """What fixed the threshold of comparisons, such as ``FMR 1e-3``."""
+        """What set the comparison threshold, such as ``FMR 1e-3``."""
 
     @property
     def discard(self) -> NDArray[np.float64]:
@@ -55,19 +55,19 @@ class Curve:
 
     @property
     def fnmr(self) -> NDArray[np.float64]:
-        """False non-match rates of the mated comparisons left; NaN where there is none."""
+        """False non-match rates of the remaining mated comparisons; NaN where there are none."""
 
     @property
     def fmr(self) -> NDArray[np.float64]:
-        """False match rates realised."""
+        """Realised false match rates."""
 
     @property
     def threshold(self) -> NDArray[np.float64]:
-        """Thresholds in force: distances, under the protocol ``iso`` similarities."""
+        """The thresholds used: distances or, under the protocol ``iso``, similarities."""
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the curve less trustworthy than it looks."""
+        """Reasons why the curve is less trustworthy than it looks."""
 
     def pauc(self, limit: float) -> float | None:
         """The area up to a discard fraction; ``None`` if the curve ends before it."""
@@ -77,7 +77,7 @@ class Curve:
 
 @final
 class Advice:
-    """What rejecting images below a quality does; ``str`` puts it in a sentence."""
+    """The effect of rejecting images below a quality; ``str`` gives it as a sentence."""
 
     @property
     def reject_below(self) -> float:
@@ -85,39 +85,41 @@ class Advice:
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """Number of images."""
 
     @property
     def rejected(self) -> int:
-        """How many of them are rejected."""
+        """Number of rejected images."""
 
     @property
     def fmr_before(self) -> float:
-        """The false match rate realised before."""
+        """The realised false match rate before the rejection."""
 
     @property
     def fnmr_before(self) -> float:
-        """The false non-match rate before."""
+        """The false non-match rate before the rejection."""
 
     @property
     def fmr_after(self) -> float | None:
-        """The false match rate realised after; ``None`` if a kind of comparison is used up."""
+        """The realised false match rate after the rejection; ``None`` if no comparison of one kind
+        is left."""
 
     @property
     def fnmr_after(self) -> float | None:
-        """The false non-match rate after; ``None`` if a kind of comparison is used up."""
+        """The false non-match rate after the rejection; ``None`` if no comparison of one kind is
+        left."""
 
     @property
     def fnmr_before_interval(self) -> tuple[float, float] | None:
-        """Its interval of 95 %, with a bootstrap."""
+        """The 95 % interval of the FNMR before, with a bootstrap."""
 
     @property
     def fnmr_after_interval(self) -> tuple[float, float] | None:
-        """Its interval of 95 %, with a bootstrap."""
+        """The 95 % interval of the FNMR after, with a bootstrap."""
 
     @property
     def gain_interval(self) -> tuple[float, float] | None:
-        """The interval of FNMR before less FNMR after: above 0, the rejection helps."""
+        """The interval of FNMR before minus FNMR after; above 0, the rejection helps."""
 
     @property
     def unresolved(self) -> bool:

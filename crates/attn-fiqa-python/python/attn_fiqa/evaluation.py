@@ -1,4 +1,4 @@
-"""How good a quality is: error versus discard, and what a threshold of quality buys.
+"""How good a quality is: error versus discard, and the effect of a quality threshold.
 
 The same code as the commands ``attn-fiqa edc`` and ``attn-fiqa advise``.
 """
@@ -31,17 +31,16 @@ def edc(
     """The error-versus-discard curve of a quality.
 
     :param qualities: of each comparison, shape (comparisons,), or of its two images, shape
-        (comparisons, 2), of which the lower one counts.
+        (comparisons, 2); the lower one counts.
     :param similarities: the score of each comparison.
-    :param mated: whether each comparison is of one person.
+    :param mated: whether both images of each comparison show the same person.
     :param protocol: ``"crfiqa"`` is the papers'; ``"iso"`` is in the style of ISO/IEC 29794-1;
         ``"nist"`` is Grother and Tabassi's.
-    :param fmr: the false match rate that fixes the threshold of comparisons; 1e-3 if nothing
-        else does.
-    :param fnmr: the false non-match rate with nothing discarded, in place of ``fmr``.
-    :param threshold: the threshold itself, in place of ``fmr``.
+    :param fmr: the false match rate that sets the comparison threshold; 1e-3 if nothing else does.
+    :param fnmr: the false non-match rate with nothing discarded, instead of ``fmr``.
+    :param threshold: the threshold itself, instead of ``fmr``.
     :param scale: what the scores are.
-    :raises RequestError: if the arrays are not valid, or the protocol knows no such target.
+    :raises RequestError: if the arrays are not valid, or the protocol does not support the target.
     """
     return _edc(qualities, similarities, mated, protocol, fmr, fnmr, threshold, scale)
 
@@ -58,8 +57,8 @@ def pauc(
     threshold: float | None = None,
     scale: Literal["cosine", "similarity", "distance"] = "cosine",
 ) -> float | None:
-    """The area under the curve of `edc` up to a discard fraction, lower is better; papers print
-    it times 1000. ``None`` if the curve ends before the limit.
+    """The area under the curve of `edc` up to a discard fraction; lower is better. Papers print it
+    times 1000. ``None`` if the curve ends before the limit.
 
     :raises RequestError: as `edc`.
     """
@@ -91,17 +90,17 @@ def advise(
     bootstrap: int = 0,
     seed: int = 0,
 ) -> Advice:
-    """What it buys to reject images of low quality.
+    """The effect of rejecting images of low quality.
 
     :param qualities: of each image.
-    :param pairs: the two images of each comparison, by their index, shape (comparisons, 2).
+    :param pairs: the indices of the two images of each comparison, shape (comparisons, 2).
     :param similarities: the score of each comparison.
-    :param mated: whether each comparison is of one person.
-    :param reject: the fraction of images to reject, those of the lowest quality.
-    :param below: the quality below which images are rejected, in place of ``reject``.
+    :param mated: whether both images of each comparison show the same person.
+    :param reject: the fraction of images to reject, lowest quality first.
+    :param below: the quality below which images are rejected, instead of ``reject``.
     :param fmr: as in `edc`, like ``fnmr``, ``threshold`` and ``scale``.
-    :param bootstrap: replicates for intervals of 95 %; 0 for none.
-    :param seed: fixes what the replicates draw.
+    :param bootstrap: number of replicates for 95 % intervals; 0 for none.
+    :param seed: seed of the draws of the replicates.
     :raises RequestError: if the arrays are not valid.
     """
     return _advise(

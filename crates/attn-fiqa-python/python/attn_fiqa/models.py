@@ -1,4 +1,4 @@
-"""Models that have a name: built in, added, fetched, and known."""
+"""Models that have a name: built in, added, fetched or known."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def list_models() -> list[Model]:
 def pull(name: str, *, accept_licence: bool = False) -> str:
     """Fetches a model into the cache that all clients of the Hugging Face hub share.
 
-    :param name: as `list_models` has it; `Scorer` takes it afterwards.
-    :param accept_licence: whether its licence, which `list_models` names, is accepted.
+    :param name: a name from `list_models`; `Scorer` accepts it afterwards.
+    :param accept_licence: whether you accept its licence, which `list_models` names.
     :returns: the path of the file.
     :raises ModelError: if the licence was not accepted, or the model cannot be fetched.
     """

@@ -23,14 +23,14 @@ __all__ = [
 
 
 class SupportsArrayInterface(Protocol):
-    """Pixels by NumPy's array interface."""
+    """Pixels exposed through NumPy's array interface."""
 
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
 
 
 class SupportsDLPack(Protocol):
-    """Pixels on the CPU by DLPack, such as a tensor of PyTorch."""
+    """Pixels on the CPU exposed through DLPack, such as a PyTorch tensor."""
 
     def __dlpack__(self, *, stream: Any = ...) -> Any: ...
 

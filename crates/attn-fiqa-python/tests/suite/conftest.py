@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Shared by the tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def names() -> list[pathlib.Path]:
 
 @pytest.fixture(scope="session")
 def crops(names: list[pathlib.Path]) -> np.ndarray:
-    """Those whose format decodes to the same pixels everywhere."""
+    """The faces whose format decodes to the same pixels everywhere."""
     return np.stack([np.asarray(Image.open(n).convert("RGB")) for n in names if n.suffix == ".png"])
 
 

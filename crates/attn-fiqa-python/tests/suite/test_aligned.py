@@ -93,7 +93,7 @@ def test_eight_threads_on_one_scorer_give_the_same_bits(scorer, crops, photo):
 
 
 def test_the_interpreter_is_free_while_faces_are_scored(scorer, crops):
-    """Another thread counts on while one long call runs."""
+    """Another thread keeps counting during one long call."""
     many = np.concatenate([crops[:25]] * 8)
     counted = 0
     ended = threading.Event()

@@ -1,4 +1,4 @@
-"""Shards to parts, without an engine; `benches/clusters/run` has the engines."""
+"""Shards to parts, without an engine; `benches/clusters/run` covers the engines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tars(tmp_path, images) -> pathlib.Path:
 
 
 def table(folder: pathlib.Path) -> pa.Table:
-    """All parts, as a reader of data sets has them."""
+    """All parts, as a reader of data sets sees them."""
     return pq.read_table(folder)
 
 

@@ -1,4 +1,4 @@
-"""Measurements on arrays, with the numbers of the command line."""
+"""Measurements on arrays, with the same numbers as the command line."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_every_other_argument(scorer, photo):
         names += ["preset", "heads", "activation", "tokens", "landmark_bias"]
         for name in names:
             attempt(attn_fiqa.Scorer, **{name: value})
-        # More than a machine has are refused; a few are started.
+        # More threads than the machine has are refused; a few are started.
         if not isinstance(value, int) or not 1 <= value <= 512:
             attempt(attn_fiqa.Scorer, threads=value)
 

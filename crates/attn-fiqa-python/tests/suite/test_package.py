@@ -26,7 +26,7 @@ def test_names_of_the_module():
 
 def test_stubs_are_those_of_the_module(tmp_path):
     allowed = tmp_path / "allowed"
-    # The checker takes an alias of Literal for a Union.
+    # The checker treats an alias of Literal as a Union.
     aliases = ("Band", "Color", "CropOrigin", "Precision")
     allowed.write_text("attn_fiqa.__main__\n" + "".join(f"attn_fiqa.types.{a}\n" for a in aliases))
     done = subprocess.run(
@@ -91,7 +91,7 @@ def test_importing_does_not_load_what_is_not_needed():
 
 
 def test_memory_stays_flat(scorer, photo, crops):
-    """20,000 calls with ATTN_FIQA_LONG=1, as many as a short test has time for without."""
+    """20,000 calls with ATTN_FIQA_LONG=1; otherwise as many as a short test has time for."""
     resource = pytest.importorskip("resource")
     calls = 20_000 if "ATTN_FIQA_LONG" in os.environ else 300
     small = np.ascontiguousarray(photo[40:220, 130:310])
@@ -188,8 +188,8 @@ def check_results(session, folder, photo):
 
 
 def stand_ins(monkeypatch, scorer):
-    """insightface and uniface fetch models from networks: these find faces by ours, and give
-    them in the shapes of the two packages."""
+    """insightface and uniface download models: these stand-ins find faces with our detector and
+    return them in the shapes of the two packages."""
     import types
 
     class FaceAnalysis:

@@ -17,7 +17,7 @@ import pytest
 from attn_fiqa import evaluation
 from conftest import FACES, PHOTO
 
-#: For children that get it by fork, with the parent's threads gone.
+#: For children that inherit it by fork, without the parent's threads.
 INHERITED = attn_fiqa.Scorer(threads=2)
 
 
@@ -36,7 +36,7 @@ def of_files(scorer: attn_fiqa.Scorer) -> int:
 
 
 class Photos:
-    """A data set of PyTorch."""
+    """A PyTorch data set."""
 
     def __init__(self) -> None:
         self.scorer = attn_fiqa.Scorer(threads=1)
@@ -56,7 +56,7 @@ def area(seed: int) -> float | None:
 
 @pytest.fixture(autouse=True)
 def quiet_forks():
-    """Python warns of every fork with threads, which is what is tested here."""
+    """Python warns about every fork with threads, which is what is tested here."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         yield

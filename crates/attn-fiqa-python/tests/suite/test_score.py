@@ -1,4 +1,4 @@
-"""Images of every kind to faces, with the bits of the command line."""
+"""Images of every kind to faces, bit for bit as on the command line."""
 
 from __future__ import annotations
 

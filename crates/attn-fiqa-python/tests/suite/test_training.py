@@ -20,7 +20,7 @@ PARTS = ROOT / "models/attn-fiqa-t.safetensors", ROOT / "models/embedding/attn-f
 
 @pytest.fixture(autouse=True)
 def modules(monkeypatch):
-    """The modules of the training import each other by name."""
+    """The training modules import each other by name."""
     monkeypatch.setattr(sys, "path", [str(ROOT / "training/recogniser"), *sys.path])
 
 
@@ -63,7 +63,7 @@ def test_heads_are_turned_alike_on_every_device():
 
 
 class Side:
-    """A source of random numbers that knows one answer."""
+    """A random number generator that always gives one answer."""
 
     def __init__(self, answer):
         self.answer = answer

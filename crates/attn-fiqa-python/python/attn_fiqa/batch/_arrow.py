@@ -1,4 +1,4 @@
-"""Packages that are imported when they are needed, and that have no types everywhere."""
+"""Packages that are imported only when needed, and that do not have types everywhere."""
 
 from __future__ import annotations
 

@@ -15,17 +15,17 @@ from .._native import Scorer, __version__
 from ..types import Path, Precision
 from . import _store
 
-#: Does not depend on the machine: whether an image is too large must not either.
+#: The same on every machine, so that whether an image is too large does not depend on it.
 _DEFAULT_MAX_MEMORY = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Where parts go, and what decides their rows. It is small and can be pickled: a model
-    travels as a path or a name, and every worker loads it.
+    """Where parts are written, and what determines their rows. It is small and can be pickled: a
+    model is passed as a path or a name, and every worker loads it.
 
     Arguments are those of `Scorer` and `Scorer.score_files`. `precision` is the same on every
-    machine: ``"auto"`` is resolved once, where the run is started."""
+    machine: ``"auto"`` is resolved once, when the run is started."""
 
     #: The folder of the parts: a path or URI.
     output: Path
@@ -42,11 +42,11 @@ class Job:
     max_faces: int | None = None
     min_confidence: float | None = None
     min_inter_eye_distance: float = 0.0
-    #: Bytes that the images of one worker may hold at once. A larger image is a row with the
+    #: Bytes that the images of one worker may hold at once. A larger image gives a row with the
     #: status ``too-large``.
     max_memory: int = _DEFAULT_MAX_MEMORY
     #: The SHA-256 of the files of the model and the detector, and the version of this package:
-    #: filled in where the run is started, and compared by every worker.
+    #: filled in when the run is started, and checked by every worker.
     digests: tuple[tuple[str, str], ...] = ()
 
     def resolved(self) -> Job:
@@ -69,7 +69,7 @@ class Job:
         return dataclasses.replace(job, precision=precision, digests=job.found_digests())
 
     def scorer(self, threads: int | None) -> Scorer:
-        """A scorer of this process."""
+        """A scorer for this process."""
         return Scorer(
             self.model,
             detector=self.detector,
@@ -94,19 +94,19 @@ class Job:
         }
 
     def found_digests(self) -> tuple[tuple[str, str], ...]:
-        """The digests as this machine's files have them."""
+        """The digests of this machine's files."""
         files = [("model", self.model), ("detector", self.detector)]
         digests = [(what, _digest(path)) for what, path in files if path and os.path.isfile(path)]
         return (*digests, ("version", __version__))
 
     def settings(self) -> dict[str, Any]:
-        """Everything that decides scores, for people: what `fingerprint` stands for."""
+        """Everything that affects scores, in readable form: what `fingerprint` stands for."""
         settings = dataclasses.asdict(self)
         del settings["output"]
         digests = dict(settings.pop("digests"))
         for what in ("model", "detector"):
             if what in digests:
-                # The same file at another place is the same.
+                # The same file in another place counts as the same.
                 settings[what] = f"sha256:{digests[what]}"
         settings["version"] = digests.get("version", __version__)
         methods = settings["methods"]
@@ -115,13 +115,13 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that differ where scores could."""
+        """Twelve hexadecimal digits that differ if scores could differ."""
         text = json.dumps(self.settings(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _existing(path: Path | None) -> str | None:
-    """A file's absolute path; the name of a model as it is."""
+    """A file's absolute path; the name of a model is returned unchanged."""
     if path is None:
         return None
     path = os.fspath(path)

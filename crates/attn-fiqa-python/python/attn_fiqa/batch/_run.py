@@ -17,7 +17,7 @@ __all__ = ["Plan", "Report", "Summary", "finish", "prepare", "run"]
 
 #: The settings of the run whose parts are in a folder.
 SETTINGS = "_attn_fiqa.json"
-#: Written when every part is there. Spark and others write a file of this name too.
+#: Written when every part is there. Spark and others also write a file of this name.
 SUCCESS = "_SUCCESS"
 
 
@@ -25,19 +25,19 @@ SUCCESS = "_SUCCESS"
 class Report:
     """What a run did."""
 
-    #: Shards of the run, each of which has its part.
+    #: Number of shards of the run; each has its part.
     shards: int
-    #: Shards whose part was there before.
+    #: Number of shards whose part already existed.
     found: int
-    #: Rows written now.
+    #: Number of rows written now.
     rows: int
-    #: Rows written now that have no score.
+    #: Number of rows written now that have no score.
     failed: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is left of a run."""
+    """What is left to do in a run."""
 
     #: Resolved.
     job: Job
@@ -53,16 +53,15 @@ def run(
     threads: int | None = None,
     on_shard: Callable[[Summary], None] | None = None,
 ) -> Report:
-    """Works through shards in this process, one after another; those whose part is there are
-    left out.
+    """Processes shards in this process, one after another, and skips those whose part exists.
 
     :param threads: worker threads; ``None`` is one per core.
     :param on_shard: called after each shard.
     :raises RequestError: if the folder holds parts of another job or of other shards, or the
         arguments are not valid.
     :raises ModelError: if the model cannot be loaded.
-    :raises AttnFiqaError: after the last shard, if some have no part; starting again tries them
-        again.
+    :raises AttnFiqaError: after the last shard, if some have no part; start the run again to retry
+        them.
     """
     plan = prepare(shards, job)
 
@@ -77,8 +76,8 @@ def run(
 
 
 def prepare(shards: Sequence[Shard], job: Job) -> Plan:
-    """What is to be done, by what is in the folder. Also checks that parts of different jobs do
-    not mix."""
+    """Determines what is left to do from what is in the folder. Also checks that parts of different
+    jobs do not mix."""
     if not shards:
         raise RequestError("there are no shards")
     job = job.resolved()

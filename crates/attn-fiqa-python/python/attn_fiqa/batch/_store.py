@@ -1,4 +1,4 @@
-"""Files and folders on this machine or in an object store, by `pyarrow.fs`."""
+"""Files and folders on this machine or in an object store, through `pyarrow.fs`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 from .._errors import RequestError
 from ._arrow import fs
 
-#: Stores in which an object appears when its upload is complete, and not before.
+#: Stores in which an object appears only when its upload is complete.
 _ATOMIC = {"s3", "gcs", "abfs"}
 
 
 def is_uri(location: str) -> bool:
-    """Whether a location is ``scheme://…`` and not a path of this machine."""
+    """Whether a location is ``scheme://…`` rather than a path on this machine."""
     scheme, found, _ = location.partition("://")
     return bool(found) and scheme.replace("+", "").isalnum()
 
 
 def lasting(location: str | os.PathLike[str]) -> str:
-    """A URI as it is, and a path as an absolute one, which holds in every working directory."""
+    """A URI as it is, or a path made absolute, which is valid in every working directory."""
     location = os.fspath(location)
     return location if is_uri(location) else os.path.abspath(location)
 
@@ -40,14 +40,14 @@ def open_store(location: str) -> tuple[Any, str]:
 
 
 def list_folder(location: str) -> dict[str, int]:
-    """The names of a folder's files and their sizes in bytes; empty where there is none."""
+    """The names of a folder's files and their sizes in bytes; empty if there is no folder."""
     store, path = open_store(location)
     found = store.get_file_info(fs.FileSelector(path, allow_not_found=True))
     return {info.base_name: info.size for info in found if info.type == fs.FileType.File}
 
 
 def size_of(location: str) -> int | None:
-    """The size of a file in bytes; ``None`` where there is none."""
+    """The size of a file in bytes; ``None`` if there is none."""
     store, path = open_store(location)
     info = store.get_file_info(path)
     return info.size if info.type == fs.FileType.File else None
@@ -66,16 +66,15 @@ def read(location: str) -> bytes:
 
 
 def make_folder(location: str) -> None:
-    """Makes a folder, if there is none."""
+    """Creates a folder if it does not exist."""
     store, path = open_store(location)
     if store.type_name not in _ATOMIC:
         store.create_dir(path, recursive=True)
 
 
 def write_whole(folder: str, name: str, data: Any) -> None:
-    """Writes a file that is never seen in part: under another name first, which is then changed,
-    or as one object. Another writer of the same name writes the same bytes, so the last one may
-    win."""
+    """Writes a file atomically: under a temporary name that is then renamed, or as one object.
+    Another writer of the same name writes the same bytes, so the last one may win."""
     store, path = open_store(join(folder, name))
     if store.type_name in _ATOMIC:
         with store.open_output_stream(path) as stream:
@@ -89,7 +88,7 @@ def write_whole(folder: str, name: str, data: Any) -> None:
             with open(hidden, "wb") as file:
                 file.write(data)
                 file.flush()
-                # After a loss of power, the name may be there and the bytes not.
+                # Otherwise, after a power loss, the name may exist without the bytes.
                 os.fsync(file.fileno())
         else:
             with store.open_output_stream(hidden) as stream:
@@ -98,13 +97,14 @@ def write_whole(folder: str, name: str, data: Any) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             store.delete_file(hidden)
-        # What is done already needs no second writer, such as one that was presumed dead.
+        # If another writer, such as one presumed dead, has already finished, this one is not
+        # needed.
         if size_of(join(folder, name)) is None:
             raise
 
 
 def temporary_name(name: str) -> str:
-    """A name beside the final one, which readers of a data set ignore."""
+    """A name in the same folder as the final one, which readers of a data set ignore."""
     return f".{name}.{uuid.uuid4().hex[:8]}.tmp"
 
 
@@ -114,7 +114,7 @@ def is_temporary(name: str) -> bool:
 
 
 def delete(folder: str, name: str) -> None:
-    """Deletes a file that may be gone."""
+    """Deletes a file that may no longer exist."""
     store, path = open_store(join(folder, name))
     with contextlib.suppress(FileNotFoundError):
         store.delete_file(path)
@@ -122,10 +122,10 @@ def delete(folder: str, name: str) -> None:
 
 @contextlib.contextmanager
 def local_copy(location: str, size: int, folder: str) -> Iterator[pathlib.Path]:
-    """A file of this machine with the bytes of a location: the file itself, or a copy in
-    `folder`, deleted afterwards.
+    """A file on this machine with the bytes of a location: the file itself, or a copy in `folder`
+    that is deleted afterwards.
 
-    :param size: the size that it must have, in bytes; an `OSError` says that it has not.
+    :param size: the size that it must have, in bytes; if it does not, an `OSError` is raised.
     """
     store, path = open_store(location)
     if store.type_name == "local":
@@ -143,7 +143,7 @@ def local_copy(location: str, size: int, folder: str) -> Iterator[pathlib.Path]:
 
 
 def check_size(location: str, expected: int, found: int | None) -> None:
-    """An `OSError` if a file has not the size that it had when the run was planned."""
+    """Raises an `OSError` if a file does not have the size that it had when the run was planned."""
     if expected != found:
         raise OSError(
             f"'{location}' had {expected} bytes when the run was planned and has {found or 'none'} now: "

@@ -1,4 +1,4 @@
-"""Shards on a Spark cluster, by ``mapInArrow``: ``pip install attn-fiqa[spark]``."""
+"""Shards on a Spark cluster, with ``mapInArrow``: ``pip install attn-fiqa[spark]``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SCHEMA = "shard string, rows long, failed long, seconds double, error string"
 
 
 def run(spark: Any, shards: Sequence[Shard], job: Job) -> Report:
-    """Works through shards, one per task of Spark. A worker has as many threads as a task has
-    CPUs: ``spark.task.cpus``.
+    """Processes shards, one per Spark task. A worker has as many threads as a task has CPUs:
+    ``spark.task.cpus``.
 
-    A task that fails is given to another executor by Spark. If the driver dies, start it again.
+    If a task fails, Spark gives it to another executor. If the driver dies, start it again.
 
     :param spark: a `SparkSession`.
     :raises AttnFiqaError: as `attn_fiqa.batch.run`.

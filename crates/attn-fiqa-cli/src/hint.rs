@@ -18,7 +18,7 @@ use crate::inputs::NO_COLUMN;
 pub(crate) fn message_of(failure: &Failure) -> String {
     let Failure { status, message } = failure;
     let flags = match status {
-        Status::WrongSize => "without --aligned faces are found and aligned, with --resize resized",
+        Status::WrongSize => "leave out --aligned to find and align faces, or add --resize",
         Status::TooLarge => "--max-pixels, --max-bytes and --max-memory are the limits",
         Status::NotAnImage if message == VIDEO_NOT_IMAGE => "`best` reads videos frame by frame",
         _ => return message.clone(),
@@ -88,21 +88,21 @@ fn for_study(error: &StudyError) -> Option<&'static str> {
                  out",
             ),
             FileProblem::NoColumn { .. } => {
-                Some("column = \"NAME\", or columns = [\"NAME\", …], beside scores names others")
+                Some("column = \"NAME\", or columns = [\"NAME\", …], next to scores names others")
             }
-            FileProblem::NoNames => Some("lists = { DATASET = \"FILE\" } beside embeddings"),
+            FileProblem::NoNames => Some("lists = { DATASET = \"FILE\" } next to embeddings"),
             _ => None,
         },
         StudyError::Checkpoint(error) => match error.problem() {
             CheckpointProblem::HeadsUnknown { .. } => {
-                Some("heads = N or preset = \"NAME\" beside model")
+                Some("heads = N or preset = \"NAME\" next to model")
             }
             _ => None,
         },
         StudyError::Recogniser(RecogniserError::NoSpec { .. })
         | StudyError::QualityNetwork(QualityNetworkError::Recogniser(RecogniserError::NoSpec {
             ..
-        })) => Some("preprocess = \"NAME\" beside it"),
+        })) => Some("preprocess = \"NAME\" next to it"),
         StudyError::QualityNetwork(QualityNetworkError::NotOneNumber { .. }) => {
             Some("norm_of = \"RECOGNISER\" is that length")
         }

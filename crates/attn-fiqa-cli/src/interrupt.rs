@@ -41,7 +41,7 @@ fn on_interrupt() {
     }
     let first = !ASKED.swap(true, Ordering::SeqCst);
     if first && ENDS_EARLY.load(Ordering::SeqCst) {
-        log::info("interrupted: finishing the images at work; once more to end at once");
+        log::info("interrupted: finishing the current images; interrupt again to stop immediately");
         return;
     }
     for path in lock(&UNFINISHED).iter() {
@@ -111,11 +111,11 @@ pub(crate) fn farewell() -> u8 {
         lock(&PARTS).iter().map(|path| format!("'{}'", path.display())).collect();
     let parts = match &parts[..] {
         [] => "interrupted before all images were done".to_owned(),
-        [part] => format!("interrupted: {part} holds what was done until then"),
-        parts => format!("interrupted: {} hold what was done until then", parts.join(" and ")),
+        [part] => format!("interrupted: {part} holds what was done so far"),
+        parts => format!("interrupted: {} hold what was done so far", parts.join(" and ")),
     };
     log::info(match CAN_CONTINUE.load(Ordering::SeqCst) {
-        true => format!("{parts}, and the same command continues from there"),
+        true => format!("{parts}; repeat the command to continue from there"),
         false => parts,
     });
     STATUS

@@ -331,8 +331,11 @@ impl Summary {
             log::note(format!("{count} × {note}"));
         }
         if skipped > 0 {
-            let files =
-                if skipped == 1 { "file that is no image" } else { "files that are no images" };
+            let files = if skipped == 1 {
+                "file that is not an image"
+            } else {
+                "files that are not images"
+            };
             log::note(format!("{skipped} {files} skipped"));
         }
         if failed > 0 { Exit::SomeFailed } else { Exit::Done }

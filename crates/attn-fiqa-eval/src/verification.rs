@@ -74,7 +74,7 @@ pub fn verification(
     fold_of.iter().for_each(|&fold| sizes[usize::from(fold)] += 1);
     if folds < 2 || sizes.contains(&0) {
         let (what, expected) =
-            ("the number of folds that hold comparisons", "at least 2, all of them");
+            ("the number of folds that hold comparisons", "at least 2 folds, none of them empty");
         let value = sizes.iter().filter(|&&size| size > 0).count() as f64;
         return Err(EvalError::OutOfRange { what, value, expected });
     }

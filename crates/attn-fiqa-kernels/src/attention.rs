@@ -78,11 +78,11 @@ pub fn attention(
     let width = 3 * heads * head_dim;
     let tokens = qkv.len() / width;
     assert_eq!(tokens * width, qkv.len(), "qkv is not whole tokens");
-    assert_eq!(tokens * head_dim, out.len(), "out holds another number of tokens than qkv");
+    assert_eq!(tokens * head_dim, out.len(), "out and qkv have different numbers of tokens");
     assert!(head < heads, "head {head} of {heads}");
     assert!(
         bias.is_none_or(|bias| bias.len() == tokens * tokens),
-        "the bias is not of all pairs of tokens"
+        "the bias does not have one value per pair of tokens"
     );
     let start = |which: usize| (which * heads + head) * head_dim;
     match fused_precision(isa, precision) {

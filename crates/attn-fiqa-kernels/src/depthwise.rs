@@ -39,7 +39,7 @@ impl Depthwise {
     /// If `side` is even, `stride` is zero, or the weights are not one filter for each value of the
     /// bias.
     pub fn new(isa: Isa, weight: &[f32], bias: &[f32], side: usize, stride: usize) -> Self {
-        assert!(side % 2 == 1 && stride > 0, "a filter of side {side} at stride {stride}");
+        assert!(side % 2 == 1 && stride > 0, "side {side} is even or stride {stride} is 0");
         let (channels, taps) = (bias.len(), side * side);
         assert_eq!(weight.len(), channels * taps, "expected one filter per channel");
         let weights = (0..taps * channels)
@@ -77,10 +77,10 @@ impl Depthwise {
     /// If `x` has another number of channels, `rows` exceed the output, or `out` has the wrong
     /// length.
     pub fn apply(&self, x: Features<'_>, rows: Range<usize>, out: &mut [f32]) {
-        assert_eq!(x.channels, self.channels, "features of other channels than the filters'");
+        assert_eq!(x.channels, self.channels, "features and filters differ in channels");
         assert!(rows.end <= self.windows(x.rows), "rows beyond the output");
         let row_length = self.windows(x.columns) * self.channels;
-        assert_eq!(out.len(), rows.len() * row_length, "out has another length than its rows");
+        assert_eq!(out.len(), rows.len() * row_length, "out does not have the length of its rows");
         if !out.is_empty() {
             filter_rows(self.isa, self, x, rows.start, out);
         }

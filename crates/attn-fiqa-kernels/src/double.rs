@@ -12,8 +12,8 @@ for_every_isa! {
     ///
     /// If the lengths do not match.
     pub fn matrix_vector(matrix: &[f32], x: &[f64], bias: &[f64], out: &mut [f64]) {
-        assert!(!x.is_empty() && matrix.len() == x.len() * out.len(), "a matrix has other sides");
-        assert_eq!(bias.len(), out.len(), "a bias is not one value a row");
+        assert!(!x.is_empty() && matrix.len() == x.len() * out.len(), "the matrix shape differs");
+        assert_eq!(bias.len(), out.len(), "a bias is not one value per row");
         for ((out, bias), row) in out.iter_mut().zip(bias).zip(matrix.chunks_exact(x.len())) {
             *out = bias + dot(row, x);
         }

@@ -18,7 +18,7 @@ impl<'a> Features<'a> {
         assert_eq!(
             length,
             Some(values.len()),
-            "features of {rows} × {columns} cells of {channels} channels are another number of values"
+            "{rows} × {columns} cells of {channels} channels do not match the number of values"
         );
         Self { values, rows, columns, channels }
     }

@@ -30,7 +30,7 @@ pub fn gemm(
     accumulate: Accumulate,
 ) {
     assert_eq!(lhs.cols, rhs.rows, "inner dimensions of a product differ");
-    assert_eq!((dst.rows, dst.cols), (lhs.rows, rhs.cols), "a product has another shape");
+    assert_eq!((dst.rows, dst.cols), (lhs.rows, rhs.cols), "a product has a different shape");
     #[cfg(target_arch = "x86_64")]
     if isa.has(CpuFeature::Avx512f) {
         return avx512f(dst, lhs, rhs, factor, accumulate);

@@ -62,8 +62,8 @@ impl<'py> Crops<'py> {
             }
             (_, shape) => {
                 let what_to_do = match shape {
-                    [_, _, 3] => "; put one crop into a batch: crops[None]",
-                    [_, 3, _, _] => "; bring the channels last: crops.transpose(0, 2, 3, 1)",
+                    [_, _, 3] => "; make a batch of one crop: crops[None]",
+                    [_, 3, _, _] => "; move the channels last: crops.transpose(0, 2, 3, 1)",
                     [_, _, _, 3] if typed.is_some() => {
                         "; align faces with attn_fiqa.align(), or pass whole images to score()"
                     }

@@ -28,7 +28,7 @@ pub(crate) fn count(
 ) -> PyResult<Option<NonZeroUsize>> {
     let Some(given) = given.filter(|given| !given.is_none()) else { return Ok(None) };
     let bad =
-        || bad_request(format!("{name} is {}; expected a whole number from 1 up", repr(given)));
+        || bad_request(format!("{name} is {}; expected a whole number of at least 1", repr(given)));
     match given.extract::<i64>() {
         Ok(number) => {
             let number = usize::try_from(number).ok().and_then(NonZeroUsize::new);
@@ -55,7 +55,7 @@ pub(crate) fn within(name: &str, number: f32, low: f32, high: f32) -> PyResult<f
     }
     let expected = match high.is_finite() {
         true => format!("a number from {low} to {high}"),
-        false => format!("a number from {low} up"),
+        false => format!("a number of at least {low}"),
     };
     Err(bad_request(format!("{name} is {number}; expected {expected}")))
 }

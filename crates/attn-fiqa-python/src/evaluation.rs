@@ -92,7 +92,7 @@ fn target(fmr: Option<f64>, fnmr: Option<f64>, threshold: Option<f64>) -> PyResu
         (None, Some(rate), None) => Ok(Target::Fnmr(rate)),
         (None, None, Some(threshold)) => Ok(Target::Threshold(threshold)),
         _ => Err(bad_request(
-            "fmr, fnmr and threshold each fix the threshold of comparisons; give one of them",
+            "fmr, fnmr and threshold each set the comparison threshold; give one of them",
         )),
     }
 }

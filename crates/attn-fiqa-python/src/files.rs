@@ -193,7 +193,8 @@ impl FileScores {
     fn wait(&self, py: Python<'_>) -> PyResult<Option<RowState>> {
         if self.pid != process::id() {
             return Err(bad_request(
-                "these rows belong to the process that asked for them; ask for them in this one",
+                "these rows belong to the process that requested them; request them again in this \
+                 one",
             ));
         }
         loop {

@@ -33,8 +33,8 @@ impl Input {
         let colored = |kind: &str| match color {
             None => Ok(()),
             Some(_) => Err(bad_request(format!(
-                "color was given with {kind}, whose order of colours is known; leave it out: it is \
-                 for arrays"
+                "color was given with {kind}, whose channel order is known; leave it out: it is \
+                 only for arrays"
             ))),
         };
         let encoded = |bytes: Vec<u8>| Self {
@@ -61,7 +61,7 @@ impl Input {
         if let Some(array) = as_array(image)? {
             let order = color.ok_or_else(|| {
                 bad_request(
-                    "color is missing: an array does not tell the order of its colours; pass \
+                    "color is missing: an array does not specify its channel order; pass \
                      color='rgb' (PIL, imageio, matplotlib) or color='bgr' (OpenCV, insightface, \
                      uniface)",
                 )
@@ -74,7 +74,7 @@ impl Input {
             return match read.cast::<PyBytes>() {
                 Ok(bytes) => Ok(encoded(bytes.as_bytes().to_vec())),
                 Err(_) => Err(bad_request(format!(
-                    "the file object gave {}; expected bytes, so open it in binary mode ('rb')",
+                    "the file object returned {}; expected bytes, so open it in binary mode ('rb')",
                     type_name(&read)
                 ))),
             };
@@ -155,8 +155,8 @@ pub(crate) fn as_array<'py>(
         let numpy = py.import(intern!(py, "numpy"))?;
         let array = numpy.call_method1(function, (object,)).map_err(|error| {
             bad_request(format!(
-                "the {} cannot be read as an array on the CPU ({error}); bring it to the CPU and to \
-                 uint8 first",
+                "the {} cannot be read as an array on the CPU ({error}); move it to the CPU and \
+                 convert it to uint8 first",
                 type_name(object)
             ))
         })?;
@@ -183,10 +183,10 @@ fn image_array<'a, 'py>(
             let what_to_do = match shape {
                 [_, _] => "repeat a grey channel: numpy.stack([grey] * 3, axis=-1)",
                 [_, _, 4] => "leave the alpha channel out: image[..., :3]",
-                [3, _, _] => "bring the channels last: image.transpose(1, 2, 0)",
+                [3, _, _] => "move the channels last: image.transpose(1, 2, 0)",
                 [_, _, _, 3] => "pass one image at a time, or aligned faces to score_aligned",
-                [_, _, 3] => "bring it to 0 … 255 and to uint8",
-                _ => "see the documentation for what else is taken",
+                [_, _, 3] => "scale it to 0 … 255 and convert it to uint8",
+                _ => "see the documentation for what else is accepted",
             };
             Err(bad_request(format!(
                 "expected uint8 of shape (height, width, 3), and found {found}; {what_to_do}"

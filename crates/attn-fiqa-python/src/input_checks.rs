@@ -66,8 +66,8 @@ impl InputChecks {
             ChannelOrder::Bgr => ("bgr", "rgb"),
         };
         Some(format!(
-            "the faces of {} images hold {:.0} levels more blue than red on average, and faces hold \
-             more red; were they color='{other}' and passed as color='{given}'?",
+            "the faces of {} images have {:.0} levels more blue than red on average, but faces \
+             have more red; were they color='{other}' and passed as color='{given}'?",
             colors.faces, -mean
         ))
     }
@@ -96,7 +96,7 @@ pub(crate) fn check_alignment(detector: &Detector, crops: &[Crop]) -> Option<Str
     (2 * off > crops.len()).then(|| {
         format!(
             "{off} of the first {} crops are not aligned faces: their eyes, nose and mouth are not \
-             where the template has them, and such scores mean little; pass whole images to score(), \
+             where the template has them, so the scores mean little; pass whole images to score(), \
              or align them by their landmarks with attn_fiqa.align()",
             crops.len()
         )

@@ -133,8 +133,8 @@ impl Scorer {
             || checkpoint.landmark_bias.is_some();
         if model.is_none() && says {
             return Err(bad_request(
-                "preset, heads, activation, tokens and landmark_bias describe a model's file; name \
-                 one, since the built-in model knows its own",
+                "preset, heads, activation, tokens and landmark_bias describe a model file; name \
+                 one, since the built-in model has its own",
             ));
         }
         let arguments = Arguments {
@@ -233,8 +233,8 @@ impl Scorer {
             max_faces.is_some() || min_confidence.is_some() || min_inter_eye_distance != 0.0;
         if given.is_some() && chooses {
             return Err(bad_request(
-                "max_faces, min_confidence and min_inter_eye_distance choose among faces that are \
-                 found; leave them out with landmarks",
+                "max_faces, min_confidence and min_inter_eye_distance choose among detected faces; \
+                 leave them out with landmarks",
             ));
         }
         let input = Input::of(image, color_of(color)?)?;

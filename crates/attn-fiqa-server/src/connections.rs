@@ -60,10 +60,10 @@ const OTHER_FILES: u64 = 64;
 
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-length: 209\r\n\r\n\
+    content-length: 188\r\n\r\n\
     {\"error\":{\"status\":503,\"code\":\"too-many-connections\",\"field\":null,\"expected\":null,\
-    \"found\":null,\"message\":\"as many connections are open as the service admits: close idle \
-    ones or retry in 1 s\"},\"request_id\":\"-\"}";
+    \"found\":null,\"message\":\"too many connections are open: close idle ones or \
+    retry in 1 s\"},\"request_id\":\"-\"}";
 
 impl Service {
     /// Serves connections until SIGTERM or SIGINT (Ctrl-C on other systems). From then on no more
@@ -249,7 +249,9 @@ impl Connections {
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                (self.shared.report)(Event::Warning(format!("no connection accepted: {error}")));
+                (self.shared.report)(Event::Warning(format!(
+                    "cannot accept a connection: {error}"
+                )));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 return;
             }

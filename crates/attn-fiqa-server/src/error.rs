@@ -120,7 +120,7 @@ impl ApiError {
 
     pub(crate) fn unauthorized(found: &str) -> Self {
         let message = format!(
-            "this service asks for a key, and {found}: send one of its keys in the header x-api-key"
+            "this service requires a key, and {found}: send one of its keys in the header x-api-key"
         );
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message).about(
             "x-api-key",
@@ -130,7 +130,7 @@ impl ApiError {
     }
 
     pub(crate) fn unknown_path() -> Self {
-        let message = "there is nothing at this path: /docs lists what there is";
+        let message = "this service has no such path: /docs lists its paths";
         Self::new(StatusCode::NOT_FOUND, "unknown-path", message).about(
             "path",
             "a path of /openapi.json",
@@ -139,10 +139,11 @@ impl ApiError {
     }
 
     pub(crate) fn wrong_method(method: &str) -> Self {
-        let message = "this path has no such method: the header allow lists those that it has";
+        let message = "this path does not accept this method: the header allow lists those it \
+                       accepts";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", message).about(
             "method",
-            "one of the header allow",
+            "one of those in the header allow",
             method,
         )
     }
@@ -178,7 +179,7 @@ impl ApiError {
         found: impl Into<String>,
     ) -> Self {
         let (limit, found) = (limit.into(), found.into());
-        let message = format!("{field}: at most {limit} are accepted and found were {found}");
+        let message = format!("{field}: expected at most {limit}, found {found}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, message).about(
             field,
             format!("at most {limit}"),
@@ -188,7 +189,7 @@ impl ApiError {
 
     pub(crate) fn unsupported_type(expected: &str, found: impl Into<String>) -> Self {
         let found = found.into();
-        let message = format!("the type of the body must be {expected}, and it is {found}");
+        let message = format!("the type of the body must be {expected}, but is {found}");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-type", message).about(
             "content-type",
             expected,
@@ -200,7 +201,7 @@ impl ApiError {
     pub(crate) fn busy(code: &'static str, budget: &str, retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs();
         let message =
-            format!("{budget} in flight are as many as the service admits: retry in {seconds} s");
+            format!("the service has no room for more {budget} in flight: retry in {seconds} s");
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).about(
             "request",
             "room for it",
@@ -210,8 +211,8 @@ impl ApiError {
     }
 
     pub(crate) fn internal() -> Self {
-        let message = "the service failed at this request, and goes on: report it with its \
-                       request id";
+        let message = "the service failed to process this request but is still running: report it \
+                       with its request id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 

@@ -136,7 +136,7 @@ pub(crate) async fn authorize(
         match request.headers().get(keys::HEADER) {
             None => return Err(ApiError::unauthorized("no key was sent")),
             Some(key) if !known.accepts(key.as_bytes()) => {
-                return Err(ApiError::unauthorized("another key was sent"));
+                return Err(ApiError::unauthorized("an unknown key was sent"));
             }
             Some(_) => {}
         }

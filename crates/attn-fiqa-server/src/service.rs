@@ -187,8 +187,8 @@ impl Shared {
         Err(Failure::new(
             Status::TooLarge,
             format!(
-                "decoding the image needs {needed} MiB and the service has {most} MiB for that: \
-                 make it smaller"
+                "decoding the image needs {needed} MiB, but the service allows {most} MiB: make it \
+                 smaller"
             ),
         ))
     }

@@ -121,8 +121,8 @@ fn wrong_size((width, height): (usize, usize), side: usize) -> Failure {
     Failure::new(
         Status::WrongSize,
         format!(
-            "the image is {width}×{height} pixels and the network takes {side}×{side}: have \
-             its faces found and aligned or, if it is an aligned face already, have it resized"
+            "the image is {width}×{height} pixels but the network takes {side}×{side}: detect and \
+             align its faces or, if it is already an aligned face, resize it"
         ),
     )
 }

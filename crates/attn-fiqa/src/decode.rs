@@ -236,7 +236,7 @@ fn damaged() -> Failure {
 /// The failure for a variant of a format that its decoder does not support.
 fn not_handled() -> Failure {
     unsupported(
-        "the image is stored in a rare way, which is not read: convert it to PNG or to 8-bit \
+        "the image is stored in a rare way that is not supported: convert it to PNG or to 8-bit \
          RGB",
     )
 }

@@ -40,7 +40,7 @@ pub struct Threads {
 #[non_exhaustive]
 pub enum ThreadsError {
     /// More threads than any machine has cores.
-    #[error("{wanted} worker threads were asked for, and at most {} can be started", Threads::MAX)]
+    #[error("{wanted} worker threads were asked for, but at most {} can be started", Threads::MAX)]
     TooMany {
         /// The requested number.
         wanted: usize,

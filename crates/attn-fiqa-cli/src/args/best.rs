@@ -130,7 +130,7 @@ impl BestArgs {
             (None, Some(_)) => Ok(GroupBy::TrackFile),
             (Some(GroupBy::TrackFile), None) => {
                 anyhow::bail!(
-                    "--group-by track-file needs the file: name it with --tracks FILE.csv"
+                    "--group-by track-file needs a track file: give one with --tracks FILE.csv"
                 )
             }
             (Some(GroupBy::Folder | GroupBy::Identity), Some(_)) => {

@@ -48,7 +48,7 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, value_name = "TARGET", hide_possible_values = true, help_heading = "Target")]
     pub(crate) target: Option<TargetChoice>,
 
-    /// FMR between clean faces that sets the match threshold
+    /// FMR of clean faces that sets the match threshold
     #[arg(long, value_name = "RATE", default_value = "1e-3", value_parser = false_match_rate, help_heading = "Target")]
     pub(crate) fmr: f64,
 

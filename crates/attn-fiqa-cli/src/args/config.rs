@@ -66,7 +66,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Defaults> {
             Value::Integer(number) => number.to_string(),
             Value::Float(number) => number.to_string(),
             other => bail!(
-                "{name}: text or a number was expected for '{key}', and this is of type {}",
+                "{name}: expected text or a number for '{key}', found type {}",
                 other.type_str()
             ),
         };

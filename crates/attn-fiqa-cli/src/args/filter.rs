@@ -172,7 +172,7 @@ impl FilterArgs {
         };
         let ranks = self.top.is_some() || self.top_share.is_some();
         if self.by.is_some() && !ranks {
-            bail!("--by makes groups, of which --top-share or --top keeps the best; give one");
+            bail!("--by makes groups, and --top-share or --top keeps the best of each; give one");
         }
         let output = self.output.as_deref().filter(|output| !is_stdout(output));
         Ok(SelectionOptions {
@@ -217,8 +217,8 @@ fn quality_of(file: &Path) -> anyhow::Result<i8> {
     let [rule] = &policy.rules[..] else {
         let names: Vec<String> = policy.rules.iter().map(|rule| rule.subject.to_string()).collect();
         bail!(
-            "the policy '{}' has rules for {}, and a table of scores is filtered by the quality \
-             alone; apply it with 'attn-fiqa gate'",
+            "the policy '{}' has rules for {}, but a table of scores can be filtered only by \
+             quality; apply it with 'attn-fiqa gate'",
             file.display(),
             names.join(", ")
         );
@@ -226,7 +226,7 @@ fn quality_of(file: &Path) -> anyhow::Result<i8> {
     match (rule.subject, rule.min, rule.max, rule.reject_below, rule.reject_above) {
         (Subject::Quality, Some(min), None, None, None) => Ok(min.ceil() as i8),
         _ => bail!(
-            "the policy '{}' is not a least quality: expected quality = {{ min = N }} alone",
+            "the policy '{}' is not just a minimum quality: expected only quality = {{ min = N }}",
             file.display()
         ),
     }

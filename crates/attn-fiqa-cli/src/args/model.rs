@@ -172,7 +172,7 @@ impl CheckpointArgs {
             }
             Located::BuiltIn if self.is_given() => anyhow::bail!(
                 "--preset, --heads, --activation, --tokens, --landmark-bias and --allow-unused \
-                 describe a checkpoint file; name one, since the built-in model knows its own"
+                 describe a checkpoint file; name one, since the built-in model has its own"
             ),
             Located::BuiltIn => builtin().context("the built-in model"),
         }

@@ -19,27 +19,27 @@ pub(crate) struct ReportArgs {
     pub(crate) input: PathBuf,
 
     /// Page for SCORES
-    #[arg(long, short, value_name = "FILE", help_heading = "Of scores")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Scores")]
     output: Option<PathBuf>,
 
-    /// Number of worst and best faces to show each; 0 for none
-    #[arg(long, value_name = "K", default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=200), help_heading = "Of scores")]
+    /// Number of worst and of best faces to show; 0 for none
+    #[arg(long, value_name = "K", default_value_t = 12, value_parser = clap::value_parser!(u16).range(0..=200), help_heading = "Scores")]
     top: u16,
 
     /// Folder of the images named in SCORES [default: the current one]
-    #[arg(long, value_name = "DIR", help_heading = "Of scores")]
+    #[arg(long, value_name = "DIR", help_heading = "Scores")]
     images: Option<PathBuf>,
 
     /// Reject images of a quality below this, and those without one
-    #[arg(long, value_name = "QUALITY", default_value_t = 40, value_parser = clap::value_parser!(i8).range(0..=100), help_heading = "Of scores")]
+    #[arg(long, value_name = "QUALITY", default_value_t = 40, value_parser = clap::value_parser!(i8).range(0..=100), help_heading = "Scores")]
     below: i8,
 
     /// Columns to compare groups by: in --labels, or else in SCORES
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', help_heading = "Of scores")]
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', help_heading = "Scores")]
     by: Vec<String>,
 
     /// Labels of the images: a .csv with a column 'path' (or 'name') and the columns of --by
-    #[arg(long, value_name = "FILE.csv", requires = "by", help_heading = "Of scores")]
+    #[arg(long, value_name = "FILE.csv", requires = "by", help_heading = "Scores")]
     labels: Option<PathBuf>,
 
     /// Images without a label: fail, or skip them and report their number
@@ -49,7 +49,7 @@ pub(crate) struct ReportArgs {
         default_value_t,
         value_name = "WHAT",
         hide_possible_values = true,
-        help_heading = "Of scores"
+        help_heading = "Scores"
     )]
     missing: MissingChoice,
 }
@@ -86,15 +86,15 @@ impl ReportArgs {
             ];
             if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
                 bail!(
-                    "'{}' is a folder, and the page of a benchmark run is written into its \
-                     folder: {flag} is for a file of 'attn-fiqa score'",
+                    "'{}' is a folder, and the page of a benchmark run is written into that \
+                     folder: {flag} is only for a file written by 'attn-fiqa score'",
                     input.display()
                 );
             }
             return Ok(Reported::Run(input));
         }
         let Some(output) = &self.output else {
-            bail!("the page of '{}' needs a place: --output FILE.html", input.display());
+            bail!("the page for '{}' needs an output file: --output FILE.html", input.display());
         };
         self.check_output(output)?;
         let options = OverviewOptions {

@@ -44,8 +44,8 @@ impl Compared {
         let embeddings = match &args.embeddings {
             Some(path) => Some(EmbeddingFile::read(path, args.names.as_deref())?),
             None if list.scores.is_none() => bail!(
-                "{}: its pairs have no scores; name --embeddings, or add the scores as a \
-                 fourth column",
+                "{}: its pairs have no scores; give --embeddings, or add the scores as a fourth \
+                 column",
                 args.pairs.display()
             ),
             None => None,
@@ -98,8 +98,8 @@ impl Compared {
             let pairs = list.pairs.len();
             let left_out = list.leave_out(&missing)?;
             log::note(format!(
-                "{left_out} of {pairs} comparisons are left out, because {} images are \
-                 missing in a table",
+                "{left_out} of {pairs} comparisons are left out, because {} images are missing \
+                 from a table",
                 missing.len()
             ));
         }
@@ -196,7 +196,7 @@ impl Source {
             _ => return Ok(vec![source]),
         };
         if columns.is_empty() {
-            bail!("'{}' has no column of qualities", source.file.display());
+            bail!("'{}' has no quality column", source.file.display());
         }
         let prefix = source.name.split_once(':').map_or(source.name.as_str(), |(name, _)| name);
         let of_column = |column: String| Self {

@@ -82,7 +82,7 @@ impl CropFolder {
             ImageFormat::Jpg => encode_jpeg(crop.rgb(), crop.side(), crop.side())?,
         };
         if self.before.keeps(&path) {
-            let message = format!("'{}' was there before the run, and is kept", path.display());
+            let message = format!("'{}' existed before the run and is kept", path.display());
             return Ok(Err(Failure::new(Status::NotWritten, message)));
         }
         self.files.write(&path, &bytes)?;

@@ -139,8 +139,8 @@ fn same_name(relative: &Path) -> Failure {
     Failure::new(
         Status::NotWritten,
         format!(
-            "another image of this run is called '{}' too, and its images have that name: \
-             degrade the inputs into folders of their own",
+            "another image of this run is also called '{}', and its output has that name: degrade \
+             each input into its own folder",
             relative.display()
         ),
     )
@@ -179,8 +179,7 @@ impl Manifest {
             let read = before.read_exact(&mut start);
             if read.is_err() || start != heading {
                 anyhow::bail!(
-                    "'{}' has other columns than the rows that would be added to it: name another \
-                     folder",
+                    "'{}' does not have the columns of the rows to be added: name another folder",
                     path.display()
                 );
             }

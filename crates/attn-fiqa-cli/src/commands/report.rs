@@ -31,7 +31,7 @@ fn of_run(folder: &Path) -> anyhow::Result<Exit> {
     write_page_and_latex(folder, &results)?;
     let page = folder.join(PAGE_FILE);
     writeln!(io::stdout(), "{}", page.display())?;
-    log::info("wrote the page; tables (CSV, LaTeX) are in tables, images in figures beside it");
+    log::info("wrote the page; tables (CSV, LaTeX) are in tables, images in figures next to it");
     Ok(Exit::Done)
 }
 

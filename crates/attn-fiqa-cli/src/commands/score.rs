@@ -88,8 +88,8 @@ fn refuse_without_matches(first: Option<&QualityName>, engine: &Engine) -> anyho
     match (first, calibrated) {
         (Some(QualityName::Method(method)), Some(map)) if map.method() == *method => Ok(()),
         (_, Some(map)) => anyhow::bail!(
-            "--columns match_probability: the model's calibration is of the method '{}'; put \
-             that one first",
+            "--columns match_probability: the model's calibration is for the method '{}'; put that \
+             one first",
             map.method()
         ),
         (_, None) => anyhow::bail!(
@@ -112,8 +112,8 @@ fn refuse_what_the_format_cannot_hold(
         }
         FormatChoice::Table if args.columns.iter().any(|column| column.is_list()) => {
             anyhow::bail!(
-                "a table has no place for the columns map and embedding; use --format csv, jsonl \
-                 or parquet"
+                "a table cannot hold the columns map and embedding; use --format csv, jsonl or \
+                 parquet"
             )
         }
         _ => Ok(()),

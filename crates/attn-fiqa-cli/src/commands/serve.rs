@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
             Ok(Exit::SomeFailed)
         }
         _ => {
-            log::warning("stopped at once by a second signal");
+            log::warning("stopped immediately by a second signal");
             Ok(Exit::SomeFailed)
         }
     }
@@ -78,7 +78,7 @@ fn check(listen: SocketAddr) -> anyhow::Result<Exit> {
     if line.starts_with("HTTP/1.1 200 ") {
         return Ok(Exit::Done);
     }
-    anyhow::bail!("the service at {address} is not ready: it answers '{line}'")
+    anyhow::bail!("the service at {address} is not ready: it answered '{line}'")
 }
 
 /// More than `/readyz` returns.
@@ -144,8 +144,8 @@ fn report(event: Event) {
         Event::Draining { connections } => log::event(
             Level::Info,
             &format!(
-                "stopping: answering what was accepted, {connections} connections are open; once \
-                 more to end at once"
+                "stopping: answering accepted requests, {connections} connections are open; signal \
+                 again to stop immediately"
             ),
             "draining",
             [("connections", json!(connections))],

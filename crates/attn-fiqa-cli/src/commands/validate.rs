@@ -86,7 +86,7 @@ fn refuse_blind_methods(methods: &[QualityName]) -> anyhow::Result<()> {
     for method in methods {
         if let QualityName::Measure(InterEyeDistance | DetectionScore) = method {
             anyhow::bail!(
-                "{method} is a property of the photo, and degrading a crop leaves it as it is"
+                "{method} is a property of the photo, which degrading a crop does not change"
             );
         }
     }

@@ -79,9 +79,9 @@ pub(super) fn whole_qualities(source: &Source, values: &[f64]) -> anyhow::Result
             f64::NEG_INFINITY => Ok(FAILURE_TO_COMPUTE),
             _ if value.fract() == 0.0 && (failed..=100.0).contains(&value) => Ok(value as i8),
             _ => bail!(
-                "'{}' has the quality {value}; bands are of whole numbers from 0 to 100 (-1 for \
-                 failures), as the column 'quality' of 'attn-fiqa score' has them for a model \
-                 with a calibration",
+                "'{}' has the quality {value}; bands need whole numbers from 0 to 100 (-1 for \
+                 failures), as in the column 'quality' of 'attn-fiqa score' for a model with a \
+                 calibration",
                 source.file.display()
             ),
         }

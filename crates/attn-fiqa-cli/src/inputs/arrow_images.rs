@@ -96,8 +96,8 @@ impl ArrowImages {
                 }
                 if of_batch > MOST_BATCH_BYTES {
                     return Err(broken(ArrowError::IpcError(format!(
-                        "it has a batch of more than {MOST_BATCH_BYTES} bytes; write it in smaller \
-                         ones"
+                        "it has a batch of more than {MOST_BATCH_BYTES} bytes; write smaller \
+                         batches"
                     ))));
                 }
                 self.chunk = Buffer::from_vec(bytes);

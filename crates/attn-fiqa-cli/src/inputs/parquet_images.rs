@@ -65,7 +65,7 @@ impl<R: ChunkReader + 'static> ParquetImages<R> {
                     reader @ ColumnReader::ByteArrayColumnReader(_) => {
                         Ok(Column { reader: get_typed_column_reader(reader), defined })
                     }
-                    _ => Err(ParquetError::General("the column changes its type".to_owned())),
+                    _ => Err(ParquetError::General("the type of the column changes".to_owned())),
                 }
             };
             let (bytes, path) = (column(self.bytes)?, self.path.map(column).transpose()?);

@@ -79,8 +79,8 @@ impl TableError {
     /// The column holds something else.
     pub(super) fn other_type(column: &str, found: &str) -> Self {
         Self::Column(format!(
-            "{NO_COLUMN} '{column}': it is of type {found}, and binary data or a struct of \
-             '{BYTES}' and '{PATH}' was expected"
+            "{NO_COLUMN} '{column}': it is of type {found}; expected binary data or a struct of \
+             '{BYTES}' and '{PATH}'"
         ))
     }
 

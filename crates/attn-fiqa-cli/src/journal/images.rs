@@ -109,7 +109,7 @@ impl Images {
             if now != Some(before) {
                 bail!(
                     "'{}' cannot be continued, since the inputs have changed: image {compared} of \
-                     them is not the one that it was; {}",
+                     them is a different one; {}",
                     place.data.display(),
                     place.remedy()
                 );

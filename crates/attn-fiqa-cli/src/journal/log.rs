@@ -126,7 +126,7 @@ impl RunLog {
         if !differences.is_empty() {
             self.leave_untouched(had_data);
             bail!(
-                "'{}' is of an unfinished run that differs, and the two are not mixed: {}; {}",
+                "'{}' is from a different unfinished run, and the two cannot be mixed: {}; {}",
                 self.place.data.display(),
                 differences.join(", "),
                 self.place.remedy()
@@ -158,7 +158,7 @@ impl RunLog {
         let whole = Whole::find(&mut self.journal, &mut self.data, boot())?;
         if whole.damaged > 0 {
             report::warning(format!(
-                "the rows of {} images in '{}' are damaged or gone, and are made again",
+                "the rows of {} images in '{}' are damaged or missing, and are made again",
                 whole.damaged,
                 self.place.data.display()
             ));
@@ -166,7 +166,7 @@ impl RunLog {
         if whole.not_synced > 0 {
             report::info(format!(
                 "the files of {} images may not have reached the disk before the machine was \
-                 started anew, and are made again",
+                 restarted, and are made again",
                 whole.not_synced
             ));
         }
@@ -288,7 +288,7 @@ impl RunLog {
             rows.clear();
             data.by_ref().take(bytes).read_to_end(&mut rows)?;
             if crc32fast::hash(&rows) != crc || rows.len() as u64 != bytes {
-                bail!("'{}' was changed while the run went on", self.place.data.display());
+                bail!("'{}' was changed during the run", self.place.data.display());
             }
             if let Line::Image { image, .. } = &located.line {
                 each(image, at, &rows)?;

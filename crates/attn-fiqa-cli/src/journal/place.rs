@@ -63,7 +63,7 @@ impl Place {
                 ),
                 // Some network file systems do not support locks.
                 Err(TryLockError::Error(error)) => report::debug(format!(
-                    "'{}' cannot be locked ({error}): start no second run that writes there",
+                    "'{}' cannot be locked ({error}): do not start a second run that writes there",
                     path.display()
                 )),
             }

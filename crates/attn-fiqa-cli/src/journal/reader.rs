@@ -28,10 +28,10 @@ pub(super) fn read_header(journal: &mut impl BufRead) -> Result<Fingerprint, &'s
     };
     match line() {
         Some(first) if first == MAGIC => {}
-        Some(_) => return Err("is of another version, or is none"),
-        None => return Err("is empty or cut"),
+        Some(_) => return Err("is of another version, or is not a journal"),
+        None => return Err("is empty or truncated"),
     }
-    let header = line().ok_or("is cut in its first lines")?;
+    let header = line().ok_or("is truncated in its first lines")?;
     serde_json::from_str(&header).map_err(|_| "is damaged in its first lines")
 }
 
@@ -123,7 +123,7 @@ impl JournalReader {
             .with_context(|| format!("cannot read '{}'", self.path.display()))?;
         if line.is_empty() {
             bail!(
-                "the run of '{}' is not finished: the command that started it continues it",
+                "the run of '{}' is not finished: repeat its command to continue it",
                 self.path.display()
             );
         }

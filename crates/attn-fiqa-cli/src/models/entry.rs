@@ -60,8 +60,8 @@ impl Entry {
     pub(crate) fn check(&self) -> Result<(), String> {
         if !is_name(&self.name) {
             return Err(format!(
-                "'{}' is no name of a model: expected letters, digits, '-', '_' and '.', a letter \
-                 or digit first",
+                "'{}' is not a model name: expected letters, digits, '-', '_' and '.', a letter or \
+                 digit first",
                 self.name
             ));
         }
@@ -82,21 +82,21 @@ impl Entry {
             _ => return wrong("expected either repo and file, or path"),
         }
         if self.preset.as_deref().is_some_and(|name| Preset::from_name(name).is_none()) {
-            return wrong("its preset is not one that `--preset` knows");
+            return wrong("its preset is not a value of `--preset`");
         }
         if self.activation.as_deref().is_some_and(|name| Activation::from_name(name).is_none()) {
-            return wrong("its activation is not one that `--activation` knows");
+            return wrong("its activation is not a value of `--activation`");
         }
         if self.tokens.as_deref().is_some_and(|name| ScoreTokens::from_name(name).is_none()) {
-            return wrong("its tokens are not ones that `--tokens` knows");
+            return wrong("its tokens are not a value of `--tokens`");
         }
         if self.landmark_bias.as_deref().is_some_and(|name| LandmarkBias::from_name(name).is_none())
         {
-            return wrong("its landmark-bias is not one that `--landmark-bias` knows");
+            return wrong("its landmark-bias is not a value of `--landmark-bias`");
         }
         let is_hash = |hash: &String| hash.len() == 64 && is_lower_hex(hash);
         if !self.sha256.as_ref().is_none_or(is_hash) {
-            return wrong("expected its sha256 as 64 digits in lower-case hexadecimal");
+            return wrong("expected its sha256 as 64 lower-case hexadecimal digits");
         }
         Ok(())
     }

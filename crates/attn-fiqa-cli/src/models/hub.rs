@@ -124,8 +124,8 @@ impl Hub {
         };
         if !is_plain(&mark) || !is_plain(commit) {
             bail!(
-                "{} answers for '{file}' of '{repo}' with a mark '{mark}' and a commit '{commit}', \
-                 which cannot be names of files; is HF_ENDPOINT a mirror of the hub?",
+                "{} answers for '{file}' of '{repo}' with an ETag '{mark}' and a commit \
+                 '{commit}', which cannot be file names; is HF_ENDPOINT a mirror of the hub?",
                 self.endpoint
             );
         }
@@ -168,7 +168,7 @@ impl Hub {
                 let mut explained = self.explain(&error, repo, file);
                 if now > 0 {
                     explained = anyhow!(
-                        "{explained}; {now} of {} bytes are kept, and the same command goes on \
+                        "{explained}; {now} of {} bytes are kept, and the same command continues \
                          from there",
                         announced.size
                     );
@@ -193,16 +193,16 @@ impl Hub {
         match status(error) {
             Some(404) => anyhow!(
                 "{at} has no file '{file}' in '{repo}' (404): its publisher may have moved it; \
-                 fetch it by hand and `attn-fiqa model add` it"
+                 download it yourself and add it with `attn-fiqa model add`"
             ),
             Some(code @ (401 | 403)) => anyhow!(
-                "{at} does not give '{file}' of '{repo}' to everybody ({code}): accept its terms \
-                 at {at}/{repo}, and set HF_TOKEN to a token of yours"
+                "{at} restricts access to '{file}' of '{repo}' ({code}): accept its terms at \
+                 {at}/{repo}, and set HF_TOKEN to your token"
             ),
             Some(code) => anyhow!("{at} answers {code} for '{file}' of '{repo}'; try again later"),
             None => anyhow!(
-                "cannot fetch '{file}' of '{repo}' from {at}: {error}; is the network reached, or \
-                 is a mirror needed (HF_ENDPOINT)?"
+                "cannot fetch '{file}' of '{repo}' from {at}: {error}; is the network available, \
+                 or is a mirror needed (HF_ENDPOINT)?"
             ),
         }
     }

@@ -56,8 +56,8 @@ pub(crate) fn locate(typed: &Path) -> anyhow::Result<Located> {
     let path = match entry.whereabouts() {
         Whereabouts::Local(path) if path.is_file() => path.to_owned(),
         Whereabouts::Local(path) => bail!(
-            "the model '{name}' was '{}', which is gone; bring it back, or `attn-fiqa model \
-             remove {name}`",
+            "the model '{name}' was '{}', which no longer exists; restore it, or run `attn-fiqa \
+             model remove {name}`",
             path.display()
         ),
         Whereabouts::Hub { repo, file } => match Hub::from_env()?.cached(repo, file) {
@@ -75,7 +75,7 @@ pub(crate) fn locate(typed: &Path) -> anyhow::Result<Located> {
             Whereabouts::Hub { .. } => format!("see `attn-fiqa model pull {name}`"),
         };
         bail!(
-            "the model '{name}' has {} bytes, and had {} when it got its name: {what_to_do}: '{}'",
+            "the model '{name}' has {} bytes, but had {} when it was named: {what_to_do}: '{}'",
             found.unwrap_or(0),
             entry.size.unwrap_or(0),
             path.display()

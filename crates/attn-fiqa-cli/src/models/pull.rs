@@ -64,8 +64,8 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted) -> anyhow::Result<PathBuf>
     let (path, found, licence) = match hub.cached(repo, file) {
         Some(path) => (path.clone(), source.verify_cached(&path)?, pin.licence.clone()),
         None if hub.is_offline() => bail!(
-            "the model '{name}' is not in the cache, and HF_HUB_OFFLINE forbids to fetch it; \
-             unset it, or add a file with `attn-fiqa model add`"
+            "the model '{name}' is not in the cache, and HF_HUB_OFFLINE forbids fetching it; unset \
+             it, or add a file with `attn-fiqa model add`"
         ),
         None => {
             let licence = entry.licence.clone().unwrap_or_default();
@@ -80,8 +80,7 @@ pub(crate) fn pull(entry: &Entry, accepted: Accepted) -> anyhow::Result<PathBuf>
         Expected::Registry(_) => format!("SHA-256 {found}, as in the registry"),
         Expected::Pin(_) => format!("SHA-256 {found}, as at the first download"),
         Expected::Nothing => format!(
-            "SHA-256 {found}: the registry does not know it, so this first download pins it in \
-             '{}'",
+            "SHA-256 {found}: the registry has none, so this first download pins it in '{}'",
             pins.path().display()
         ),
     });
@@ -125,7 +124,7 @@ impl Source<'_> {
         let announced = hub.announced(repo, file)?;
         if let Some(served) = &announced.sha256 {
             self.check(served, || {
-                format!("the file that {} has now, which was not fetched", hub.endpoint())
+                format!("the file that {} now has, which was not fetched", hub.endpoint())
             })?;
         }
         let resuming = match hub.begun(repo, &announced) {
@@ -140,11 +139,10 @@ impl Source<'_> {
             Hub::discard(&path);
             bail!(
                 "the download of '{file}' of '{repo}' has the SHA-256 {found}, not {hash}, which \
-                 the hub announced: it was damaged in transit and is removed; pull again"
+                 the hub announced: it was damaged in transit and was removed; pull again"
             );
         }
-        let checked =
-            self.check(&found, || format!("the file that came from {endpoint}, which is removed"));
+        let checked = self.check(&found, || format!("the file from {endpoint}, which was removed"));
         if checked.is_err() {
             Hub::discard(&path);
         }
@@ -165,10 +163,14 @@ impl Source<'_> {
 
 /// Shows the licence, and fails if it is not accepted, so that nothing is fetched before.
 fn accept(entry: &Entry, accepted: Accepted) -> anyhow::Result<()> {
-    log::ask(format!("{}: {}", entry.name, entry.title.as_deref().unwrap_or("a model of others")));
+    log::ask(format!(
+        "{}: {}",
+        entry.name,
+        entry.title.as_deref().unwrap_or("a third-party model")
+    ));
     let repo = entry.repo.as_deref().unwrap_or_default();
     log::ask(format!("publisher: {repo} on the Hugging Face hub"));
-    log::ask(format!("licence: {}", entry.licence.as_deref().unwrap_or("not known")));
+    log::ask(format!("licence: {}", entry.licence.as_deref().unwrap_or("unknown")));
     if let Some(url) = &entry.licence_url {
         log::ask(format!("see {url}"));
     }
@@ -211,15 +213,15 @@ fn mismatch(
             ),
         ),
         _ => (
-            "the registry knows",
-            "if its publisher replaced it and you trust that, fetch it by hand and `attn-fiqa \
-             model add` it under another name"
+            "the registry has",
+            "if its publisher replaced it and you trust that, download it yourself and add it with \
+             `attn-fiqa model add` under another name"
                 .to_owned(),
         ),
     };
     anyhow::anyhow!(
-        "the model '{name}' is not the one that was expected: {whose} the SHA-256 {hash}, but \
-         {found} is that of {which}; {what_to_do}"
+        "the model '{name}' is not the expected one: {whose} the SHA-256 {hash}, but {found} is \
+         that of {which}; {what_to_do}"
     )
 }
 

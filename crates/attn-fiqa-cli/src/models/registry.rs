@@ -75,7 +75,7 @@ impl Registry {
     /// Removes one of the user's own models, and writes the file.
     pub(crate) fn remove(&mut self, name: &str) -> anyhow::Result<Entry> {
         let Some(index) = self.own.iter().position(|entry| entry.name == name) else {
-            bail!("no model '{name}' was added; `attn-fiqa model list` shows which were");
+            bail!("no model '{name}' was added; `attn-fiqa model list` shows those that were");
         };
         let entry = self.own.remove(index);
         self.write()?;
@@ -119,7 +119,7 @@ pub(super) fn read_limited(path: &Path) -> anyhow::Result<Option<String>> {
         Err(error) => return Err(error).context(format!("cannot read '{}'", path.display())),
     };
     if size > MAX_FILE {
-        bail!("'{}' has {size} bytes, and at most {MAX_FILE} are read", path.display());
+        bail!("'{}' has {size} bytes, but at most {MAX_FILE} are read", path.display());
     }
     let text = std::fs::read_to_string(path);
     Ok(Some(text.with_context(|| format!("cannot read '{}'", path.display()))?))
@@ -166,7 +166,7 @@ mod tests {
             ("repo = \"a/b\"\nfile = \"../x.pt\"", "inside the repository"),
             ("repo = \"a/b\"\nfile = \"/x.pt\"", "inside the repository"),
             ("path = \"x.pt\"\npreset = \"vit-xxl\"", "preset"),
-            ("path = \"x.pt\"\nsha256 = \"12\"", "64 digits"),
+            ("path = \"x.pt\"\nsha256 = \"12\"", "64 lower-case"),
             ("path = \"x.pt\"\nhash = \"12\"", "unknown field"),
             ("path = \"x.pt\"\n[[model]]\nname = \"m\"\npath = \"y.pt\"", "two models"),
         ] {

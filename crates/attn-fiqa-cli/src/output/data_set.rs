@@ -52,7 +52,7 @@ impl DataSet {
             let file = folder.join(part_name(part));
             if !file.is_file() {
                 bail!(
-                    "'{}' is gone, and its rows cannot be made again alone: {}",
+                    "'{}' is missing, and its rows cannot be recreated on their own: {}",
                     file.display(),
                     log.place().remedy()
                 );

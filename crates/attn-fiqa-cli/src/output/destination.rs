@@ -322,7 +322,7 @@ fn resolve_links(path: &Path) -> anyhow::Result<PathBuf> {
             Err(_) => return Ok(path),
         }
     }
-    anyhow::bail!("cannot write '{}': it is one of a circle of links", path.display())
+    anyhow::bail!("cannot write '{}': it is part of a symlink loop", path.display())
 }
 
 /// The folder that a file is or would be in, with links followed.

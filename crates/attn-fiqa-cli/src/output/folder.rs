@@ -37,8 +37,8 @@ pub(crate) fn open_folder(
     let continues = || unfinished.is_some_and(Path::exists);
     if existing == Existing::Refuse && entries.next().is_some() && !continues() {
         bail!(
-            "the folder '{}' is not empty: name another, or use --overwrite to write over files \
-             of the same names, or --skip-existing to leave out images whose files are there",
+            "the folder '{}' is not empty: name another, or use --overwrite to overwrite files \
+             with the same names, or --skip-existing to skip images whose files exist",
             folder.display()
         );
     }

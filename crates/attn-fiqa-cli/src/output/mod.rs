@@ -128,7 +128,7 @@ pub(crate) fn open(
 ) -> anyhow::Result<Box<dyn Sink>> {
     let to_stdout = output.is_none_or(is_stdout);
     if format == FormatChoice::Parquet && to_stdout && std::io::stdout().is_terminal() {
-        bail!("parquet is no text for a terminal; name a file with --output");
+        bail!("parquet cannot be written to a terminal; name a file with --output");
     }
     if format == FormatChoice::Table {
         // The bars need all rows.
@@ -178,7 +178,7 @@ pub(crate) fn keep_manifest(
     file.by_ref().take(heading.len() as u64).read_to_end(&mut start).with_context(context)?;
     if start != heading {
         bail!(
-            "'{}' has other columns than the rows that would be added to it: name another folder",
+            "'{}' does not have the columns of the rows to be added: name another folder",
             path.display()
         );
     }

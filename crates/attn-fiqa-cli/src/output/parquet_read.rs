@@ -30,7 +30,11 @@ impl TableReader {
         let metadata = reader.metadata().file_metadata();
         let columns = metadata.schema().get_fields().iter().map(|field| {
             let kind = kind_of(field).with_context(|| {
-                format!("'{}': the column '{}' is of no kind known", path.display(), field.name())
+                format!(
+                    "'{}': the column '{}' has an unsupported type",
+                    path.display(),
+                    field.name()
+                )
             })?;
             Ok((field.name().to_owned(), kind))
         });

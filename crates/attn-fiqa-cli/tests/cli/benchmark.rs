@@ -195,8 +195,8 @@ fn onnx_networks_and_sharpness_are_measured_too() {
         here.write("bad.toml", format!("{STUDY}{more}").replacen(from, to, 1));
         here.run(&["benchmark", "bad.toml"]).refused_with(message);
     };
-    refused("onnx:quality.onnx", "onnx:faces.onnx", "gives one number for a face");
-    refused("preprocess = \"arcface\"", "", "does not say how it wants its pixels");
+    refused("onnx:quality.onnx", "onnx:faces.onnx", "gives one number per face");
+    refused("preprocess = \"arcface\"", "", "does not say how it expects its pixels");
     refused("preprocess = \"arcface\"", "heads = 4", "preset and heads belong to checkpoints");
     refused("preprocess = \"arcface\"", "preprocess = \"arc\"", "not an input specification");
     refused(
@@ -360,7 +360,11 @@ fn errors_name_the_keys_of_the_description() {
         assert!(!ran.stderr.contains("--names") && !ran.stderr.contains("--pixels"));
         assert!(!ran.stderr.contains("--heads"), "a flag that there is not: {}", ran.stderr);
     };
-    said("lists = { set = \"names.txt\" }", "", "lists = { DATASET = \"FILE\" } beside embeddings");
+    said(
+        "lists = { set = \"names.txt\" }",
+        "",
+        "lists = { DATASET = \"FILE\" } next to embeddings",
+    );
     said("scores.txt", "scores.csv", "column = \"NAME\"");
     let model = "model = \"faces.onnx\"";
     said(

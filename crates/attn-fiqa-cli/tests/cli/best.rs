@@ -92,7 +92,7 @@ fn tracks_and_persons_make_groups() {
     let expected =
         [("left", "a/astronaut.png"), ("left", "b/blur-5.png"), ("right", "a/dark-5.png")];
     assert_eq!(groups, expected);
-    assert!(ran.said().contains("note: 2 × left out, being in no track"), "{}", ran.stderr);
+    assert!(ran.said().contains("note: 2 × left out, not in any track"), "{}", ran.stderr);
 
     // Every cosine is at least −1, and none exceeds 1.
     let persons = |cosine: &str| {
@@ -120,7 +120,7 @@ fn bad_choices_and_track_files_are_refused_by_line() {
     };
     track("a,b\nc\n").refused_with("tracks.csv, line 2: expected path,track or path,face,track");
     track("a,x,b\n")
-        .refused_with("line 1: expected a face's number, from 0, or nothing; found 'x'");
+        .refused_with("line 1: expected a face number, counted from 0, or nothing; found 'x'");
     track("path,track\n").refused_with("found no track");
     track(",t\n").refused_with("an empty path or track");
     best(&["--tracks", "gone.csv"]).refused_with("gone.csv");

@@ -170,7 +170,7 @@ fn models_that_cannot_be_calibrated_are_refused() {
     here.run(&["calibrate", "--faces", "gone", "-o", "c.safetensors"]).ended_with(2);
     here.run(&["model", "convert", "--quality-only", "built-in", "q.safetensors"]).ended_with(0);
     calibrated(&here, "c.safetensors", &["-m", "q.safetensors"])
-        .refused_with("calibrate the full checkpoint, or name a --recogniser");
+        .refused_with("calibrate the full checkpoint, or give a --recogniser");
     here.write("r.onnx", "no network");
     calibrated(&here, "c.safetensors", &["--recogniser", "r.onnx"]).refused_with("r.onnx");
     assert!(!here.path("c.safetensors").exists());

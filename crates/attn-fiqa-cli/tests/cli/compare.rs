@@ -179,7 +179,7 @@ fn bad_input_is_refused_with_file_and_line() {
     here.run(&["verify", "--pairs", "empty.txt"]).refused_with("empty.txt: holds no pair");
     here.write("bare.txt", "a b 1\nc d 0\n");
     here.run(&["verify", "--pairs", "bare.txt"])
-        .refused_with("its pairs have no scores; name --embeddings");
+        .refused_with("its pairs have no scores; give --embeddings");
     here.write("persons.txt", here.read_text("groups.txt"));
     let persons = [
         "edc",
@@ -316,5 +316,5 @@ fn bands_report_the_errors_of_each() {
     assert!(found.column("fnmr_low")[1].parse::<f64>().expect("a number") > 0.7);
     assert!(ran.stderr.contains("400 qualities matched"), "{}", ran.stderr);
     here.run(&["verify", "--pairs", "pairs.txt", "--bands", "q.csv:score"])
-        .refused_of("bands are of whole numbers from 0 to 100");
+        .refused_of("bands need whole numbers from 0 to 100");
 }

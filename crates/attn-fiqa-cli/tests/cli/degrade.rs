@@ -54,7 +54,7 @@ fn images_that_cannot_be_degraded_are_rows() {
     let manifest = Table::parse(&here.read_text("out/manifest.csv"));
     let expected = ["ok", "ok", "not-an-image", "not-written", "not-found"];
     assert_eq!(manifest.column("status"), expected);
-    assert!(manifest.column("message")[3].contains("called 'astronaut.png' too"));
+    assert!(manifest.column("message")[3].contains("also called 'astronaut.png'"));
 }
 
 #[test]

@@ -156,6 +156,6 @@ fn a_truth_that_cannot_be_read_is_refused_by_line() {
     };
     run("path,x,y\n").refused_with("the heading has no column 'width'");
     let bad = truth("a.png", faces()[0], 0.0).replace(",60,", ",wide,");
-    run(&format!("{TRUTH}{bad}")).refused_with("line 2: 'wide' is no number");
+    run(&format!("{TRUTH}{bad}")).refused_with("line 2: 'wide' is not a number");
     run(&format!("{TRUTH}a.png{}\n", ",".repeat(14))).ended_with(0);
 }

@@ -189,7 +189,7 @@ fn a_private_file_stays_private_and_a_dangling_link_gets_its_target() {
     assert!(here.read_text("sub/second.csv").starts_with("path,"));
 
     symlink("circle.csv", here.path("circle.csv")).unwrap();
-    here.run(&["score", "blur-1.png", "-o", "circle.csv"]).refused_with("circle of links");
+    here.run(&["score", "blur-1.png", "-o", "circle.csv"]).refused_with("symlink loop");
 }
 
 /// Temporary files are written next to the output: the system's temporary folder may be small.

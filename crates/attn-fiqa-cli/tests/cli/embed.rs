@@ -114,7 +114,7 @@ fn write_failures_are_reported() {
     here.face("blur-1.png", "a/face.png");
     here.face("dark-2.png", "b/face.png");
     let ran = here.run(&["embed", "a", "b", "--aligned", "-o", "out"]).ended_with(1);
-    assert!(ran.stderr.contains("'face.npy' holds the embedding of"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("'face.npy' already holds the embedding of"), "{}", ran.stderr);
     assert_eq!(here.files("out"), ["face.npy"]);
 
     here.run(&["embed", "a", "-o", "out.bin"]).refused_with("neither a folder nor ends in");

@@ -126,7 +126,7 @@ fn an_image_without_a_face_is_a_row_that_says_so() {
             "photo.png",
             "no-face",
             "3 faces were found, but the eyes are at most 56.0 pixels apart and at least 70 are \
-             asked for",
+             required",
         ]]
     );
 }

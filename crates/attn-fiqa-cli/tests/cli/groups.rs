@@ -79,7 +79,7 @@ fn ungrouped_images_are_reported() {
     let ran = groups("more.csv", &["--missing", "skip"]).ended_with(0);
     assert!(ran.stderr.contains("1 of 121 images have no label"), "{}", ran.stderr);
     assert_eq!(ran.table().column("images")[0], "120");
-    groups("scores.csv:score", &[]).refused_with("bands are of whole numbers from 0 to 100");
+    groups("scores.csv:score", &[]).refused_with("bands need whole numbers from 0 to 100");
     groups("gone.csv", &[]).refused_with("gone.csv: cannot be read");
     let args = ["groups", "scores.csv", "--labels", "labels.csv", "--by", "race"];
     here.run(&args).refused_with("expected a column 'race', found only 'name', 'split', 'age'");

@@ -64,11 +64,11 @@ fn finished_rows_are_kept_in_a_partial_file() {
         here.write(output, "the result of an earlier run\n");
         let mut run = Run::start(&here, command, output);
         run.interrupt();
-        run.wait_for("finishing the images at work");
+        run.wait_for("finishing the current images");
         // An image that arrives later is not processed.
         let _ = run.stdin.write_all(b"blur-1.png\nblur-1.png\n");
         run.wait_for(&format!(
-            "'{output}.part' holds what was done until then, and the same command continues"
+            "'{output}.part' holds what was done so far; repeat the command to continue"
         ));
         assert_eq!(run.status(), Some(130));
         let (part, journal) = (format!("{output}.part"), format!("{output}.journal"));
@@ -89,7 +89,7 @@ fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     run.interrupt();
-    run.wait_for("once more to end at once");
+    run.wait_for("interrupt again to stop immediately");
     run.interrupt();
     assert_eq!(run.status(), Some(130));
     assert_eq!(files(&here), ["blur-1.png", "scores.csv.journal", "scores.csv.part"]);

@@ -150,8 +150,8 @@ fn files_of_one_name_do_not_overwrite_each_other() {
     here.face("blur-1.png", "first/x.png");
     here.face("blur-5.png", "second/x.png");
     let ran = here.run(&["map", "first", "second", "--output", "maps"]).ended_with(1);
-    let message = "another image of this run has the same name inside its input, and one's \
-                   files would overwrite the other's; map the inputs into folders of their own";
+    let message = "another image of this run has the same name inside its input, and the files of \
+                   one would overwrite the other's; map each input into its own folder";
     assert_eq!(
         ran.said(),
         format!("second/x.png: not-written: {message}\n1 scored, 1 failed (1 not-written)\n")
@@ -190,7 +190,7 @@ fn an_output_is_required() {
 fn a_method_without_a_map_is_refused() {
     let here = workplace();
     here.run(&["map", "astronaut.png", "--output", "maps", "--method", "attn-median"]).refused(
-        "a map was asked for, but method 'attn-median' is no mean over patches; put 'attn' or \
+        "a map was asked for, but method 'attn-median' is not a mean over patches; put 'attn' or \
          'attn-calibrated' first",
     );
     assert!(!here.path("maps").exists());

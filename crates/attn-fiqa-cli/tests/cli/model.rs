@@ -266,7 +266,7 @@ fn a_network_with_a_landmark_bias_is_described_and_scored_with_landmarks() {
     here.run(&[&["embed", "blur-1.png", "--aligned", "-o", "e.csv"], &model[..]].concat())
         .ended_with(0);
     here.run(&[&["model", "export", "score.onnx"], &model[..]].concat())
-        .refused_with("a bias of the face's landmarks");
+        .refused_with("a landmark bias");
     here.run(&["score", "blur-1.png", "--model", &timm(), "--landmark-bias", "score"])
         .refused_with("`landmark_bias` is `score` (the option given); expected none");
     here.run(&["score", "blur-1.png", "--landmark-bias", "score"])

@@ -101,8 +101,8 @@ fn a_checkpoint_without_calibration_gives_scores_and_no_qualities() {
     for (output, message) in [
         (
             "quality",
-            "has no calibration, from which the output 'quality' is computed; calibrate it first \
-             (`calibrate` adds one)",
+            "has no calibration, which the output 'quality' needs; calibrate it first (`calibrate` \
+             adds one)",
         ),
         (
             "causes",

@@ -139,7 +139,7 @@ fn an_interrupted_pull_resumes() {
     let size = place.here.read("m.safetensors").len();
     place.hub.change(|shelf| shelf.break_after = Some(size / 8));
     let ran = place.pull().ended_with(2);
-    assert!(ran.stderr.contains("the same command goes on"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);
     assert_eq!(ran.stdout(), "");
     let ranges = |asked: Vec<support::hub::Asked>| -> Vec<usize> {
         let of = |range: &str| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok();
@@ -164,7 +164,7 @@ fn a_file_of_another_hash_is_refused_and_removed() {
         let place = Place::new(etag);
         place.know(&format!("sha256 = \"{}\"", "0".repeat(64)));
         let ran = place.pull().ended_with(2);
-        assert!(ran.stderr.contains("the registry knows the SHA-256 0000"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("the registry has the SHA-256 0000"), "{}", ran.stderr);
         assert!(ran.stderr.contains(&place.hash), "{}", ran.stderr);
         place.run(&["model", "inspect", "theirs"]).refused_with("is not on this machine yet");
         place.know(&format!("sha256 = \"{}\"", place.hash));
@@ -206,7 +206,7 @@ fn server_responses_other_than_files_are_explained() {
     let place = Place::new(as_hash);
     for (status, part) in [
         (404, "has no file 'folder/model.safetensors' in 'somebody/a-vit' (404)"),
-        (401, "set HF_TOKEN to a token of yours"),
+        (401, "set HF_TOKEN to your token"),
         (403, "accept its terms"),
         (503, "answers 503"),
     ] {
@@ -217,14 +217,14 @@ fn server_responses_other_than_files_are_explained() {
         assert_eq!(place.hub.asked().len(), 1);
     }
     place.hub.change(|shelf| (shelf.status, shelf.etag) = (None, "../../../x".to_owned()));
-    place.pull().refused_of("which cannot be names of files");
+    place.pull().refused_of("which cannot be file names");
     let ran = place
         .run_with(
             &["model", "pull", "theirs", "--accept-licence"],
             &[("HF_ENDPOINT", "http://127.0.0.1:1")],
         )
         .ended_with(2);
-    assert!(ran.stderr.contains("is the network reached"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is the network available"), "{}", ran.stderr);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn the_hubs_own_variables_are_honoured() {
     let accept = ["model", "pull", "theirs", "--accept-licence"];
     place
         .run_with(&accept, &[("HF_HUB_OFFLINE", "1")])
-        .refused_of("HF_HUB_OFFLINE forbids to fetch it");
+        .refused_of("HF_HUB_OFFLINE forbids fetching it");
     assert_eq!(place.hub.asked(), []);
 
     let elsewhere = place.here.path("elsewhere/hub");
@@ -279,7 +279,7 @@ fn a_users_own_file_can_be_named() {
     assert_eq!(score("mine").stdout(), expected.stdout());
     place
         .run(&["model", "add", "m.safetensors", "--name", "mine"])
-        .refused_of("was added before; choose another --name, or --replace it");
+        .refused_of("already exists; choose another --name, or --replace it");
     let copied = ["model", "add", "m.safetensors", "--name", "kept", "--copy", "--licence", "mine"];
     place.run(&copied).ended_with(0);
     place.here.write("text.safetensors", "no model");
@@ -289,7 +289,7 @@ fn a_users_own_file_can_be_named() {
         .refused_of("is the name of a known model");
     place
         .run(&["model", "add", "m.safetensors", "--name", "a/b"])
-        .refused_of("'a/b' is no name of a model");
+        .refused_of("'a/b' is not a model name");
 
     let list = place.run(&["model", "list"]).ended_with(0).table();
     let state = |name: &str| {
@@ -321,7 +321,7 @@ fn a_users_own_file_can_be_named() {
         .refused_with("add it again with --name mine --replace");
     assert_eq!(score("kept").stdout(), expected.stdout());
     std::fs::remove_file(place.here.path("m.safetensors")).unwrap();
-    place.run(&["score", "blur-1.png", "-m", "mine"]).refused_with("which is gone");
+    place.run(&["score", "blur-1.png", "-m", "mine"]).refused_with("which no longer exists");
     place.run(&["model", "remove", "mine"]).ended_with(0);
     place.run(&["model", "remove", "kept"]).ended_with(0);
     assert_eq!(place.here.files("names/models"), [""; 0]);

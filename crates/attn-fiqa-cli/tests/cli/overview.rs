@@ -106,12 +106,12 @@ fn pages_replace_nothing_but_pages() {
     here.write("labels.csv", "path,age\na.jpg,30\n");
     here.write("photo.jpg", "a photo");
     let report = |args: &[&str]| here.run(&[&["report"], args].concat());
-    report(&["scores.csv"]).refused_with("needs a place: --output FILE.html");
+    report(&["scores.csv"]).refused_with("needs an output file: --output FILE.html");
     report(&["scores.csv", "-o", "photo.jpg"]).refused_with("does not end in .html");
     report(&["scores.csv", "-o", "scores.csv"]).refused_with("is an input");
     report(&["scores.csv", "-o", "gone/page.html"]).refused_with("there is no such folder");
     report(&["gone.csv", "-o", "page.html"]).refused_with("gone.csv: cannot be read");
-    report(&[".", "-o", "page.html"]).refused_with("--output is for a file");
+    report(&[".", "-o", "page.html"]).refused_with("--output is only for a file");
     let age = ["scores.csv", "-o", "page.html", "--by", "age"];
     report(&age).refused_with("expected a column 'age'");
     here.write("bad.csv", "path,score\na.jpg,1\n");

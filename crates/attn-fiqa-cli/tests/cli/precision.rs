@@ -124,7 +124,7 @@ fn auto_reports_its_choice() {
     };
     // Nothing is faster than f32 there.
     let said = said("baseline");
-    assert!(said.contains("f32 (auto: no faster precision of this machine"), "{said}");
+    assert!(said.contains("f32 (auto: no faster precision on this machine"), "{said}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn single_images_lists_and_archives_are_read_in_order() {
     let members =
         ["ok/data-0.tar/blur-3.png", "ok/data-0.tar/jpeg-1.jpg", "ok/data-1.tar/blur-3.png"];
     assert_eq!(outcomes(&ran), members.map(member));
-    assert!(ran.stderr.contains("2 files that are no images skipped"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("2 files that are not images skipped"), "{}", ran.stderr);
 }
 
 #[test]
@@ -97,11 +97,11 @@ fn troubles_are_rows_that_say_what_happened_and_hold_no_secret() {
         ("not-found", "404"),
         ("not-found", "410"),
         ("unreadable", "503 Service Unavailable, 4 times in a row"),
-        ("unreadable", "no byte came within 1 s, 4 times"),
+        ("unreadable", "no data arrived within 1 s, 4 times"),
         ("unreadable", ", 4 times"),
         ("ok", ""),
         ("ok", ""),
-        ("unreadable", "the server is not reached"),
+        ("unreadable", "cannot reach the server"),
         ("broken-image", "empty"),
         ("ok", ""),
     ];
@@ -143,7 +143,7 @@ fn a_stream_that_breaks_is_continued_where_it_broke() {
 fn what_cannot_be_read_from_a_url_is_refused() {
     let here = Workplace::new();
     here.run(&["score", "https://h.example/a.zip?s=SECRET"])
-        .refused_with("https://h.example/a.zip: zip archives are read from files only");
+        .refused_with("https://h.example/a.zip: zip archives can be read only from files");
     here.run(&["score", "s3:///a.jpg"]).refused_with("s3:///a.jpg: this ");
 }
 
@@ -197,7 +197,7 @@ fn a_prefix_of_a_store_is_listed_and_its_images_are_read() {
         let ran = run(&["set/"]).ended_with(0);
         let images = ["set/c.png", "set/d.png", "set/deep/e.jpg"];
         assert_eq!(outcomes(&ran), images.map(|name| [url(name), "ok".to_owned()]));
-        assert!(ran.stderr.contains("1 file that is no image skipped"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("1 file that is not an image skipped"), "{}", ran.stderr);
         let ran = run(&["a.png", "gone.png", "data-1.tar"]);
         let statuses: Vec<_> = outcomes(&ran).into_iter().map(|[_, status]| status).collect();
         assert_eq!(statuses, ["ok", "not-found", "ok"], "{scheme}");

@@ -201,7 +201,7 @@ fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
             here.write("scores.csv.journal", &files[1]);
             let ran = here.run_fed(&args, &list(&NAMES)).ended_with(1);
             assert_eq!(here.read("scores.csv"), expected, "damage {number} of {damaged}");
-            let said = ran.stderr.contains("damaged or gone, and are made again");
+            let said = ran.stderr.contains("damaged or missing, and are made again");
             // A damaged journal line may or may not be detected as one that the rows do not match.
             if damaged == 0 {
                 assert_eq!(said, number != 2, "{number}: {}", ran.stderr);
@@ -237,7 +237,7 @@ fn runs_that_differ_are_not_mixed() {
     ] {
         let ran = here.run_fed(&[&args[..], other].concat(), &list(&NAMES));
         assert!(ran.stderr.contains(named), "{}", ran.stderr);
-        ran.refused_with("is of an unfinished run that differs, and the two are not mixed");
+        ran.refused_with("is from a different unfinished run, and the two cannot be mixed");
         assert_eq!(here.files(""), left);
     }
     // Nor are changed images.
@@ -273,7 +273,7 @@ fn a_file_of_the_same_name_as_a_part_is_kept() {
     let here = workplace();
     here.write("scores.csv.part", "a download");
     let args = ["score", "--aligned", "a.png", "--output", "scores.csv"];
-    here.run(&args).refused_with("its journal 'scores.csv.journal' is empty or cut");
+    here.run(&args).refused_with("its journal 'scores.csv.journal' is empty or truncated");
     assert_eq!(here.read_text("scores.csv.part"), "a download");
     let left = here.files("");
     assert!(!left.contains(&"scores.csv".to_owned()), "{left:?}");

@@ -46,7 +46,7 @@ fn a_wrong_configuration_is_refused() {
         score(&here, &["--config", "c.toml"], &[]).refused_with(part);
     };
     refused("presicion = \"f32\"\n", "unknown key 'presicion'; expected model, precision, jobs");
-    refused("jobs = [1]\n", "a number was expected for 'jobs', and this is of type array");
+    refused("jobs = [1]\n", "expected text or a number for 'jobs', found type array");
     refused("jobs = \n", "c.toml: this is not a TOML file");
     refused("precision = \"f8\"\n", "c.toml: invalid value 'f8' for '--precision <NAME>'");
     score(&here, &["--config", "gone.toml"], &[]).refused_with("gone.toml: the configuration");

@@ -50,7 +50,7 @@ fn the_map_belongs_to_the_first_method() {
         assert_near(mean, table.numbers("score")[0], 1e-4);
     }
     here.run(&["score", "astronaut.png", "--columns", "map", "--method", "attn-max"]).refused(
-        "a map was asked for, but method 'attn-max' is no mean over patches; put 'attn' or \
+        "a map was asked for, but method 'attn-max' is not a mean over patches; put 'attn' or \
          'attn-calibrated' first",
     );
 }
@@ -129,7 +129,7 @@ fn methods_that_the_model_does_not_have_are_refused_with_what_it_has() {
     refused(
         &format!("attn,attn-max@block={blocks}"),
         &format!(
-            "method 'attn-max@block={blocks}' names a block that is not there; this model has \
+            "method 'attn-max@block={blocks}' names a block that does not exist; this model has \
              blocks 0 to {}",
             blocks - 1
         ),
@@ -137,7 +137,7 @@ fn methods_that_the_model_does_not_have_are_refused_with_what_it_has() {
     refused(
         &format!("attn@head={heads}"),
         &format!(
-            "method 'attn@head={heads}' names a head that is not there; this model has heads 0 \
+            "method 'attn@head={heads}' names a head that does not exist; this model has heads 0 \
              to {}",
             heads - 1
         ),

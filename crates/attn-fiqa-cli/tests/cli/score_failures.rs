@@ -86,7 +86,7 @@ fn a_broken_link_and_a_device() {
         [
             "device.png",
             "unreadable",
-            "this is a pipe, socket or device, and a regular file was expected",
+            "this is a pipe, socket or device, but a regular file was expected",
         ],
     ];
     assert_outcomes(&here, &["link.png", "device.png"], b"", &expected);
@@ -116,9 +116,9 @@ fn folders_and_patterns_without_images_are_refused() {
          subfolders, which are searched only recursively (without --no-recursive they are searched)",
     );
     here.run(&["score", "bad/*.jpg"])
-        .refused("bad/*.jpg: no file of that name, and nothing matches it as a pattern");
+        .refused("bad/*.jpg: no such file, and nothing matches it as a pattern");
     here.run(&["score", "bad/[.png"])
-        .refused_with("bad/[.png: no file of that name, and not a valid pattern: ");
+        .refused_with("bad/[.png: no such file, and not a valid pattern: ");
     assert_outcomes(
         &here,
         &["gone-folder", "bad/good.png"],
@@ -133,7 +133,7 @@ fn bad_entries_of_a_list() {
     let lists = below("");
     let mut expected = borrowed(&lists);
     expected.push(["gone.png", "not-found", MISSING]);
-    expected.push(["../bad", "unreadable", "this is a folder, and a file was expected"]);
+    expected.push(["../bad", "unreadable", "this is a folder, but a file was expected"]);
     let text: String = expected.iter().map(|[path, ..]| format!("{path}\n")).collect();
     here.write("list.txt", &text);
     assert_outcomes(&here, &["--list", "list.txt", "--root", "bad"], b"", &expected);
@@ -271,7 +271,8 @@ fn files_that_only_their_name_calls_archives() {
     fs::create_dir(here.path("folder.tar")).unwrap();
     here.face("blur-1.png", "folder.tar/good.png");
     let no_tar = "this is not a tar archive, though its name says so";
-    let bzip2 = "the archive is compressed with bzip2, and only gzip is read: decompress it first";
+    let bzip2 = "the archive is compressed with bzip2, but only gzip is supported: decompress it \
+                 first";
     let expected = [
         ["empty.tar", "broken-archive", "the archive is empty"],
         ["text.tar", "broken-archive", no_tar],
@@ -298,7 +299,7 @@ fn a_folder_never_skips_an_image_silently() {
     for row in rows {
         assert!(row.contains("unsupported-image") && row.contains("HEIC format"), "{row}");
     }
-    assert!(ran.said().contains("2 files that are no images skipped"), "{}", ran.said());
+    assert!(ran.said().contains("2 files that are not images skipped"), "{}", ran.said());
 }
 
 #[test]

@@ -166,8 +166,7 @@ fn a_format_refuses_what_it_cannot_represent() {
     };
     with("txt", "size").refused("the format txt has no --columns; use csv, jsonl or parquet");
     with("table", "band,map").refused(
-        "a table has no place for the columns map and embedding; use --format csv, jsonl or \
-         parquet",
+        "a table cannot hold the columns map and embedding; use --format csv, jsonl or parquet",
     );
     let table = with("table", "band,size").ended_with(0);
     let cells: Vec<&str> = table.stdout().split_whitespace().collect();

@@ -94,7 +94,7 @@ fn a_folder_gives_its_images_in_the_order_of_their_names() {
     let all = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
     assert_paths(&here, &["faces"], b"", &all);
     let ran = here.run(&["score", "faces"]);
-    let note = "note: 1 file that is no image skipped\n";
+    let note = "note: 1 file that is not an image skipped\n";
     assert_eq!(ran.said(), format!("3 scored\n{note}"));
 }
 
@@ -249,7 +249,7 @@ fn a_zip_archive_gives_its_images() {
     let paths = ["pack.zip/b.png", "pack.zip/a.JPG", "pack.zip/more/c.png"];
     assert_paths(&here, &["pack.zip"], b"", &paths);
     let ran = here.run(&["score", "pack.zip"]).ended_with(0);
-    assert!(ran.stderr.contains("1 file that is no image skipped"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 file that is not an image skipped"), "{}", ran.stderr);
 
     let whole = here.read("pack.zip");
     here.write("cut.zip", &whole[..whole.len() - 30]);

@@ -48,7 +48,7 @@ fn measures_need_no_network() {
     assert_eq!(table.numbers("attn"), attn.numbers("score"));
 
     with("onnx:quality.onnx@input=sface,onnx:quality.onnx").refused_with("was named twice");
-    with("onnx:two.onnx").refused_with("gives one number for a face");
+    with("onnx:two.onnx").refused_with("gives one number per face");
     with("onnx:gone.onnx").refused_with("gone.onnx");
     with("laplace").refused_with("laplacian, inter-eye-distance, detection-score, onnx:FILE");
     with("vitnt@block=1").refused_with("full forward pass");

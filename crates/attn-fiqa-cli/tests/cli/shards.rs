@@ -125,7 +125,7 @@ fn parts_that_do_not_belong_together_are_refused() {
         .refused_with("'1.csv' is shard 1/3 and 'other.csv' is shard 2/4");
     shard(&here, &[&args[..], &["--method", "attn-max"]].concat(), "2/3", "max.csv");
     merge(&["1.csv", "max.csv", "3.csv"])
-        .refused_with("are of runs that differ, and are not mixed: --method was ''");
+        .refused_with("are from different runs and cannot be merged: --method was ''");
     shard(&here, &args, "2/3", "lines.jsonl");
     merge(&["1.csv", "lines.jsonl", "3.csv"]).refused_with("name an output with the same");
 
@@ -152,7 +152,7 @@ fn parts_that_do_not_belong_together_are_refused() {
     here.face("blur-1.png", "set/0/00.png");
     shard(&here, &args, "2/3", "2.csv");
     merge(&["1.csv", "2.csv", "3.csv"]).refused_with(
-        "'1.csv' was made of inputs with 12 images and '2.csv' of 13: the inputs have changed",
+        "'1.csv' was made from inputs with 12 images and '2.csv' from 13: the inputs have changed",
     );
     assert!(!here.path("out.csv").exists());
 }

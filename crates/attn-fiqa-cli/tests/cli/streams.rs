@@ -105,7 +105,7 @@ fn quiet_prints_only_why_a_run_failed() {
     let ran = here.run(&["map", "bad", "astronaut.png", "-q", "--sheet", "s.png", "--range=1,2"]);
     assert_eq!(ran.ended_with(1).stderr, "");
     here.run(&["score", "*.webp", "--quiet"])
-        .refused("*.webp: no file of that name, and nothing matches it as a pattern");
+        .refused("*.webp: no such file, and nothing matches it as a pattern");
     here.run(&["score", "astronaut.png", "-q", "-v"])
         .refused_with("the argument '--quiet' cannot be used with '--verbose'");
 }

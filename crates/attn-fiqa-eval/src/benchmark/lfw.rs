@@ -64,7 +64,7 @@ pub fn two_line_lfw(
         }
     }
     if let Some((image, _)) = first {
-        let problem = FileProblem::Damaged(format!("the last pair has one image, '{image}'"));
+        let problem = FileProblem::Damaged(format!("the last pair has only one image, '{image}'"));
         return Err(FileError::new(&file, problem));
     }
     finish(name, folder, builder.finish()?, None, missing)

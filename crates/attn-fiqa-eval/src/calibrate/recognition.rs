@@ -62,9 +62,8 @@ pub enum RecognitionError {
     },
     /// The norm does not decrease with the cosine.
     #[error(
-        "the norm of the recogniser's embeddings predicts its matches too poorly: rank \
-         correlation {agreement:.2} with the cosine over degraded samples, at least \
-         {needed} is expected"
+        "the norm of the recogniser's embeddings predicts its matches too poorly: rank correlation \
+         {agreement:.2} with the cosine over degraded samples, expected at least {needed}"
     )]
     UninformativeNorm {
         /// Rank correlation of norm and cosine; 0 if the norm does not vary.

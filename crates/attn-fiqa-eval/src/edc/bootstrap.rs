@@ -155,7 +155,7 @@ impl Evaluator<'_> {
 ///
 /// If the numbers of replicates differ.
 pub fn paired_interval(of: &[Option<f64>], from: &[Option<f64>], level: f64) -> Option<Interval> {
-    assert_eq!(of.len(), from.len(), "replicates of different draws have no difference");
+    assert_eq!(of.len(), from.len(), "the numbers of replicates differ");
     let difference = |(of, from): (&Option<f64>, &Option<f64>)| Some((*of)? - (*from)?);
     interval(of.iter().zip(from).filter_map(difference), level)
 }

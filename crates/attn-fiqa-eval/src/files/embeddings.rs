@@ -48,7 +48,7 @@ impl EmbeddingFile {
         let file = path.to_string_lossy().into_owned();
         let is_matrix = has_ending(path, "npy");
         if list.is_some() && (!is_matrix || path.is_dir()) {
-            let expected = "a .npy matrix, and only that needs a list of names";
+            let expected = "a .npy matrix, the only kind that needs a list of names";
             return Err(FileError::new(&file, FileProblem::WrongKind { expected }));
         }
         if path.is_dir() {

@@ -139,7 +139,7 @@ pub enum FileProblem {
         expected: usize,
     },
     /// The bytes do not follow the format.
-    #[error("is damaged or of another format: {0}")]
+    #[error("is damaged or in another format: {0}")]
     Damaged(String),
 }
 

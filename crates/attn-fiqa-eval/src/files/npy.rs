@@ -32,7 +32,7 @@ pub struct Array {
 ///
 /// If the number of values is not the product of the shape.
 pub fn to_bytes(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    assert_eq!(shape.iter().product::<usize>(), values.len(), "values of another shape");
+    assert_eq!(shape.iter().product::<usize>(), values.len(), "the values do not match the shape");
     let mut bytes = header(shape);
     bytes.extend(numbers(values));
     bytes

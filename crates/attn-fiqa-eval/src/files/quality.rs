@@ -36,7 +36,7 @@ const NO_QUALITIES: [&str; 13] = [
 /// If the file cannot be read or is not a table.
 pub fn quality_columns(path: &Path) -> Result<Vec<String>, FileError> {
     let Some(kind) = table::kind(path) else {
-        let expected = "a .csv, .jsonl or .parquet file, and only those have named columns";
+        let expected = "a .csv, .jsonl or .parquet file, the only kinds with named columns";
         return Err(FileError::new(&path.to_string_lossy(), FileProblem::WrongKind { expected }));
     };
     let mut columns = table::numeric_columns(path, kind)?;
@@ -103,7 +103,7 @@ impl QualityFile {
                 Self { file: file.into_owned(), names, values, lines }
             }
             None if column.is_some() => {
-                let expected = "a .csv, .jsonl or .parquet file, and only those have named columns";
+                let expected = "a .csv, .jsonl or .parquet file, the only kinds with named columns";
                 return Err(FileError::new(&file, FileProblem::WrongKind { expected }));
             }
             None => Self::parse_lines(Lines::open(path)?)?,

@@ -36,7 +36,7 @@ pub enum StudyError {
         source: io::Error,
     },
     /// An output or cache file with unexpected content.
-    #[error("'{}' is not what this program wrote: {problem}", path.display())]
+    #[error("'{}' cannot be used: {problem}", path.display())]
     UnexpectedContent {
         /// The file.
         path: PathBuf,

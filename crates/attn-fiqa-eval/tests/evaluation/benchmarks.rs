@@ -116,7 +116,7 @@ fn calfw_and_cplfw_have_two_lines_per_pair() {
         assert!(error.starts_with(&format!("{protocol}, line 2: ")), "{error}");
         folder.write(protocol, "A_1.jpg 3\nA_2.jpg 3\nB_1.jpg 0\n");
         let error = folder.said(&open(kind, folder.path()).expect_err("half a pair"));
-        assert!(error.contains("the last pair has one image"), "{error}");
+        assert!(error.contains("the last pair has only one image"), "{error}");
     }
 }
 

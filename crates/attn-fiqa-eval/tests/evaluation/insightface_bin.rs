@@ -150,7 +150,7 @@ fn broken_files_are_refused_with_the_place() {
         bomb.extend(b"h\x01h\x00X\x00\x00\x00\x00\x86R0");
     }
     bomb.extend(b"N.");
-    assert!(read(&bomb).expect_err("a bomb").contains("more bytes are made of text"));
+    assert!(read(&bomb).expect_err("a bomb").contains("more bytes are made from text"));
 }
 
 #[test]

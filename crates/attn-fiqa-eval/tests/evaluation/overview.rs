@@ -231,7 +231,7 @@ fn what_is_no_table_of_scores_is_refused_with_the_reason() {
     let plain = by(&[]);
     for (name, text, expected) in [
         ("a.txt", "x.jpg 0.5\n", "is not a .csv, .jsonl or .parquet file"),
-        ("a.parquet", "PAR", "is damaged or of another format"),
+        ("a.parquet", "PAR", "is damaged or in another format"),
         ("a.csv", "path,score\nx,1\n", "expected a column 'quality', found only 'path', 'score'"),
         ("b.csv", "path,quality\n", "holds no row"),
         ("c.jsonl", "", "holds no row"),

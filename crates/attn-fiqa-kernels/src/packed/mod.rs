@@ -130,7 +130,7 @@ impl PackedInput<'_> {
     /// multiple of [`PackedWeights::PANEL`].
     pub fn multiply(self, mut out: ColumnsMut<'_>, epilogue: Epilogue) {
         let Self { weights, rows } = self;
-        assert_eq!(rows.count, out.rows(), "out has another number of rows than the input");
+        assert_eq!(rows.count, out.rows(), "out and the input differ in rows");
         weights.run(rows, &mut out, epilogue);
     }
 }
@@ -201,7 +201,7 @@ impl PackedWeights {
     pub fn apply(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         assert!(x.len().is_multiple_of(self.inputs), "x is not whole rows");
         let rows = x.len() / self.inputs;
-        assert_eq!(rows * self.outputs, out.len(), "out has another number of rows than x");
+        assert_eq!(rows * self.outputs, out.len(), "out and x differ in rows");
         let out = ColumnsMut::new(out, self.outputs);
         self.with_input(x, |input| input.multiply(out, epilogue));
     }

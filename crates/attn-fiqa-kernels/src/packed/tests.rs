@@ -222,7 +222,7 @@ fn columns_that_are_no_outputs_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "another number of rows")]
+#[should_panic(expected = "differ in rows")]
 fn rows_without_input_are_refused() {
     let packed = PackedWeights::new(Isa::widest(), Precision::F32, &[1.0; 4], None, 1);
     let mut out = [0.0; 8];

@@ -273,13 +273,13 @@ def test_a_worker_that_cannot_compute_the_job_is_refused(tmp_path, tars, monkeyp
         batch.score_shard(shard, job)
     job = job.resolved()
     assert job == pickle.loads(pickle.dumps(job))
-    with pytest.raises(attn_fiqa.RequestError, match="another version.*expected 0.0"):
+    with pytest.raises(attn_fiqa.RequestError, match="different version.*expected 0.0"):
         batch.score_shard(shard, dataclasses.replace(job, digests=(("version", "0.0"),)))
     model = ROOT / "models/detector.onnx"
     shutil.copy(model, tmp_path / "d.onnx")
     job = batch.Job(tmp_path / "out", detector=tmp_path / "d.onnx").resolved()
     (tmp_path / "d.onnx").write_bytes(model.read_bytes() + b"\0")
-    with pytest.raises(attn_fiqa.RequestError, match="another file of the detector"):
+    with pytest.raises(attn_fiqa.RequestError, match="different file of the detector"):
         batch.score_shard(shard, job)
 
 
@@ -296,7 +296,7 @@ def test_wrong_jobs_are_refused_before_any_work(tmp_path, tars):
             batch.run(shards, batch.Job(tmp_path / "out", **wrong))
     with pytest.raises(attn_fiqa.RequestError, match="no shards"):
         batch.run([], batch.Job(tmp_path / "out"))
-    with pytest.raises(attn_fiqa.RequestError, match="no store"):
+    with pytest.raises(attn_fiqa.RequestError, match="not in a store"):
         batch.run(shards, batch.Job("nowhere://out"))
     assert not (tmp_path / "out").exists()
 

@@ -65,12 +65,12 @@ struct Place {
     responses(
         (status = 200, description = "The order of the faces", body = BestAnswer),
         (status = 400, description = "A parameter or the body is not as described", body = ErrorBody),
-        (status = 401, description = "The service asks for a key", body = ErrorBody),
-        (status = 408, description = "The body came too slowly", body = ErrorBody),
+        (status = 401, description = "The service requires a key", body = ErrorBody),
+        (status = 408, description = "The body arrived too slowly", body = ErrorBody),
         (status = 413, description = "Too many bytes or images", body = ErrorBody),
-        (status = 415, description = "The body is of another type", body = ErrorBody),
-        (status = 429, description = "As much is in flight as the service admits", body = ErrorBody),
-        (status = 500, description = "The service failed at this request", body = ErrorBody),
+        (status = 415, description = "The body type is not supported", body = ErrorBody),
+        (status = 429, description = "The service has no room for more", body = ErrorBody),
+        (status = 500, description = "The service failed", body = ErrorBody),
     ),
     security((), ("key" = [])),
 )]

@@ -81,12 +81,12 @@ struct Bounds {
         (status = 200, description = "The faces", body = DetectAnswer),
         (status = 400, description = "The request is not as described, or the image has no face \
                                       (code 28) or cannot be decoded (code 21)", body = ErrorBody),
-        (status = 401, description = "The service asks for a key", body = ErrorBody),
-        (status = 408, description = "The body came too slowly", body = ErrorBody),
+        (status = 401, description = "The service requires a key", body = ErrorBody),
+        (status = 408, description = "The body arrived too slowly", body = ErrorBody),
         (status = 413, description = "Too many bytes", body = ErrorBody),
-        (status = 415, description = "The body is of another type", body = ErrorBody),
-        (status = 429, description = "As much is in flight as the service admits", body = ErrorBody),
-        (status = 500, description = "The service failed at this request", body = ErrorBody),
+        (status = 415, description = "The body type is not supported", body = ErrorBody),
+        (status = 429, description = "The service has no room for more", body = ErrorBody),
+        (status = 500, description = "The service failed", body = ErrorBody),
     ),
     security((), ("key" = [])),
 )]

@@ -38,13 +38,13 @@ pub(super) const PATH: &str = "/v1/score";
     responses(
         (status = 200, description = "Every image has an entry", body = ScoreAnswer),
         (status = 400, description = "A parameter or the body is not as described", body = ErrorBody),
-        (status = 401, description = "The service asks for a key", body = ErrorBody),
-        (status = 408, description = "The body came too slowly", body = ErrorBody),
+        (status = 401, description = "The service requires a key", body = ErrorBody),
+        (status = 408, description = "The body arrived too slowly", body = ErrorBody),
         (status = 413, description = "Too many bytes or images", body = ErrorBody),
-        (status = 415, description = "The body is of another type", body = ErrorBody),
-        (status = 429, description = "As much is in flight as the service admits; the header \
+        (status = 415, description = "The body type is not supported", body = ErrorBody),
+        (status = 429, description = "The service has no room for more; the header \
                                       retry-after says when to try again", body = ErrorBody),
-        (status = 500, description = "The service failed at this request", body = ErrorBody),
+        (status = 500, description = "The service failed", body = ErrorBody),
     ),
     security((), ("key" = [])),
 )]

@@ -18,8 +18,8 @@ pub enum LandmarkError {
     },
     /// The five points coincide, or nearly.
     #[error(
-        "the five landmarks lie {spread:.2} pixels around their middle on average; expected those \
-         of a face, at least {minimum} pixels"
+        "the five landmarks are on average {spread:.2} pixels from their centre; expected at least \
+         {minimum} pixels for a face"
     )]
     Coincident {
         /// Root mean square distance of the points from their mean, in pixels.
@@ -29,8 +29,8 @@ pub enum LandmarkError {
     },
     /// A point is far outside the image, or no point lies in it.
     #[error(
-        "{name} is at ({x}, {y}), outside of the image of {width}×{height} pixels; expected \
-         pixels of the upright image, not fractions of it or pixels of another size"
+        "{name} is at ({x}, {y}), outside the image of {width}×{height} pixels; expected pixel \
+         coordinates in the upright image, not fractions or coordinates in a resized image"
     )]
     Outside {
         /// Which of the five.
@@ -53,8 +53,8 @@ pub enum LandmarkError {
     Mirrored,
     /// The points do not resemble a face.
     #[error(
-        "the landmarks fit a face with a correlation of {correlation:.2} only; expected left eye, \
-         right eye, nose tip, left and right mouth corner, in this order, and at least {minimum}"
+        "the landmarks fit a face with a correlation of only {correlation:.2}; expected at least \
+         {minimum}, with left eye, right eye, nose tip, left and right mouth corner in this order"
     )]
     NoFace {
         /// Correlation with the template after the best similarity transform, 0 to 1.

@@ -56,9 +56,9 @@ pub struct CauseModel {
 /// Invalid parameters for a [`CauseModel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a model of causes has different causes, one row of finite 16-bit weights for each and one \
-     more, curves that never fall within 0 … 1 for strengths and 0 … 100 for gains, and regions \
-     with deviations above 0"
+    "a model of causes needs distinct causes, one row of finite 16-bit weights per cause plus one, \
+     non-decreasing curves within 0 … 1 for strengths and 0 … 100 for gains, and regions with \
+     deviations above 0"
 )]
 pub struct CauseModelError;
 

@@ -118,7 +118,7 @@ impl Calibration {
             .flatten();
         let quality = read
             .and_then(|scores| QualityMap::new(method_read, scores).ok())
-            .ok_or_else(|| bad(SCORES, scores, "101 rising numbers separated by commas"))?;
+            .ok_or_else(|| bad(SCORES, scores, "101 ascending numbers separated by commas"))?;
         let record = metadata
             .iter()
             .filter(|(_, value)| value.len() <= MAX_TEXT)
@@ -130,7 +130,11 @@ impl Calibration {
                 let read = read.ok().filter(|read| read.quality == quality);
                 read.ok_or_else(|| {
                     let found = metadata.get(ANCHORS).map_or("", String::as_str);
-                    bad(ANCHORS, found, "rising points that `calibration.quality_scores` joins")
+                    bad(
+                        ANCHORS,
+                        found,
+                        "ascending points that `calibration.quality_scores` interpolates",
+                    )
                 })?
             }
             None => Self::new(quality, record, key_bias),

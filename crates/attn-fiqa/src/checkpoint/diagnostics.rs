@@ -52,7 +52,7 @@ impl fmt::Display for LayoutMismatch {
                 .collect();
             let count = self.shape_mismatches.len();
             parts.push(format!(
-                "{} of another shape: {}{}",
+                "{} with a different shape: {}{}",
                 tensors(count),
                 shapes.join("; "),
                 more(count)
@@ -70,7 +70,10 @@ impl fmt::Display for LayoutMismatch {
         match self.read_as {
             None => write!(f, "is not a face ViT as expected: {}", parts.join("; "))?,
             Some(family) => {
-                write!(f, "is not a network of the family {family}, whose names it has: ")?;
+                write!(
+                    f,
+                    "has the tensor names of the family {family} but is not one of its networks: "
+                )?;
                 f.write_str(&parts.join("; "))?;
             }
         }

@@ -104,8 +104,8 @@ pub enum CheckpointProblem {
 
     /// The index of a sharded checkpoint cannot be used.
     #[error(
-        "is not a usable shard index: {detail}; expected a safetensors file, a PyTorch file or \
-         the `model.safetensors.index.json` beside its shards"
+        "is not a usable shard index: {detail}; expected a safetensors file, a PyTorch file or the \
+         `model.safetensors.index.json` next to its shards"
     )]
     ShardIndex {
         /// What is wrong with it.
@@ -113,7 +113,7 @@ pub enum CheckpointProblem {
     },
 
     /// A file named by the index does not exist.
-    #[error("names the shard `{shard}`, which is not beside it: put all shards into its folder")]
+    #[error("names the shard `{shard}`, which is not in the same folder: put all shards there")]
     ShardMissing {
         /// Name of the file.
         shard: String,
@@ -165,7 +165,7 @@ pub enum CheckpointProblem {
     },
 
     /// A name occurs twice.
-    #[error("holds two entries named `{name}`; which of them is meant is ambiguous")]
+    #[error("holds two entries named `{name}`; it is ambiguous which one is meant")]
     DuplicateName {
         /// The name.
         name: String,
@@ -200,7 +200,7 @@ pub enum CheckpointProblem {
 
     /// The names have an unknown prefix.
     #[error(
-        "has an unknown key prefix `{prefix}` (tensor `{tensor}`); known are `module.`, \
+        "has an unknown key prefix `{prefix}` (tensor `{tensor}`); known prefixes are `module.`, \
          `backbone.`, `model.`, `net.`, `_orig_mod.` and their concatenations, so rename the keys"
     )]
     UnknownPrefix {
@@ -212,8 +212,8 @@ pub enum CheckpointProblem {
 
     /// The file holds more than one network.
     #[error(
-        "holds several networks, under {}; which of them is meant is ambiguous, so save one \
-         of them alone", Quoted(.under)
+        "holds several networks, under {}; it is ambiguous which one is meant, so save only one of \
+         them", Quoted(.under)
     )]
     SeveralNetworks {
         /// Prefixes or wrapper entries that each contain a network.
@@ -283,7 +283,7 @@ pub enum CheckpointProblem {
 
     /// The preset is a different network.
     #[error(
-        "is not a {}: its {what} is {found}, that of the preset is {expected}", .preset.name()
+        "is not a {}: its {what} is {found}, but the preset has {expected}", .preset.name()
     )]
     PresetMismatch {
         /// The requested preset.
@@ -297,7 +297,7 @@ pub enum CheckpointProblem {
     },
 
     /// The JSON file next to the checkpoint cannot be used.
-    #[error("the configuration file beside it, {path}, {detail}")]
+    #[error("the configuration file next to it, {path}, {detail}")]
     JsonConfig {
         /// Path of the JSON file.
         path: String,

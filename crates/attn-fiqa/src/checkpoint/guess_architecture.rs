@@ -14,7 +14,7 @@ pub(super) fn guess<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'static
         return Some("the state of an optimizer");
     }
     if any("lora_A") || any("lora_up") {
-        return Some("a LoRA adapter without its network");
+        return Some("a LoRA adapter without its base network");
     }
     if any("relative_position_bias_table") && any("layers.0.blocks") {
         return Some(SWIN);

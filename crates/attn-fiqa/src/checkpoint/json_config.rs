@@ -80,7 +80,7 @@ impl JsonFile {
             }
             Err(ReadError::TooLong(size) | ReadError::NoMemory(size)) => {
                 return Err(unusable(format!(
-                    "has {size} bytes, more than the {MAX_JSON_BYTES} of any configuration"
+                    "has {size} bytes, more than the limit of {MAX_JSON_BYTES} for a configuration"
                 )));
             }
         };
@@ -287,7 +287,7 @@ fn timm_activation(
         "relu6" => Ok(Activation::Relu6),
         // A gated MLP is recognised by its shapes; this is the activation of its gate.
         "silu" | "swish" => Ok(Activation::SwiGlu),
-        _ => Err(bad(key, text, from, "`gelu`, `quick_gelu`, `relu6` or, of a gated MLP, `silu`")),
+        _ => Err(bad(key, text, from, "`gelu`, `quick_gelu`, `relu6` or, for a gated MLP, `silu`")),
     }
 }
 

@@ -335,9 +335,7 @@ fn mlp_dim(
                 .mlp_ratio
                 .map_or_else(|| "absent".to_owned(), |ratio| ratio.to_string()),
             from: Provenance::Metadata,
-            expected: format!(
-                "the ratio of the MLP's width to that of a token, at most {MOST_MLP_RATIO}"
-            ),
+            expected: format!("the ratio of MLP width to token width, at most {MOST_MLP_RATIO}"),
         }),
     }
 }

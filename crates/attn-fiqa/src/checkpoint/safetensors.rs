@@ -60,7 +60,7 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     let declared = metadata.data_len();
     if declared != found {
         return Err(invalid(format!(
-            "it describes {declared} bytes of tensors, the file has {found}"
+            "it describes {declared} bytes of tensors, but the file has {found}"
         )));
     }
 

@@ -65,7 +65,7 @@ pub(super) fn open(
     }
     if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
         return Err(unusable(format!(
-            "it names the file `{}`, and shards must be files of its own folder",
+            "it names the file `{}`, but shards must be in the same folder",
             sanitized_name(name)
         )));
     }
@@ -103,8 +103,8 @@ fn open_shard(path: &Path, loading: Loading) -> Result<(Bytes, Contents), Checkp
     let bytes = Bytes::open(path, loading)?;
     if !safetensors::is_safetensors(&bytes) {
         return Err(CheckpointProblem::UnsupportedFormat {
-            what: "no safetensors file",
-            advice: "the shards of an index are; fetch it again",
+            what: "not a safetensors file",
+            advice: "every shard of an index must be one, so fetch it again",
         });
     }
     let contents = safetensors::read(&bytes)?;
@@ -140,7 +140,7 @@ fn add(
                 shard: sanitized_name(name),
                 problem: Box::new(CheckpointProblem::SafetensorsHeader {
                     detail: format!(
-                        "its metadata `{}` are `{}`, and another shard's are `{}`",
+                        "its metadata `{}` are `{}`, but those of another shard are `{}`",
                         sanitized_name(&key),
                         sanitized_name(&value),
                         sanitized_name(&before)

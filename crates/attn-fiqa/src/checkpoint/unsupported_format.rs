@@ -14,8 +14,8 @@ const TEXT_PROBE: usize = 512;
 const RESAVE: &str = "load it where it was made and save its state dict with \
      safetensors.torch.save_file, or with torch.save of PyTorch 1.6 or later";
 const UNPACK: &str = "unpack it and give the .safetensors, .pt or .pth file inside";
-const DOWNLOAD: &str = "the download gave a page or a pointer and not the weights, so fetch the \
-     file itself";
+const DOWNLOAD: &str = "the download returned a page or a pointer instead of the weights, so fetch \
+                        the file itself";
 const EXPORT: &str = "it holds a program and not a state dict; give the .safetensors, .pt or .pth \
      checkpoint it was exported from";
 const OTHER: &str = "expected a .safetensors file or a PyTorch .pt or .pth file in the zip format";
@@ -23,14 +23,14 @@ const OTHER: &str = "expected a .safetensors file or a PyTorch .pt or .pth file 
 /// The error for a file that is neither safetensors nor zip.
 pub(super) fn identify(file: &[u8]) -> CheckpointProblem {
     let (what, advice) =
-        binary(file).or_else(|| text(file)).unwrap_or(("of an unknown format", OTHER));
+        binary(file).or_else(|| text(file)).unwrap_or(("in an unknown format", OTHER));
     CheckpointProblem::UnsupportedFormat { what, advice }
 }
 
 fn binary(file: &[u8]) -> Option<(&'static str, &'static str)> {
     if let [0x80, 2..=5, rest @ ..] = file {
         return Some(if rest.starts_with(OLD_TORCH_MAGIC) {
-            ("a PyTorch file of the format before the zip format", RESAVE)
+            ("a PyTorch file in the format used before the zip format", RESAVE)
         } else {
             ("a plain pickle", RESAVE)
         });
@@ -94,7 +94,7 @@ fn text(file: &[u8]) -> Option<(&'static str, &'static str)> {
     } else if start.starts_with("<?xml") {
         ("an XML document", DOWNLOAD)
     } else if shards::names_shards(file) {
-        ("an index of shards", "open it by its path, so that the shards beside it are found")
+        ("an index of shards", "open it by its path, so that the shards next to it are found")
     } else if start.starts_with('{') {
         ("a JSON document", "give the checkpoint that it describes")
     } else {

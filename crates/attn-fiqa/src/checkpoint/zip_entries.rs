@@ -55,8 +55,8 @@ pub(super) fn entries(file: &[u8]) -> Result<HashMap<String, Entry>, CheckpointP
             Some("is encrypted; save the checkpoint without a password")
         } else if entry.compression() != CompressionMethod::Stored {
             Some(
-                "is compressed; torch.save stores entries uncompressed, so this file was \
-                 packed again: give the original, or load it and save it again",
+                "is compressed; torch.save stores entries uncompressed, so this file was repacked: \
+                 give the original, or load it and save it again",
             )
         } else if entry.size() != entry.compressed_size() {
             Some("is stored with two different sizes; the file is damaged")

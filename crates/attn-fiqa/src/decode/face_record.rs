@@ -19,8 +19,8 @@ pub(super) fn image(bytes: &[u8]) -> Result<(&[u8], u16), Failure> {
         Some(b"010\0") => {}
         Some(_) => {
             return Err(unsupported(
-                "the face image record is of another edition than ISO/IEC 19794-5:2005: extract \
-                 the image that it holds",
+                "the face image record does not follow the 2005 edition of ISO/IEC 19794-5: \
+                 extract the image that it holds",
             ));
         }
         None => return Err(truncated()),

@@ -38,10 +38,10 @@ pub(super) enum Kind {
 pub(crate) const HEAD: usize = 256;
 
 /// Failure message for a video where an image was expected.
-pub const VIDEO_NOT_IMAGE: &str = "the file is a video, and an image was expected";
+pub const VIDEO_NOT_IMAGE: &str = "the file is a video, but an image was expected";
 
-const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI \
-                        are read";
+const READABLE: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI are \
+                        supported";
 
 #[cfg(feature = "heic")]
 const HEIC: Kind = Kind::Image(Format::Heic);
@@ -186,18 +186,18 @@ pub(super) fn refusal(kind: Option<Kind>) -> Failure {
         Some(Kind::Unread(name)) => {
             let how = match name {
                 "HEIC" => {
-                    "convert it to JPEG, for instance by `heif-convert` or `magick`, let the \
+                    "convert it to JPEG, for instance with `heif-convert` or `magick`, let the \
                      phone export JPEG, or use a program that was built with the cargo feature \
                      `heic`"
                 }
-                "AVIF" => "convert it to PNG, for instance by `avifdec` or `magick`",
+                "AVIF" => "convert it to PNG, for instance with `avifdec` or `magick`",
                 CAMERA_RAW => {
                     "export it as JPEG or TIFF from a raw converter, or take the \
                                camera's own JPEG"
                 }
-                _ => "convert it to PNG or JPEG, for instance by `magick`",
+                _ => "convert it to PNG or JPEG, for instance with `magick`",
             };
-            unsupported(format!("the image is in {name} format, which is not read: {how}"))
+            unsupported(format!("the image is in {name} format, which is not supported: {how}"))
         }
         // Not reached: both are supported.
         Some(Kind::Image(_) | Kind::FaceRecord) => broken("the image cannot be read"),

@@ -87,7 +87,7 @@ fn facts(bytes: &[u8], limits: &DecodeLimits) -> Result<Facts, Failure> {
         match property {
             Property::Color(ColorInfo::Nclx { transfer: 16 | 18, .. }) => {
                 return Err(unsupported(
-                    "the image has a high dynamic range, which 8 bits do not hold: convert it \
+                    "the image has a high dynamic range, which does not fit in 8 bits: convert it \
                      to 8-bit RGB",
                 ));
             }

@@ -285,13 +285,13 @@ impl<'a> Walk<'a> {
         self.limits.check_pixels(u64::from(width), u64::from(height))?;
         if precision != 8 {
             return Err(unsupported(format!(
-                "the JPEG has {precision} bits per sample and only 8 are read: \
-                 save it as an 8-bit JPEG or as 16-bit PNG"
+                "the JPEG has {precision} bits per sample, but only 8 are supported: save it as an \
+                 8-bit JPEG or as 16-bit PNG"
             )));
         }
         if !matches!(count, 1 | 3 | 4) {
             return Err(unsupported(format!(
-                "the JPEG has {count} colour components; 1, 3 and 4 have a known meaning"
+                "the JPEG has {count} colour components; expected 1, 3 or 4"
             )));
         }
         if parts.len() < 3 * usize::from(count) {

@@ -164,7 +164,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     limits.check_pixels(size.width, size.height)?;
     if size.components > MOST_COMPONENTS {
         return Err(unsupported(format!(
-            "the image has {} channels, and at most {MOST_COMPONENTS} are read: convert it to \
+            "the image has {} channels, but at most {MOST_COMPONENTS} are supported: convert it to \
              8-bit RGB",
             size.components
         )));
@@ -202,7 +202,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         || components.iter().any(|component| component.samples().len() as u64 != pixel_count)
     {
         return Err(unsupported(
-            "the image's channels are not as its colours need them: convert it to 8-bit RGB",
+            "the image's channels do not match its colour space: convert it to 8-bit RGB",
         ));
     }
     if components.iter().any(|component| component.bit_depth() > 8) {

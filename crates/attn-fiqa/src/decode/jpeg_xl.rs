@@ -126,7 +126,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     );
     if image.hdr_type().is_some() {
         return Err(unsupported(
-            "the image has a high dynamic range, which 8 bits do not hold: convert it to 8-bit \
+            "the image has a high dynamic range, which does not fit in 8 bits: convert it to 8-bit \
              RGB",
         ));
     }
@@ -142,7 +142,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         PixelFormat::Gray | PixelFormat::Graya => 1,
         PixelFormat::Rgb | PixelFormat::Rgba => 3,
         PixelFormat::Cmyk | PixelFormat::Cmyka => {
-            return Err(unsupported("the image holds ink amounts: convert it to 8-bit RGB"));
+            return Err(unsupported("the image is CMYK: convert it to 8-bit RGB"));
         }
     };
     let (width, height) = (image.width() as usize, image.height() as usize);
@@ -152,7 +152,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     if (stream.width() as usize, stream.height() as usize) != (width, height)
         || stream.channels() as usize != channels
     {
-        return Err(broken("the first frame is not as the file declares it"));
+        return Err(broken("the first frame is not what the file declares"));
     }
     let mut samples = memory::zeros(width * height * channels)?;
     if stream.write_to_buffer::<u8>(&mut samples) != samples.len() {

@@ -39,7 +39,7 @@ pub(super) fn decode(
     }
     let image = Image::from_rgb(usize::from(info.width), usize::from(info.height), rgb)
         .ok_or_else(|| {
-            broken("the decoder returned another number of pixels than the file declares")
+            broken("the decoder returned a different number of pixels than the file declares")
         })?;
     let image = pixels::turn(image, facts.orientation, &mut notes)?;
     Ok(Decoded { image, notes })
@@ -54,7 +54,7 @@ fn without_ink(ink: u8, black: u8) -> u8 {
 fn failure(error: Error) -> Failure {
     match error {
         Error::Unsupported(_) => unsupported(
-            "the JPEG uses a feature that is not read: save it as an ordinary JPEG or as PNG",
+            "the JPEG uses a feature that is not supported: save it as an ordinary JPEG or as PNG",
         ),
         Error::Format(what) => broken(format!("the image's data are damaged: {what}")),
         _ => broken("the image's data are damaged"),

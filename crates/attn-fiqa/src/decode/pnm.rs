@@ -100,7 +100,7 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
-    let header = header(bytes).ok_or_else(|| broken("the header is not a PPM's or PGM's"))?;
+    let header = header(bytes).ok_or_else(|| broken("the header is not PPM or PGM"))?;
     limits.check_pixels(header.width, header.height)?;
     let count = times(header.width, header.height, header.channels as u64);
     let count = usize::try_from(count).map_err(|_| unsupported("the image is too large"))?;
@@ -153,7 +153,7 @@ fn read_text(bytes: &[u8], header: &Header, samples: &mut [u8]) -> Result<(), Fa
 /// 16-bit samples keep their upper 8 bits, as in all formats; other ranges are scaled.
 fn to_8_bits(value: u64, max: u64) -> Result<u8, Failure> {
     if value > max {
-        return Err(broken(format!("a sample is {value}, and the file declares at most {max}")));
+        return Err(broken(format!("a sample is {value}, but the file declares at most {max}")));
     }
     Ok(if max == 65535 { value >> 8 } else { (value * 255 + max / 2) / max } as u8)
 }

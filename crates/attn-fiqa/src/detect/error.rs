@@ -12,7 +12,7 @@ use crate::sanitize::sanitized;
 #[non_exhaustive]
 pub enum DetectorError {
     /// The built-in weights do not match their network.
-    #[error("the weights of the {name} are damaged: {what}; build or fetch the program anew")]
+    #[error("the weights of the {name} are damaged: {what}; rebuild or reinstall the program")]
     BadWeights {
         /// Which of the built-in networks.
         name: String,

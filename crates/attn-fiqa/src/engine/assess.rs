@@ -66,7 +66,7 @@ impl Engine {
             Status::BadLandmarks,
             format!(
                 "a landmark of the crop is at {bad}, and this model reads landmarks; give finite \
-                 coordinates, or none for those of the template"
+                 coordinates, or none to use those of the template"
             ),
         ))
     }

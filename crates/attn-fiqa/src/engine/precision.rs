@@ -73,8 +73,8 @@ impl fmt::Display for ChosenPrecision {
             None => Ok(()),
             Some(_) if self.precision == Precision::F32 => write!(
                 f,
-                " (auto: no faster precision of this machine was seen to keep probes within \
-                 {:.0} % of their range)",
+                " (auto: no faster precision on this machine kept the probes within {:.0} % of \
+                 their range)",
                 100.0 * MAX_SCORE_SHIFT
             ),
             Some(moved) => write!(

@@ -89,19 +89,21 @@ pub enum RequestError {
     #[error("no method is given; name at least one, for instance 'attn'")]
     NoMethod,
     /// A scorer uses a method that is not in the request.
-    #[error("a score is to come from method '{method}', which the request does not name")]
+    #[error("the score must come from method '{method}', which the request does not include")]
     NotAsked {
         /// The method.
         method: Method,
     },
     /// Jitter was requested, but the first score is not one of the network's.
     #[error(
-        "jitter is the spread of the network's score, and the first score is a measure without \
-         the network; put one of the model's methods first"
+        "jitter is the spread of the network's score, but the first score is a measure that does \
+         not use the network; put one of the model's methods first"
     )]
     JitterOfMeasure,
     /// The method names a block that does not exist.
-    #[error("method '{method}' names a block that is not there; this model has blocks 0 to {last}")]
+    #[error(
+        "method '{method}' names a block that does not exist; this model has blocks 0 to {last}"
+    )]
     NoSuchBlock {
         /// The requested method.
         method: Method,
@@ -109,7 +111,7 @@ pub enum RequestError {
         last: usize,
     },
     /// The method names a head that does not exist.
-    #[error("method '{method}' names a head that is not there; this model has heads 0 to {last}")]
+    #[error("method '{method}' names a head that does not exist; this model has heads 0 to {last}")]
     NoSuchHead {
         /// The requested method.
         method: Method,
@@ -127,7 +129,7 @@ pub enum RequestError {
     },
     /// A map was requested with a score that is not a mean over patches.
     #[error(
-        "a map was asked for, but method '{method}' is no mean over patches; put 'attn' or \
+        "a map was asked for, but method '{method}' is not a mean over patches; put 'attn' or \
          'attn-calibrated' first"
     )]
     NoMap {
@@ -149,7 +151,7 @@ pub enum RequestError {
     NoEmbeddingHead,
     /// The engine's back end returns mean tokens only.
     #[error(
-        "'{backend}' gives the last block's mean token only, and maps, embeddings and methods \
+        "'{backend}' gives only the last block's mean token, but maps, embeddings and methods \
          other than the mean over the last block need more; run the network on the CPU"
     )]
     MeanTokensOnly {

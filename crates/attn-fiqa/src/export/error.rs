@@ -54,7 +54,7 @@ pub enum ExportProblem {
     NoOutputs,
 
     /// The model has no map to 0–100.
-    #[error("has no calibration, from which the output 'quality' is computed; calibrate it first")]
+    #[error("has no calibration, which the output 'quality' needs; calibrate it first")]
     NoQuality,
 
     /// The model's calibration has no readout of causes.
@@ -79,8 +79,8 @@ pub enum ExportProblem {
 
     /// Landmarks are an input of the network, and the exported graph has only pixels as input.
     #[error(
-        "adds a bias of the face's landmarks to the attention of every block (KP-RPE), and an \
-         exported score has pixels as its only input; score with this program"
+        "adds a landmark bias to the attention of every block (KP-RPE), but an exported score has \
+         only pixels as input; score with this program"
     )]
     LandmarkBias,
 
@@ -106,7 +106,7 @@ pub enum ExportProblem {
     },
 
     /// The output would replace the model that is being read.
-    #[error("is a file of the model that is read; choose another name")]
+    #[error("is a file of the input model; choose another name")]
     OutputIsInput,
 
     /// The path to write to is a folder.

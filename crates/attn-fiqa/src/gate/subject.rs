@@ -107,7 +107,7 @@ impl Subject {
                 "take another photo: face the camera, in even light, with the face sharp and free"
             }
             (Self::Faces, true) => "have the person in the image",
-            (Self::Faces, false) => "have one person only in the image",
+            (Self::Faces, false) => "have only one person in the image",
             (Self::InterEyeDistance, true) => "move closer or use more pixels",
             (Self::InterEyeDistance, false) => "move away from the camera",
             (Self::Yaw, _) => "turn the face to the camera",
@@ -121,7 +121,7 @@ impl Subject {
 
 fn component_advice(component: Component, too_low: bool) -> &'static str {
     match component {
-        Component::SingleFacePresent => "have one person only in the image",
+        Component::SingleFacePresent => "have only one person in the image",
         Component::InterEyeDistance => "move closer or use more pixels",
         Component::HeadSize => "let the head fill about half of the image's height",
         Component::LeftwardCropOfTheFaceImage => "leave more room on the left",

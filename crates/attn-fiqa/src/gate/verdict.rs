@@ -150,7 +150,7 @@ impl Verdict {
             Some(Status::NoFace) => vec!["show the whole face, uncovered and facing the camera"],
             Some(Status::BadLandmarks | Status::NonFinite) => vec!["take another photo"],
             Some(Status::NotFound | Status::Unreadable) => {
-                vec!["check the name of the file and who may read it"]
+                vec!["check the file name and its permissions"]
             }
             Some(Status::TooLarge) => vec!["send a smaller image"],
             Some(_) => vec!["send the image as a whole JPEG or PNG file"],

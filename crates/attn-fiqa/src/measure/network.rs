@@ -18,8 +18,8 @@ pub enum QualityNetworkError {
     Recogniser(#[from] RecogniserError),
     /// It returns more than one number.
     #[error(
-        "a quality network gives one number for a face, and this one's first output holds {found}; \
-         is it a recogniser? its embedding's length is a quality: '{file}'"
+        "a quality network gives one number per face, but the first output of this one holds \
+         {found}; if it is a recogniser, use the length of its embedding as the quality: '{file}'"
     )]
     NotOneNumber {
         /// The file.
@@ -29,7 +29,8 @@ pub enum QualityNetworkError {
     },
     /// It takes crops of a different size than this run makes.
     #[error(
-        "the network takes crops of {found}×{found} pixels, and this run makes {side}×{side}: '{file}'"
+        "the network takes crops of {found}×{found} pixels, but this run makes {side}×{side}: \
+         '{file}'"
     )]
     OtherSide {
         /// The file.

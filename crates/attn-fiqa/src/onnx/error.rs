@@ -30,7 +30,7 @@ pub enum OnnxProblem {
     #[error("not a regular file")]
     NotAFile,
     /// The file is larger than the format allows.
-    #[error("the file has {found} bytes, and an ONNX file at most {limit}")]
+    #[error("the file has {found} bytes, but an ONNX file has at most {limit}")]
     TooLarge {
         /// Size in bytes.
         found: u64,

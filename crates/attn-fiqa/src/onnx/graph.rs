@@ -148,7 +148,7 @@ pub(super) fn read(file: &[u8]) -> Result<Graph, &'static str> {
             _ => {}
         }
         at_most(sets, MOST_ATTRIBUTES, "it names more operator sets than there are")?;
-        at_most(texts, MOST_LISTED, "it has more metadata texts than any network")
+        at_most(texts, MOST_LISTED, "it has more metadata entries than any network")
     })?;
     let graph = graph.ok_or("it holds no graph")?;
     Ok(Graph { opset, ..graph })
@@ -300,20 +300,20 @@ fn read_node(bytes: &[u8], names: &mut Names) -> Result<Node, &'static str> {
             5 => {
                 let (name, attribute) = read_attribute(payload.bytes().unwrap_or_default())?;
                 if node.attributes.insert(name, attribute).is_some() {
-                    return Err("a node has two attributes of one name");
+                    return Err("a node has two attributes with the same name");
                 }
             }
             _ => {}
         }
         let ports = node.inputs.len().max(node.outputs.len());
-        at_most(ports, MOST_PORTS, "a node has more inputs or outputs than any of a face network")?;
-        at_most(node.attributes.len(), MOST_ATTRIBUTES, "a node has more attributes than any has")
+        at_most(ports, MOST_PORTS, "a node has more inputs or outputs than any in a face network")?;
+        at_most(node.attributes.len(), MOST_ATTRIBUTES, "a node has too many attributes")
     })?;
     Ok(node)
 }
 
 fn read_attribute(bytes: &[u8]) -> Result<(String, Attribute), &'static str> {
-    const LONG: &str = "an attribute is longer than any of a face network";
+    const LONG: &str = "an attribute is longer than any in a face network";
     let mut name = String::new();
     let mut attribute = Attribute::default();
     let mut others = 0;
@@ -345,7 +345,7 @@ fn read_attribute(bytes: &[u8]) -> Result<(String, Attribute), &'static str> {
 
 /// A `TensorProto`: its name, shape and, if there are few, its values.
 fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
-    const LONG: &str = "a constant is spelt out number by number and too long for that";
+    const LONG: &str = "a constant is spelt out number by number and too long";
     let mut name = String::new();
     let (mut axes, mut whole_numbers) = (Vec::new(), Vec::new());
     let mut floats = Vec::new();
@@ -355,7 +355,7 @@ fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
         match number {
             1 => payload
                 .append_numbers(&mut axes, MOST_AXES)
-                .ok_or("a constant has more axes than any of a face network")?,
+                .ok_or("a constant has more axes than any in a face network")?,
             2 => kind = payload.number().unwrap_or(0),
             // Weights may be stored here; only the values of small constants matter.
             4 => payload.append_first_floats(&mut floats, MOST_CONTENT + 1).ok_or(DAMAGED)?,
@@ -424,7 +424,7 @@ fn read_type(bytes: &[u8]) -> Result<Option<Axes>, &'static str> {
             Ok(())
         }),
         // A sequence, a map or an optional: types may nest without limit.
-        4 | 5 | 9 => Err("it passes other values than tensors"),
+        4 | 5 | 9 => Err("it passes values other than tensors"),
         _ => Ok(()),
     })?;
     Ok(axes)
@@ -443,7 +443,7 @@ fn read_axes(bytes: &[u8]) -> Result<Axes, &'static str> {
             })?;
             axes.push(length);
         }
-        at_most(axes.len(), MOST_AXES, "a value has more axes than any of a face network")
+        at_most(axes.len(), MOST_AXES, "a value has more axes than any in a face network")
     })?;
     Ok(axes)
 }

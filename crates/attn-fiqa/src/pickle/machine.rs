@@ -157,7 +157,7 @@ impl<'a, V: Vocabulary<'a>> Machine<'a, '_, V> {
                 let key = self.memo_key(opcode == b'j')?;
                 match self.memo.get(&key) {
                     Some(&id) => self.stack.push(id),
-                    None => return Err(self.malformed("a memo entry is read that was never set")),
+                    None => return Err(self.malformed("a memo entry is read but was never set")),
                 }
             }
             b'q' | b'r' => {

@@ -69,8 +69,8 @@ impl FaceChoice {
             return Err(Failure::new(
                 Status::NoFace,
                 format!(
-                    "{faces} found, but the eyes are at most {widest:.1} pixels apart and at \
-                     least {least} are asked for"
+                    "{faces} found, but the eyes are at most {widest:.1} pixels apart and at least \
+                     {least} are required"
                 ),
             ));
         }

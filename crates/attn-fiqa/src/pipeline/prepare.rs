@@ -140,7 +140,7 @@ fn crops_of(
             let Given::Path(path) = given else {
                 return Err(Failure::new(
                     Status::NoLandmarks,
-                    "a landmark file lists faces by the path of their image, and this image has \
+                    "a landmark file lists faces by the path of their image, but this image has \
                      none; give the landmarks with the image",
                 ));
             };
@@ -226,12 +226,10 @@ fn listed_faces(file: &LandmarkFile, path: &str) -> Result<Vec<ListedFace>, Fail
     let no_landmarks = |message| Err(Failure::new(Status::NoLandmarks, message));
     match file.find(path) {
         Found::Faces { faces, .. } => Ok(faces.to_vec()),
-        Found::Missing => {
-            no_landmarks("the landmark file says nothing about this image".to_owned())
-        }
+        Found::Missing => no_landmarks("the landmark file has no entry for this image".to_owned()),
         Found::Ambiguous { paths } => no_landmarks(format!(
-            "{paths} paths of the landmark file have this image's name, and none of them its \
-             path; write paths as the images are named in the run"
+            "{paths} paths in the landmark file have this image's name, but none has its path; \
+             write paths as the run names the images"
         )),
     }
 }

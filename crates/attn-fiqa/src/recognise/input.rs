@@ -79,7 +79,7 @@ impl RecogniserPreset {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is not an input specification; expected one of {names}, or rgb:MEAN:STD or bgr:MEAN:STD \
-     for levels of 0 to 255, each MEAN and STD one number or three with '/' between",
+     for levels of 0 to 255, each MEAN and STD one number or three separated by '/'",
     names = names()
 )]
 pub struct InputSpecError(String);

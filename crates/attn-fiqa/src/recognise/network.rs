@@ -55,7 +55,8 @@ pub enum RecogniserError {
     Onnx(#[from] OnnxError),
     /// It takes something other than one face.
     #[error(
-        "a recogniser takes one colour image and nothing else, and this network takes {found}: '{file}'"
+        "a recogniser takes one colour image and nothing else, but this network takes {found}: \
+         '{file}'"
     )]
     NotAFace {
         /// The file.
@@ -65,7 +66,7 @@ pub enum RecogniserError {
     },
     /// It takes larger images than any recogniser.
     #[error(
-        "the network takes images of {side}×{side} pixels, and a face at most \
+        "the network takes images of {side}×{side} pixels, more than the limit of \
          {LONGEST_SIDE}×{LONGEST_SIDE}: '{file}'"
     )]
     TooLarge {
@@ -76,7 +77,7 @@ pub enum RecogniserError {
     },
     /// Its preprocessing is neither known nor given.
     #[error(
-        "the file does not say how it wants its pixels (it takes {found}); name it: one of \
+        "the file does not say how it expects its pixels (it takes {found}); specify one of \
          {names}, or rgb:MEAN:STD: '{file}'", names = names()
     )]
     NoSpec {

@@ -30,7 +30,7 @@ pub struct QualityMap {
 /// Scores that do not form a valid map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a quality map has {} finite scores, none below the one before it and not all equal",
+    "a quality map needs {} finite scores in non-decreasing order, not all equal",
     QualityMap::KNOTS
 )]
 pub struct QualityMapError;

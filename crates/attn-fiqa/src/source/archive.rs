@@ -25,8 +25,8 @@ const GZIP: &[u8] = b"\x1F\x8B";
 const OTHER_COMPRESSIONS: [(&[u8], &str); 3] =
     [(b"BZh", "bzip2"), (b"\xFD7zXZ\0", "xz"), (b"\x28\xB5\x2F\xFD", "zstd")];
 
-const LINK_IN_STREAM: &str = "the archive holds this file as a link, and links are followed only in \
-                              archives on disk: download the archive";
+const LINK_IN_STREAM: &str = "the archive holds this file as a link, but links are followed only \
+                              in archives on disk: download the archive";
 
 /// Whether a regular file is an archive: judged by its name, or, if the name is not an image's, by
 /// its content.
@@ -238,10 +238,10 @@ fn bytes_of(
     let not_read = match member.kind {
         Kind::Regular | Kind::Folder | Kind::HardLink | Kind::SymbolicLink => None,
         Kind::Sparse => Some(
-            "the archive holds this file as a sparse one, which is not read: \
-             pack the archive without sparse files",
+            "the archive holds this file as a sparse file, which is not supported: pack the \
+             archive without sparse files",
         ),
-        Kind::Other => Some("this is a pipe or a device, and a file was expected"),
+        Kind::Other => Some("this is a pipe or a device, but a file was expected"),
     };
     if let Some(message) = not_read {
         return Ok(Err(Failure::new(Status::Unreadable, message)));
@@ -302,7 +302,7 @@ fn is_gzip(archive: &mut impl BufRead) -> Result<bool, Failure> {
     for (magic, compression) in OTHER_COMPRESSIONS {
         if head.starts_with(magic) {
             return Err(broken(format!(
-                "the archive is compressed with {compression}, and only gzip is read: \
+                "the archive is compressed with {compression}, but only gzip is supported: \
                  decompress it first"
             )));
         }

@@ -13,16 +13,16 @@ pub enum SourceError {
     #[error("no input: name at least one image, folder, pattern, archive or list")]
     NoInput,
     /// Two inputs are standard input.
-    #[error("standard input was named twice, and it can be read only once")]
+    #[error("standard input was named twice, but it can be read only once")]
     StandardInputTwice,
     /// A pattern matches no file.
-    #[error("{pattern}: no file of that name, and nothing matches it as a pattern")]
+    #[error("{pattern}: no such file, and nothing matches it as a pattern")]
     NoMatch {
         /// The pattern as given.
         pattern: String,
     },
     /// A name that is neither a file nor a valid pattern.
-    #[error("{pattern}: no file of that name, and not a valid pattern: {source}")]
+    #[error("{pattern}: no such file, and not a valid pattern: {source}")]
     BadPattern {
         /// The pattern as given.
         pattern: String,
@@ -31,7 +31,7 @@ pub enum SourceError {
     },
     /// Some of the names that braces expand to do not exist.
     #[error(
-        "{pattern}: {} does not exist{}; correct the braces, or leave out what is missing",
+        "{pattern}: {} does not exist{}; correct the braces, or leave out the missing names",
         first.display(),
         others(*missing, *names)
     )]
@@ -46,7 +46,7 @@ pub enum SourceError {
         names: usize,
     },
     /// A name whose braces expand to too many names.
-    #[error("{pattern}: the braces stand for more than a million names; give a list of them")]
+    #[error("{pattern}: the braces expand to more than a million names; give a list of them")]
     TooManyNames {
         /// The name with braces, as given.
         pattern: String,

@@ -20,8 +20,8 @@ use super::{Context, ImageData, SourceItem, Stage, Step, name};
 use crate::panics::catching;
 use crate::status::{Failure, Status};
 
-const PANICKED: &str = "the file cannot be read to its end: it is damaged, or of a kind that the reader \
-                        does not handle; copy or download it again";
+const PANICKED: &str = "the file cannot be read to its end: it is damaged, or of a kind that the \
+                        reader does not support; copy or download it again";
 
 /// Reads inputs of other formats or from other places.
 pub trait External: fmt::Debug + Send + Sync {
@@ -271,5 +271,5 @@ impl ExternalInput {
 }
 
 fn not_an_image() -> PendingImage {
-    Box::new(|| Err(Failure::new(Status::Unreadable, "this is not the name of one image")))
+    Box::new(|| Err(Failure::new(Status::Unreadable, "this is not the name of a single image")))
 }

@@ -15,9 +15,9 @@ fn unreadable(message: impl Into<String>) -> Failure {
 /// The failure for a path at which no regular file could be opened.
 pub(super) fn not_opened(path: &Path, error: OpenError) -> Failure {
     match error {
-        OpenError::Folder => unreadable("this is a folder, and a file was expected"),
+        OpenError::Folder => unreadable("this is a folder, but a file was expected"),
         OpenError::Special => {
-            unreadable("this is a pipe, socket or device, and a regular file was expected")
+            unreadable("this is a pipe, socket or device, but a regular file was expected")
         }
         OpenError::Io(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {

@@ -16,8 +16,8 @@ const MOST_NAME_BYTES: usize = if cfg!(test) { 4 << 10 } else { 1 << 30 };
 /// Counted per name in addition to its bytes.
 const ENTRY_BYTES: usize = 32;
 
-const TOO_MANY_NAMES: &str = "it has too many files for their names to be kept in memory, about 20 \
-                              million: give a list of them, in the order that you want";
+const TOO_MANY_NAMES: &str = "it has more files than can be listed in memory, about 20 million: \
+                              give a list of them, in the order that you want";
 
 /// A folder being read.
 #[derive(Debug)]

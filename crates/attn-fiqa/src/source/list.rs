@@ -256,7 +256,7 @@ impl List {
                 }
                 Ok(Line::NotText) => {
                     return Some(Err(unreadable(
-                        "the list is UTF-16 by its byte order mark, and this line is not"
+                        "the list is UTF-16 by its byte order mark, but this line is not"
                             .to_owned(),
                     )));
                 }
@@ -276,14 +276,14 @@ impl List {
                 if text.contains(&0) {
                     return Some(Err(unreadable(
                         "the line holds a zero byte, which no path does: if zero bytes separate \
-                         the list's paths, have it read so"
+                         the list's paths, have it read that way"
                             .to_owned(),
                     )));
                 }
             }
             if !text.trim_ascii().is_empty() {
                 return Some(path_from(text).ok_or_else(|| {
-                    unreadable("the line is not UTF-8, and paths are UTF-8 here".to_owned())
+                    unreadable("the line is not UTF-8, but paths must be UTF-8 here".to_owned())
                 }));
             }
         }

@@ -159,8 +159,8 @@ fn image_of(mut data: Vec<u8>, max_bytes: u64) -> Result<Option<Vec<u8>>, Failur
     let start = HEADER as u64 + u64::from(labels) * 4;
     let Some(start) = usize::try_from(start).ok().filter(|&start| start <= data.len()) else {
         return Err(broken(&format!(
-            "the record declares {labels} labels, more than it has bytes for: it is not one of \
-             images, or damaged"
+            "the record declares {labels} labels, more than it has bytes for: it is damaged or not \
+             a record of an image"
         )));
     };
     match (data.len() - start, labels) {
@@ -204,8 +204,8 @@ impl Index {
         match parsed {
             Some((key, at)) if at == offset => Ok(key),
             _ => Err(format!(
-                "the index file beside it (.idx) does not list the record at byte {offset} in its \
-                 turn: make it again, or remove it, and records are numbered from 0"
+                "the index file next to it (.idx) does not list the record at byte {offset} in its \
+                 place: make it again, or remove it to number records from 0"
             )),
         }
     }

@@ -24,7 +24,7 @@ fn read_bytes(input: impl Read, max_bytes: u64) -> Result<Vec<u8>, Failure> {
     let unreadable = |message: String| Failure::new(Status::Unreadable, message);
     read.map_err(|error| unreadable(format!("standard input cannot be read: {error}")))?;
     match bytes.len() as u64 {
-        0 => Err(unreadable("standard input is empty, and an image was expected".to_owned())),
+        0 => Err(unreadable("standard input is empty, but an image was expected".to_owned())),
         length if length > max_bytes => Err(Failure::new(
             Status::TooLarge,
             format!("standard input holds more than the limit of {max_bytes} bytes"),

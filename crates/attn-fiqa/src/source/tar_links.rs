@@ -162,7 +162,7 @@ impl Links {
                 Kind::Sparse => {
                     return Err(refused(
                         &shown,
-                        "which the archive holds as a sparse file, and those are not read: pack \
+                        "which the archive holds as a sparse file, which is not supported: pack \
                          the archive without sparse files",
                     ));
                 }
@@ -171,7 +171,7 @@ impl Links {
                 }
             }
         }
-        Err(refused(&shown, "which leads through links without an end"))
+        Err(refused(&shown, "which leads through an endless chain of links"))
     }
 
     /// The archive's bytes from `offset`.

@@ -79,8 +79,8 @@ fn unreadable_directory(error: &rawzip::Error) -> Failure {
             Failure::new(Status::Unreadable, format!("the archive cannot be read: {error}"))
         }
         _ => broken(
-            "the zip archive has no whole directory at its end: it is truncated or damaged; copy or \
-             download it again",
+            "the zip archive has no complete directory at its end: it is truncated or damaged; \
+             copy or download it again",
         ),
     }
 }
@@ -125,15 +125,15 @@ impl ZipReader {
         let declared = archive.entries_hint();
         if declared != found && declared != found % (1 << 16) {
             return Err(broken(format!(
-                "the zip archive's directory should name {declared} files and names {found}: it \
-                 is damaged; copy or download it again"
+                "the zip archive's directory should name {declared} files but names {found}: it is \
+                 damaged; copy or download it again"
             )));
         }
         // The end of a truncated archive may be that of a complete archive stored inside it.
         if starts_with_entry && first != 0 {
             return Err(broken(
-                "the zip archive's directory does not name the file at its start: it is cut or \
-                 damaged; copy or download it again",
+                "the zip archive's directory does not name the file at its start: it is truncated \
+                 or damaged; copy or download it again",
             ));
         }
         Ok(Self { archive, entries: entries.into_iter() })
@@ -238,13 +238,15 @@ fn refusal(unread: Unread) -> Failure {
         Unread::Encrypted => "the archive holds this file encrypted: unpack it with its password \
                               and give the files"
             .to_owned(),
-        Unread::Link => "this is a symbolic link, and links in zip archives are not followed: \
-                         pack the file that it leads to"
-            .to_owned(),
-        Unread::Special => "this is a pipe or a device, and a file was expected".to_owned(),
+        Unread::Link => {
+            "this is a symbolic link, but links in zip archives are not followed: pack its target \
+             instead"
+                .to_owned()
+        }
+        Unread::Special => "this is a pipe or a device, but a file was expected".to_owned(),
         Unread::Compressed(method) => format!(
-            "the archive holds this file compressed by {}, and stored and deflated files are \
-             read: pack it again, or unpack it and give the files",
+            "the archive holds this file compressed with {}, but only stored and deflated files \
+             are supported: pack it again, or unpack it and give the files",
             match method.name() {
                 Some(name) => name.to_owned(),
                 None => format!("method {}", method.as_u16()),

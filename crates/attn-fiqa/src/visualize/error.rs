@@ -48,7 +48,8 @@ pub enum VisualizeError {
     },
     /// A crop and the map to overlay on it differ in size.
     #[error(
-        "the map is rendered {map}×{map} pixels, the crop is {crop}×{crop}: render at the crop's side"
+        "the map is rendered at {map}×{map} pixels, but the crop is {crop}×{crop}: render at the \
+         crop's side"
     )]
     Side {
         /// Side of the map in pixels.
@@ -68,7 +69,8 @@ pub enum VisualizeError {
     },
     /// The sheet would have more than [`MAX_PIXELS`].
     #[error(
-        "a sheet of {faces} faces would exceed {} megapixels: at this size at most about {most} fit on one sheet, make several",
+        "a sheet of {faces} faces would exceed {} megapixels: at this size at most about {most} \
+         fit on one sheet, so make several",
         MAX_PIXELS / 1_000_000
     )]
     SheetTooLarge {

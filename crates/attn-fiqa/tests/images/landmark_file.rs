@@ -95,8 +95,8 @@ fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
     assert!(matches!(file.find("xa/1.jpg"), Found::Ambiguous { paths: 2 }));
     assert_eq!(
         file.report().to_string(),
-        "7 of 10 images found (4 by path, 2 by file name, 1 by file name without ending), \
-         2 ambiguous among others of the same name; 1 listed paths not used"
+        "7 of 10 images found (4 by path, 2 by file name, 1 by file name without extension), 2 \
+         ambiguous among others with the same name; 1 listed paths not used"
     );
 }
 
@@ -118,7 +118,7 @@ fn every_refusal_names_file_line_expected_and_found() {
         (format!("{good}\"b.jpg,1,2\n"), &["quotes"]),
         (
             "my photo.jpg 1 2 3 4 5 6 7 8 9 10 0.5\n".to_owned(),
-            &["13 fields", "spaces stands in quotes"],
+            &["13 fields", "spaces must be in quotes"],
         ),
         ("name,score\na,1\n".to_owned(), &["line 1", "left_eye_x", "2 columns in 'name,score'"]),
         (good.repeat(4), &["line 4", "at most 3 faces"]),

@@ -232,7 +232,7 @@ fn conversion_keeps_a_calibration_and_a_changed_one_is_refused() {
         Checkpoint::from_bytes(bytes, "changed", &options).expect_err("refused").to_string()
     };
     assert!(refusal("-1.969", "-1.968").contains("calibrate again"));
-    assert!(refusal("-1.969", "9.9999").contains("101 rising numbers"));
+    assert!(refusal("-1.969", "9.9999").contains("101 ascending numbers"));
     assert!(refusal("\"attn-calibrated\"", "\"attn-calibrates\"").contains("name of a method"));
     assert!(refusal("calibration.id", "calibration.xx").contains("calibrate again"));
 }
@@ -289,7 +289,7 @@ fn causes_travel_with_their_model_and_changed_ones_are_refused() {
     assert!(refusal("pose,too_dark", "pose,pose;pos").contains("unknown cause"));
     assert!(refusal("0,5,10,15", "0,5,10;15").contains("a curve of 11 numbers"));
     assert!(refusal("0,5,10,15", "0,5,10,11").contains("calibrate again"));
-    assert!(refusal("0,5,10,15", "0,5,10,05").contains("curves that never fall"));
+    assert!(refusal("0,5,10,15", "0,5,10,05").contains("non-decreasing curves"));
     assert!(refusal("nose 0.3 0.01", "nose 0.3 -.01").contains("deviations above 0"));
     assert!(refusal("nose 0.3 0.01", "knee 0.3 0.01").contains("name mean deviation"));
     assert!(refusal("calibration.causes.names", "calibration.causes.xxxxx").contains("unknown"));

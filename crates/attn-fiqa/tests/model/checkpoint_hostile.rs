@@ -55,7 +55,7 @@ fn safetensors_headers_are_checked() {
         (one("[4611686018427387904]", "[0,16]"), "overflow"),
         (one("[1099511627776]", "[0,4398046511104]"), "4398046511104 bytes"),
         (one("[-1]", "[0,16]"), "invalid"),
-        (one("[2]", "[0,8]"), "8 bytes of tensors, the file has 16"),
+        (one("[2]", "[0,8]"), "8 bytes of tensors, but the file has 16"),
         (one("[4]", "[0,16]").replace("F32", "F99"), "F99"),
         (one("[4]", "[0,16]").replace("}}", ""), "EOF"),
         ("{\"w\": 3}".to_owned(), "invalid"),

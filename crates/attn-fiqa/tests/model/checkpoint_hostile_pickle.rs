@@ -160,7 +160,7 @@ fn dictionaries_other_than_state_dicts_are_refused() {
         (Pickle::new().raw(b"N").stop(), "a single value"),
         (tensor(Pickle::new()).stop(), "a single tensor"),
         (Pickle::new().raw(b"}").stop(), "empty dictionary"),
-        (tensor(Pickle::new().raw(b"}K\x01")).raw(b"s").stop(), "not texts"),
+        (tensor(Pickle::new().raw(b"}K\x01")).raw(b"s").stop(), "not strings"),
         (
             Pickle::new().raw(b"}").text("state").raw(b"}s").text("param_groups").raw(b"]s").stop(),
             "optimizer",

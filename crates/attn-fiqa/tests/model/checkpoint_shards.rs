@@ -153,9 +153,9 @@ fn shards_that_do_not_fit_their_index_are_refused_by_name() {
     sharded.write(SHARDS[0], &bytes[..bytes.len() - 1]);
     refused(sharded.open(), &[SHARDS[0], "header"]);
     sharded.write(SHARDS[0], b"version https://git-lfs.github.com/spec/v1");
-    refused(sharded.open(), &[SHARDS[0], "no safetensors file"]);
+    refused(sharded.open(), &[SHARDS[0], "not a safetensors file"]);
     fs::remove_file(sharded.folder.path().join(SHARDS[0])).expect("removed");
-    refused(sharded.open(), &[SHARDS[0], "not beside it"]);
+    refused(sharded.open(), &[SHARDS[0], "not in the same folder"]);
 }
 
 #[test]
@@ -169,13 +169,13 @@ fn an_index_cannot_name_files_elsewhere() {
         let mut places = sharded.places.clone();
         places.values_mut().for_each(|place| name.clone_into(place));
         sharded.write_index(&places);
-        refused(sharded.open(), &["of its own folder"]);
+        refused(sharded.open(), &["in the same folder"]);
     }
     // The index itself is not a shard.
     let mut places = sharded.places.clone();
     places.values_mut().for_each(|place| INDEX.clone_into(place));
     sharded.write_index(&places);
-    refused(sharded.open(), &[INDEX, "no safetensors file"]);
+    refused(sharded.open(), &[INDEX, "not a safetensors file"]);
 }
 
 #[test]

@@ -353,7 +353,7 @@ fn what_a_model_does_not_have_is_refused() {
     };
     let plain = open(&[]);
     for (outputs, message) in [
-        (&[ScoreOutput::Quality][..], "tiny: has no calibration, from which the output 'quality'"),
+        (&[ScoreOutput::Quality][..], "tiny: has no calibration, which the output 'quality' needs"),
         (&[ScoreOutput::Causes], "tiny: has no readout of causes for the output 'causes'"),
         (&[], "tiny: has no outputs; ask for at least one of score, quality, map, embedding"),
     ] {

@@ -287,9 +287,9 @@ fn links_without_a_file_are_rows_that_say_why() {
         (soft, b"gone.jpg", "'gone.jpg', which the archive does not hold"),
         (soft, outside.as_os_str().as_encoded_bytes(), "outside of the archive"),
         (soft, b"a/../../outside.jpg", "outside of the archive"),
-        (soft, b"7.jpg", "links without an end"),
-        (soft, b"9.jpg", "links without an end"),
-        (soft, b"8.jpg", "links without an end"),
+        (soft, b"7.jpg", "an endless chain of links"),
+        (soft, b"9.jpg", "an endless chain of links"),
+        (soft, b"8.jpg", "an endless chain of links"),
         (soft, b"folder", "which is a folder"),
     ];
     let mut bytes = Vec::new();

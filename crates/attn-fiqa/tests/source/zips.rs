@@ -159,8 +159,8 @@ fn unsupported_entries_are_rows_that_say_why() {
         "encrypted",
         "symbolic link",
         "a pipe",
-        "compressed by ZSTD",
-        "compressed by method 77",
+        "compressed with ZSTD",
+        "compressed with method 77",
     ]) {
         assert_eq!(status(item), Status::Unreadable);
         assert!(message(item).contains(why), "{}", message(item));

@@ -123,7 +123,7 @@ pub(crate) fn run(args: &BestArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     rows.finish()?;
     for (count, what) in [
         (without_face, "without a face"),
-        (without_track, "left out, being in no track of --tracks"),
+        (without_track, "left out, not in any track of --tracks"),
     ] {
         if count > 0 {
             log::note(format!("{count} × {what}"));

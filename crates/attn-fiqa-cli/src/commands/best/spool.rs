@@ -18,15 +18,16 @@ impl CropSpool {
     /// Created in `folder`, where there must be room for crops anyway; the system's temporary
     /// folder may be small, or in memory.
     pub(super) fn create(folder: &Path) -> anyhow::Result<Self> {
-        let file = tempfile::tempfile_in(folder)
-            .with_context(|| format!("cannot put crops aside in '{}'", folder.display()))?;
+        let file = tempfile::tempfile_in(folder).with_context(|| {
+            format!("cannot create a temporary file for crops in '{}'", folder.display())
+        })?;
         Ok(Self { file, side: 0 })
     }
 
     pub(super) fn push(&mut self, crop: &Crop) -> anyhow::Result<()> {
         self.side = crop.side();
         self.file.seek(SeekFrom::End(0))?;
-        self.file.write_all(crop.rgb()).context("cannot put a crop aside on disk")
+        self.file.write_all(crop.rgb()).context("cannot write a crop to a temporary file")
     }
 
     /// Reads crop `number` back.
@@ -34,7 +35,7 @@ impl CropSpool {
         let length = self.side * self.side * 3;
         let mut rgb = vec![0; length];
         self.file.seek(SeekFrom::Start(number as u64 * length as u64))?;
-        self.file.read_exact(&mut rgb).context("cannot read back a crop that was put aside")?;
+        self.file.read_exact(&mut rgb).context("cannot read a crop back from a temporary file")?;
         Crop::from_rgb(self.side, rgb).context("a crop that is not square: this is a bug")
     }
 }

@@ -56,7 +56,7 @@ impl Tracks {
                         "" => None,
                         face => Some(face.parse().with_context(|| {
                             format!(
-                                "{shown}, line {line}: expected a face's number, from 0, or \
+                                "{shown}, line {line}: expected a face number, counted from 0, or \
                                  nothing; found '{face}'"
                             )
                         })?),
@@ -71,7 +71,7 @@ impl Tracks {
             tracks.insert(path, Line { face, track: track.to_owned() });
         }
         if tracks.by_path.is_empty() {
-            bail!("{shown}: expected {EXPECTED} a line; found no track");
+            bail!("{shown}: expected {EXPECTED} on each line; found no track");
         }
         Ok(tracks)
     }

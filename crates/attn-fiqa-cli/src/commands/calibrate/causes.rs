@@ -27,8 +27,8 @@ pub(super) fn only(
 ) -> anyhow::Result<Exit> {
     let Some(calibration) = checkpoint.calibration() else {
         anyhow::bail!(
-            "'{}' is not calibrated, so it has no qualities that a cause could cost; leave out \
-             --only to calibrate all of it",
+            "'{}' is not calibrated, so it has no quality for causes to explain; leave out --only \
+             for a full calibration",
             args.model.name()
         );
     };
@@ -129,7 +129,7 @@ fn summary(found: &CauseEvaluation) -> [(&'static str, &'static str, Hits); 6] {
         ("held_out_causes_single", "main cause of images with one degradation", found.single),
         (
             "held_out_causes_single_with_loss",
-            "the same, of those that lost 5 points of quality or more",
+            "the same, for those that lost 5 points of quality or more",
             found.single_with_loss,
         ),
         (

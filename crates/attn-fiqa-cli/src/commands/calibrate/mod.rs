@@ -39,8 +39,8 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
     let recogniser = recogniser(args, &engine)?;
     if recogniser.is_none() && engine.config().embedding_head.is_none() {
         anyhow::bail!(
-            "'{}' holds only what a score needs and gives no embeddings to fit to; \
-             calibrate the full checkpoint, or name a --recogniser",
+            "'{}' is a quality-only checkpoint without embeddings to fit to; calibrate the full \
+             checkpoint, or give a --recogniser",
             args.model.name()
         );
     }
@@ -206,7 +206,7 @@ fn recogniser(args: &CalibrateArgs, engine: &Engine) -> anyhow::Result<Option<Re
     let (needed, found) = (recogniser.side(), engine.config().image_size);
     if needed != found {
         anyhow::bail!(
-            "the recogniser takes crops of {needed}×{needed} pixels and the model of \
+            "the recogniser takes crops of {needed}×{needed} pixels, but the model takes \
              {found}×{found}; both must see the same images: '{}'",
             file.display()
         );

@@ -175,10 +175,10 @@ fn describe_target(recognition: &RecognitionTarget) -> String {
 pub(super) fn report_scale(outcome: &Outcome) {
     let Some(scale) = &outcome.scale else {
         let reason = match &outcome.recognition {
-            Ok(_) => "the score says too little on matches for a scale that means more",
-            Err(_) => "matches give no scale",
+            Ok(_) => "the score predicts matches too poorly for a more meaningful scale",
+            Err(_) => "no scale can be derived from matches",
         };
-        log::info(format!("quality is the rank in the set, half of it clean: {reason}"));
+        log::info(format!("quality is the rank within the set, half of which is clean: {reason}"));
         return;
     };
     for anchor in &scale.anchors {

@@ -86,7 +86,7 @@ impl Drawing {
         }
         if !self.taken.insert(name_hash(row.relative.to_string_lossy().as_bytes())) {
             let message = "another image of this run has the same name inside its input, and its \
-                           drawing was written; draw the inputs into folders of their own";
+                           drawing was written; draw each input into its own folder";
             summary.count_failure(&row.path, &Failure::new(Status::NotWritten, message));
             return Ok(());
         }

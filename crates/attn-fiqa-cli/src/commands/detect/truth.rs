@@ -61,8 +61,8 @@ impl Truth {
                 *number = match cell.parse::<f32>() {
                     Ok(value) if value.is_finite() => value,
                     _ => bail!(
-                        "line {line}: '{cell}' is no number; expected four of a box and ten of \
-                         landmarks, or none at all for an image without faces"
+                        "line {line}: '{cell}' is not a number; expected four for the box and ten \
+                         for the landmarks, or none at all for an image without faces"
                     ),
                 };
             }

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
         && !targets.iter().all(|target| matches!(target, Target::Fmr(_)))
     {
         bail!(
-            "--protocol crfiqa finds its threshold again at each point and takes --fmr alone; \
+            "--protocol crfiqa recomputes its threshold at each point and takes only --fmr; \
              --start-fnmr and --threshold are for --protocol iso,nist"
         );
     }

@@ -60,9 +60,9 @@ impl Folder {
         });
         let path = self.path.join(&name);
         let refusal = if !self.taken.insert(name_hash(name.as_encoded_bytes())) {
-            Some("holds the embedding of another image of this run already")
+            Some("already holds the embedding of another image of this run")
         } else {
-            self.before.keeps(&path).then_some("was there before the run, and is kept")
+            self.before.keeps(&path).then_some("existed before the run and is kept")
         };
         if let Some(refusal) = refusal {
             let message = format!("'{}' {refusal}", name.display());

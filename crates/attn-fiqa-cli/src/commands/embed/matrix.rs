@@ -24,7 +24,7 @@ pub(super) struct Matrix {
 impl Matrix {
     pub(super) fn open(path: &Path, plan: &RunPlan) -> anyhow::Result<Self> {
         let Destination::Log { log, .. } = Destination::open_run(Some(path), plan)? else {
-            bail!("'{}' is no place for a matrix and its list of names", path.display())
+            bail!("'{}' cannot hold a matrix and its list of names", path.display())
         };
         if plan.shard.is_some() {
             bail!("--shard: `merge` joins rows; write .csv, .jsonl or .parquet");

@@ -44,8 +44,8 @@ pub(super) fn write(
 fn line(destination: &mut Destination, path: &str, null: bool) -> anyhow::Result<()> {
     if !null && (path.contains(['\n', '\r']) || path.trim() != path) {
         bail!(
-            "a line of a list cannot hold the path '{}'; with --null it can, for 'score --list \
-             FILE --null'",
+            "a line of a list cannot hold the path '{}'; use --null, and read the list with 'score \
+             --list FILE --null'",
             printable(path)
         );
     }

@@ -76,7 +76,7 @@ fn is_part(path: &Path) -> bool {
 
 fn check(args: &FilterArgs, format: FilterFormat, tables: &[PathBuf]) -> anyhow::Result<()> {
     if args.null && format != FilterFormat::List {
-        bail!("--null separates the paths of a list, and a {} table is written", format.name());
+        bail!("--null separates the paths of a list, but the output is a {} table", format.name());
     }
     let output = args.output.as_deref();
     if let Some(input) =
@@ -92,8 +92,7 @@ fn check(args: &FilterArgs, format: FilterFormat, tables: &[PathBuf]) -> anyhow:
             && own != format
         {
             bail!(
-                "'{}' is a {} table, and rows are written as they are read; write .{} or a list \
-                 (.txt)",
+                "'{}' is a {} table, and its rows are copied unchanged; write .{} or a list (.txt)",
                 table.display(),
                 own.name(),
                 own.name()

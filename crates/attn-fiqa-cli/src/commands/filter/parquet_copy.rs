@@ -41,7 +41,7 @@ pub(super) fn write(
         let schema = reader.metadata().file_metadata().schema_descr().root_schema_ptr();
         if schema != writer_schema(&writer) {
             bail!(
-                "'{}' has not the columns of '{}'; filter them one by one",
+                "'{}' does not have the columns of '{}'; filter them one by one",
                 table.display(),
                 first.display()
             );

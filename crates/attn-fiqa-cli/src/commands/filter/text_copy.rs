@@ -36,7 +36,7 @@ pub(super) fn csv(
                 heading = Some((own, table));
             }
             Some((first, of)) if *first != own => bail!(
-                "'{}' has not the columns of '{}'; filter them one by one",
+                "'{}' does not have the columns of '{}'; filter them one by one",
                 table.display(),
                 of.display()
             ),

@@ -33,16 +33,16 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let map = session.engine.quality_map();
     if map.is_none() && policy.rule(Subject::Quality).is_some() {
         anyhow::bail!(
-            "the policy has a rule for the quality, and the model has no calibration to one; \
-             `attn-fiqa calibrate` makes it"
+            "the policy has a rule for the quality, but the model has no quality calibration; \
+             `attn-fiqa calibrate` adds one"
         );
     }
     let method = map.map_or_else(|| session.engine.default_method(), QualityMap::method);
     let causes = session.engine.cause_model().is_some();
     if let Some(rule) = policy.rule_about_cause().filter(|_| !causes) {
         anyhow::bail!(
-            "the policy has a rule for '{}', and the model's calibration has no causes; \
-             `attn-fiqa calibrate` fits them",
+            "the policy has a rule for '{}', but the model's calibration has no causes; `attn-fiqa \
+             calibrate` fits them",
             rule.subject
         );
     }

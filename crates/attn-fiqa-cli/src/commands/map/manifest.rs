@@ -80,12 +80,12 @@ impl Manifest {
         let stem = file_stem(row);
         let refusal = if !self.take(&stem) {
             Some(
-                "another image of this run has the same name inside its input, and one's files \
-                 would overwrite the other's; map the inputs into folders of their own",
+                "another image of this run has the same name inside its input, and the files of \
+                 one would overwrite the other's; map each input into its own folder",
             )
         } else {
             let overlay = self.folder.join(with_ending(&stem, OVERLAY));
-            self.before.keeps(&overlay).then_some("its files were there before the run")
+            self.before.keeps(&overlay).then_some("its files existed before the run")
         };
         if let Some(message) = refusal {
             summary.retract(row, Status::NotWritten, message);

@@ -198,7 +198,7 @@ fn check_heading(place: &Place) -> anyhow::Result<()> {
     file.take(heading.len() as u64).read_to_end(&mut start).with_context(context)?;
     if start != heading {
         bail!(
-            "'{}' has other columns than the rows that would be added to it: name another folder",
+            "'{}' does not have the columns of the rows to be added: name another folder",
             path.display()
         );
     }

@@ -51,7 +51,7 @@ fn check(parts: &[Part]) -> anyhow::Result<u64> {
         let differences = first.fingerprint.settings_differences(&part.fingerprint);
         if !differences.is_empty() {
             bail!(
-                "'{}' and '{}' are of runs that differ, and are not mixed: {}",
+                "'{}' and '{}' are from different runs and cannot be merged: {}",
                 first.path.display(),
                 part.path.display(),
                 differences.join(", ")
@@ -59,7 +59,7 @@ fn check(parts: &[Part]) -> anyhow::Result<u64> {
         }
         if part.shard.count() != first.shard.count() {
             bail!(
-                "'{}' is shard {} and '{}' is shard {}: expected parts of one division",
+                "'{}' is shard {} and '{}' is shard {}: expected parts of the same division",
                 first.path.display(),
                 first.shard,
                 part.path.display(),
@@ -89,8 +89,8 @@ fn check(parts: &[Part]) -> anyhow::Result<u64> {
     for part in parts {
         if part.total != first.total {
             bail!(
-                "'{}' was made of inputs with {} images and '{}' of {}: the inputs have changed, \
-                 or differ between machines",
+                "'{}' was made from inputs with {} images and '{}' from {}: the inputs have \
+                 changed, or differ between machines",
                 first.path.display(),
                 first.total,
                 part.path.display(),
@@ -146,7 +146,7 @@ fn merge_texts(args: &MergeArgs, parts: &mut [Part], images: u64) -> anyhow::Res
     for part in &*parts {
         if ending(&part.path) != ending(&args.output) {
             bail!(
-                "'{}' is to be merged into '{}': name an output with the same extension",
+                "'{}' cannot be merged into '{}': name an output with the same extension",
                 part.path.display(),
                 args.output.display()
             );
@@ -160,7 +160,7 @@ fn merge_texts(args: &MergeArgs, parts: &mut [Part], images: u64) -> anyhow::Res
     for part in &mut *parts {
         let own = part.heading()?;
         if heading.as_ref().is_some_and(|heading| *heading != own) {
-            bail!("'{}' has other columns than the parts before it", part.path.display());
+            bail!("'{}' does not have the columns of the parts before it", part.path.display());
         }
         heading = Some(own);
     }
@@ -180,7 +180,7 @@ fn merge_tables(args: &MergeArgs, parts: &mut [Part], images: u64) -> anyhow::Re
         let Content::Table(table) = &part.content else { continue };
         let own: &TableSchema = table.schema();
         if schema.as_ref().is_some_and(|schema: &TableSchema| schema.columns != own.columns) {
-            bail!("'{}' has other columns than the parts before it", part.path.display());
+            bail!("'{}' does not have the columns of the parts before it", part.path.display());
         }
         schema.get_or_insert_with(|| own.clone());
     }

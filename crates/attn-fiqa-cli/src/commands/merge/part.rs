@@ -46,22 +46,22 @@ impl Part {
         let place = if path.is_dir() { Place::inside(path) } else { Place::beside(path) };
         if !place.journal.is_file() {
             bail!(
-                "'{}' has no journal '{}': outputs of runs with --shard are merged, each with \
-                 its journal",
+                "'{}' has no journal '{}': only outputs of runs with --shard can be merged, each \
+                 with its journal",
                 path.display(),
                 place.journal.display()
             );
         }
         if place.data.exists() || (path.is_dir() && !path.join(SUCCESS).exists()) {
             bail!(
-                "the run of '{}' is not finished: the command that started it continues it",
+                "the run of '{}' is not finished: repeat its command to continue it",
                 path.display()
             );
         }
         let (fingerprint, _) = JournalReader::open(&place.journal)?;
         let shard = fingerprint.shard.as_deref().and_then(|shard| shard.parse().ok());
         let shard = shard.with_context(|| {
-            format!("'{}' is not of one shard of the images, but of all", path.display())
+            format!("'{}' is the output of a whole run, not of one shard", path.display())
         })?;
         let Survey { images, total, heading } = survey(&place.journal)?;
         let content = if path.is_dir() {
@@ -167,8 +167,8 @@ impl Part {
 
     fn changed(&self) -> anyhow::Error {
         anyhow::anyhow!(
-            "'{}' does not hold the rows that its journal lists: it was changed after its run; \
-             make this shard again",
+            "'{}' does not hold the rows that its journal lists: it was changed after its run; run \
+             this shard again",
             self.path.display()
         )
     }

@@ -17,8 +17,8 @@ pub(super) fn pull(name: &str, accept_licence: bool) -> anyhow::Result<()> {
     let registry = Registry::open()?;
     let Some(entry) = registry.find(name) else {
         bail!(
-            "no model '{name}' is known; `attn-fiqa model list` shows which are, and `attn-fiqa \
-             model add` gives a name to a file of yours"
+            "no model '{name}' is known; `attn-fiqa model list` shows those that are, and \
+             `attn-fiqa model add` names a file of your own"
         );
     };
     let accepted = if accept_licence { Accepted::Yes } else { Accepted::Ask };
@@ -49,7 +49,7 @@ pub(super) fn add(
         bail!("'{name}' is the name of a known model; choose another with --name");
     }
     if registry.is_own(&name) && !how.replace {
-        bail!("a model '{name}' was added before; choose another --name, or --replace it");
+        bail!("a model '{name}' already exists; choose another --name, or --replace it");
     }
     let typed = options.checkpoint_options();
     let found = Checkpoint::open(file, &typed)?.inspect();
@@ -72,8 +72,8 @@ pub(super) fn add(
     if how.copy {
         if found.format == ContainerFormat::SafetensorsShards {
             bail!(
-                "--copy copies one file, and '{}' is the index of several; add it without \
-                 --copy, or make one file of it with `model convert`",
+                "--copy copies one file, but '{}' is the index of several; add it without --copy, \
+                 or convert it to one file with `model convert`",
                 file.display()
             );
         }

@@ -105,11 +105,11 @@ impl Url {
             Kind::Table(format)
         } else if ends(&[".zip"]) {
             Kind::Unsupported(
-                "zip archives are read from files only, since their directory is at the end: \
+                "zip archives can be read only from files, since their directory is at the end: \
                  download it, or pack it as a tar archive",
             )
         } else if ends(&[".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"]) {
-            Kind::Unsupported("of compressed tar archives only those of gzip are read")
+            Kind::Unsupported("tar archives compressed with anything but gzip cannot be read")
         } else {
             Kind::Image
         }

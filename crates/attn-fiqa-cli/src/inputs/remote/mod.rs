@@ -180,5 +180,5 @@ impl External for Remote {
     }
 }
 
-const NOT_ONE_IMAGE: &str = "lists name images, and this is an archive, a table or a prefix: name \
-                             it as an input";
+const NOT_ONE_IMAGE: &str = "a list names images, but this is an archive, a table or a prefix: \
+                             pass it as an input";

@@ -330,7 +330,7 @@ impl Client {
         mut each: impl FnMut(String) -> F + Send,
     ) -> Result<(), Failure> {
         let Location::Object(store, prefix, kind) = location else {
-            return Err(Failure::new(Status::Unreadable, "this server lists no objects"));
+            return Err(Failure::new(Status::Unreadable, "this server does not list objects"));
         };
         let mut found = store.list(Some(prefix));
         while let Some(object) = found.next().await {
@@ -422,7 +422,7 @@ impl Client {
                 format!("{says}: access is denied; a signature in the URL may have expired"),
             ),
             StatusCode::PRECONDITION_FAILED => {
-                Trouble::lasting(Status::Unreadable, "the object was changed while it was read")
+                Trouble::lasting(Status::Unreadable, "the object changed while it was being read")
             }
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
                 Trouble { retry: Some(retry_after(&answer)), ..Trouble::passing(says) }
@@ -459,20 +459,21 @@ fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
 }
 
 fn cut() -> Trouble {
-    Trouble::passing("the connection ends before the object does")
+    Trouble::passing("the connection ended before the object was complete")
 }
 
 fn no_ranges() -> Trouble {
     Trouble::lasting(
         Status::Unreadable,
-        "the server does not send ranges of this object, which are needed here: download it",
+        "the server does not support range requests for this object, which are needed here: \
+         download it",
     )
 }
 
 fn http_trouble(error: reqwest::Error, stall: Duration) -> Trouble {
     let error = error.without_url();
     if error.is_timeout() && !error.is_connect() {
-        return Trouble::passing(format!("no byte came within {} s", stall.as_secs_f64()));
+        return Trouble::passing(format!("no data arrived within {} s", stall.as_secs_f64()));
     }
     if error.is_redirect() || error.is_builder() {
         return Trouble::lasting(Status::Unreadable, described(&error));
@@ -481,7 +482,7 @@ fn http_trouble(error: reqwest::Error, stall: Duration) -> Trouble {
         let message = format!("the server's certificate is not trusted: {}", described(&error));
         return Trouble::lasting(Status::Unreadable, message + TRUST);
     }
-    let kind = if error.is_connect() { "the server is not reached" } else { "the request failed" };
+    let kind = if error.is_connect() { "cannot reach the server" } else { "the request failed" };
     Trouble::passing(format!("{kind}: {}", described(&error)))
 }
 
@@ -533,18 +534,18 @@ fn store_trouble(error: &object_store::Error, kind: Store) -> Trouble {
             };
             Trouble::lasting(
                 Status::Unreadable,
-                format!("the store denies access: credentials are those in {variables}"),
+                format!("the store denies access: credentials are read from {variables}"),
             )
         }
         E::Precondition { .. } => {
-            Trouble::lasting(Status::Unreadable, "the object was changed while it was read")
+            Trouble::lasting(Status::Unreadable, "the object changed while it was being read")
         }
         other => {
             let text = described(other);
             // The text before it contains times, which differ from run to run.
             let reason = text.rsplit_once(" - ").map_or(text.as_str(), |(_, reason)| reason);
             let message = format!(
-                "the store does not send the object: {}",
+                "the store did not send the object: {}",
                 reason.trim_end_matches([':', ' '])
             );
             Trouble::lasting(Status::Unreadable, message)

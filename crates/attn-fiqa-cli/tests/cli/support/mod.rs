@@ -27,10 +27,11 @@ pub(crate) const EMPTY: &str = "the file is empty";
 pub(crate) const CUT: &str =
     "the file ends before the image is complete: copy or download it again";
 pub(crate) const MISSING: &str = "no such file";
-pub(crate) const NOT_AN_IMAGE: &str = "the file is not an image in a known format: JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI are read";
-pub(crate) const WRONG_SIZE: &str = "the image is 512×512 pixels and the network takes 112×112: have its faces found and \
-     aligned or, if it is an aligned face already, have it resized (without --aligned faces are \
-     found and aligned, with --resize resized)";
+pub(crate) const NOT_AN_IMAGE: &str = "the file is not an image in a known format: JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, JPEG XL, PPM, PGM and QOI are supported";
+pub(crate) const WRONG_SIZE: &str = "the image is 512×512 pixels but the network takes 112×112: \
+                                     detect and align its faces or, if it is already an aligned \
+                                     face, resize it (leave out --aligned to find and align faces, \
+                                     or add --resize)";
 
 /// The cell in the column 'quality' of an image that the built-in model could not score: -1, or
 /// empty if that model has no calibration.

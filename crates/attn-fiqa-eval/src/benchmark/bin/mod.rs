@@ -112,7 +112,7 @@ fn describe(refusal: Refusal<'_>) -> String {
         Refusal::TooLarge { limit, unit } => {
             format!("it has more than {limit} {unit}, more than any set of images")
         }
-        _ => "it is not a pickle that is read".to_owned(),
+        _ => "it is not a supported pickle".to_owned(),
     }
 }
 

@@ -101,7 +101,7 @@ impl<'a> Vocabulary<'a> for ImageSetVocabulary {
                         Ok(Returned::Existing(text))
                     }
                     Value::Text(text) => object(Object::Bytes(self.encode(text)?)),
-                    _ => Err("bytes are made of something that is not text"),
+                    _ => Err("bytes are made from something that is not text"),
                 }
             }
             (Object::ToBytes, []) => object(Object::Bytes(Bytes::Inside(0..0))),
@@ -152,7 +152,7 @@ impl<'a> Vocabulary<'a> for ImageSetVocabulary {
             (Value::Object(Object::Dtype(_)), Value::Tuple(_)) => Ok(None),
             (Value::Object(Object::Array(None)), Value::Tuple(state)) => {
                 let &[_version, shape, dtype, _order, bytes] = state.as_slice() else {
-                    return Err("the state of an array has not five parts");
+                    return Err("the state of an array does not have five parts");
                 };
                 Ok(Some(Object::Array(Some(byte_array(values, shape, dtype, bytes)?))))
             }
@@ -165,10 +165,10 @@ impl ImageSetVocabulary {
     /// Bytes written as text with one character, up to U+00FF, per byte.
     fn encode(&mut self, text: &str) -> Result<Bytes, &'static str> {
         let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
-        let bytes = bytes.ok_or("bytes are made of text that is not Latin-1")?;
+        let bytes = bytes.ok_or("bytes are made from text that is not Latin-1")?;
         // A single text read repeatedly from the memo could fill memory.
         let left = self.encodable.checked_sub(bytes.len());
-        self.encodable = left.ok_or("more bytes are made of text than the file has")?;
+        self.encodable = left.ok_or("more bytes are made from text than the file has")?;
         Ok(Bytes::Owned(Arc::new(bytes)))
     }
 }
@@ -183,7 +183,7 @@ fn byte_array(
     let (Value::Tuple(shape), Value::Object(Object::Dtype(Element::Byte)), Some(bytes)) =
         (values.get(shape), values.get(dtype), bytes_of(values.get(bytes)))
     else {
-        return Err("an array is not one of bytes");
+        return Err("an array does not hold bytes");
     };
     let sizes = shape.iter().map(|&size| match values.get(size) {
         &Value::Int(size) => usize::try_from(size).ok(),

@@ -14,12 +14,12 @@ pub(super) fn content(overview: &Overview, thumbnails: &Thumbnails) -> Markup {
     let by_measure = all().any(|face| !has_cause(face) && !face.lowest.is_empty());
     html! {
         p {
-            "By quality and, among equal ones, by score. "
-            @if by_cause { "Beside a cause: its strength, 0 to 1. " }
+            "Sorted by quality, then by score. "
+            @if by_cause { "The number after a cause is its strength, 0 to 1. " }
             @if by_measure {
-                @if by_cause { "Of a face without a cause" } @else { "Of each face" }
-                ": measures in which it is among the lowest tenth of the set, which need not be \
-                 why its quality is low."
+                @if by_cause { "A face without a cause" } @else { "Each face" }
+                " lists the measures in which it is in the lowest tenth of the set, which need not \
+                 be why its quality is low."
             }
         }
         @if let Some((name, problem)) = thumbnails.missing.first() {

@@ -26,8 +26,8 @@ pub(super) fn content(overview: &Overview) -> Result<Markup, ReportError> {
     let several = overview.with_several_faces;
     Ok(html! {
         p {
-            "Rejected are faces of a quality below " (overview.reject_below) " and images without \
-             a quality. A difference between groups can come from their photos as well as from the \
+            "Faces with a quality below " (overview.reject_below) " and images without a quality \
+             are rejected. A difference between groups can come from their photos as well as from the \
              score: compare groups that were photographed alike."
         }
         @if several > 0 {
@@ -65,7 +65,7 @@ fn sentence(range: &RejectionRange<'_>, below: i8) -> Markup {
         @if let Some(ratio) = range.ratio { ", " b { (format!("{ratio:.2} times")) } " as many" }
         ". "
         @if overlap(range) {
-            "The two intervals overlap: with this number of images the difference may be chance."
+            "The two intervals overlap: with this number of images the difference may be due to chance."
         }
     }
 }

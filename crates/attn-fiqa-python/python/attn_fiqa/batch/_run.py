@@ -88,7 +88,7 @@ def prepare(shards: Sequence[Shard], job: Job) -> Plan:
         _check_same(job, json.loads(_store.read(_store.join(output, SETTINGS))))
     names = {part_name(shard, job.fingerprint): shard for shard in shards}
     if len(names) != len(shards):
-        raise RequestError("a shard is there twice")
+        raise RequestError("a shard is listed twice")
     others = sorted(name for name in there if name.endswith(".parquet") and name not in names)
     if others:
         raise RequestError(
@@ -137,6 +137,6 @@ def _check_same(job: Job, found: dict[str, object]) -> None:
     keys = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
     changes = ", ".join(f"{key} was {found.get(key)!r} and is {wanted.get(key)!r}" for key in keys)
     raise RequestError(
-        f"'{os.fspath(job.output)}' holds parts of another job: {changes}. Use the settings of "
-        "then, or write to another folder"
+        f"'{os.fspath(job.output)}' holds parts of another job: {changes}. Use the earlier "
+        "settings, or write to another folder"
     )

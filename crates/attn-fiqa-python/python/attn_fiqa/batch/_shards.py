@@ -106,7 +106,7 @@ def split_list(
     :raises RequestError: if the list cannot be read, is empty, or names an object store.
     """
     if images < 1:
-        raise RequestError(f"images is {images}; expected a whole number from 1 up")
+        raise RequestError(f"images is {images}; expected a whole number of at least 1")
     location, base = _store.lasting(path), os.path.abspath(root or os.getcwd())
     size = _store.size_of(location)
     if size is None:
@@ -121,8 +121,8 @@ def split_list(
                 raise RequestError(f"'{location}' is not a list of paths in UTF-8")
             if b"://" in text[:16]:
                 raise RequestError(
-                    f"'{location}' names '{text.decode(errors='replace')}': a list holds files of "
-                    "a disk that every worker sees; pack objects of a store in archives"
+                    f"'{location}' names '{text.decode(errors='replace')}': a list names files on "
+                    "a disk that every worker can read; pack objects of a store into archives"
                 )
             count += bool(text)
             if count == images:
@@ -164,11 +164,11 @@ def _expanded(pattern: str) -> list[str]:
             width = len(low) if low.startswith("0") or len(low) == len(high) else 0
             count = int(high) - int(low) + 1
             if not 0 < count <= _MAX_EXPANDED:
-                raise RequestError(f"'{piece}' of '{pattern}' is no range of 1 to {_MAX_EXPANDED}")
+                raise RequestError(f"'{piece}' of '{pattern}' is not a range of 1 to {_MAX_EXPANDED}")
             pieces.append([f"{n:0{width}}" for n in range(int(low), int(high) + 1)])
         expected *= len(pieces[-1])
         if expected > _MAX_EXPANDED:
-            raise RequestError(f"'{pattern}' names more than {_MAX_EXPANDED} files")
+            raise RequestError(f"'{pattern}' expands to more than {_MAX_EXPANDED} files")
     return ["".join(choice) for choice in itertools.product(*pieces)]
 
 

@@ -36,7 +36,7 @@ def open_store(location: str) -> tuple[Any, str]:
         store, path = fs.FileSystem.from_uri(location)
         return store, path
     except (ValueError, NotImplementedError) as error:
-        raise RequestError(f"'{location}' is in no store that pyarrow reads: {error}") from error
+        raise RequestError(f"'{location}' is not in a store that pyarrow reads: {error}") from error
 
 
 def list_folder(location: str) -> dict[str, int]:

@@ -120,20 +120,20 @@ def checked_scorer(job: Job, threads: int | None) -> Scorer:
     """A scorer that computes what the job specifies; raises a `RequestError` if there is none."""
     host = platform.node()
     if not job.digests or job.precision == "auto":
-        raise RequestError("the job is not resolved: pass what Job.resolved() gives")
+        raise RequestError("the job is not resolved: pass what Job.resolved() returns")
     own = dict(job.found_digests())
     for what, expected in job.digests:
         found = own.get(what, "none")
         if expected != found:
             kind = "version" if what == "version" else f"file of the {what}"
             raise RequestError(
-                f"{host} has another {kind} than the machine that started the run: expected "
+                f"{host} has a different {kind} from the machine that started the run: expected "
                 f"{expected}, found {found}; install the same on every machine"
             )
     scorer = job.scorer(threads)
     if scorer.precision != job.precision:
         raise RequestError(
-            f"{host} computes in {scorer.precision}, and the run is in {job.precision}: leave the "
+            f"{host} computes in {scorer.precision}, but the run uses {job.precision}: leave the "
             "machine out, or start again with precision='f32'"
         )
     return scorer
@@ -185,7 +185,7 @@ def _of_column(shard: Shard, path: str, scorer: Scorer, options: dict[str, Any])
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         _raise_of_disk(error)
-        return broken(f"no Parquet file: {error}")
+        return broken(f"not a Parquet file: {error}")
     with contextlib.closing(file):
         wanted = [name for name in (shard.column, shard.name_column) if name is not None]
         for name in wanted:

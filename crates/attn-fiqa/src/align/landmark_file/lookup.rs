@@ -54,14 +54,14 @@ impl fmt::Display for MatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found: u64 = self.by.iter().sum();
         write!(f, "{found} of {} images found", self.images)?;
-        let ways = ["by path", "by file name", "by file name without ending"];
+        let ways = ["by path", "by file name", "by file name without extension"];
         let ways = ways.iter().zip(self.by).filter(|(_, count)| *count > 0);
         let ways: Vec<String> = ways.map(|(way, count)| format!("{count} {way}")).collect();
         if !ways.is_empty() {
             write!(f, " ({})", ways.join(", "))?;
         }
         if self.ambiguous > 0 {
-            write!(f, ", {} ambiguous among others of the same name", self.ambiguous)?;
+            write!(f, ", {} ambiguous among others with the same name", self.ambiguous)?;
         }
         match self.unused {
             0 => Ok(()),

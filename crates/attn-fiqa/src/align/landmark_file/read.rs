@@ -17,7 +17,7 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 const SHOWN: usize = 60;
 
 const EXPECTED: &str = "a path and ten numbers (x and y of left eye, right eye, nose, left and \
-                        right mouth corner), perhaps with a confidence";
+                        right mouth corner), optionally with a confidence";
 
 /// What is wrong with one line.
 struct Wrong {
@@ -180,9 +180,7 @@ fn wrong_count(layout: &Layout, separator: Separator, count: usize, text: &str) 
     let expected = match (layout.named, separator) {
         (true, _) => format!("{} fields, as in the heading", layout.fields.end()),
         (false, Separator::Spaces) if count > *layout.fields.end() => {
-            format!(
-                "{EXPECTED}; a path that holds spaces stands in quotes or before a comma or tab"
-            )
+            format!("{EXPECTED}; a path with spaces must be in quotes or end at a comma or tab")
         }
         (false, _) => EXPECTED.to_owned(),
     };

@@ -35,7 +35,7 @@ impl fmt::Display for ModelWarning {
             Self::ImageNetClassifier { classes } => write!(
                 f,
                 "its last layer has {classes} outputs, as many as an ImageNet classifier, so it is \
-                 probably not a face recogniser and its embedding holds the scores of classes"
+                 probably not a face recogniser and its embedding holds class scores"
             ),
         }
     }

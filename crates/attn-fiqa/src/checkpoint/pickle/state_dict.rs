@@ -101,7 +101,7 @@ fn dict_entries<'a>(
     for &(key, value) in pairs {
         let Value::Text(key) = *values.get(key) else {
             return Err(problem(
-                "holds a dictionary whose keys are not texts; expected a dictionary of tensors, \
+                "holds a dictionary whose keys are not strings; expected a dictionary of tensors, \
                  as model.state_dict() gives"
                     .to_owned(),
             ));

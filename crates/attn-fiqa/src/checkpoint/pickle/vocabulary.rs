@@ -68,7 +68,7 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
                     strides: sizes(values, strides)?,
                 };
                 if tensor.shape.len() != tensor.strides.len() {
-                    return Err("a tensor has not as many strides as dimensions");
+                    return Err("a tensor has different numbers of strides and dimensions");
                 }
                 Ok(Returned::New(Value::Object(Object::Tensor(Box::new(tensor)))))
             }
@@ -121,7 +121,7 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
             return Err("a persistent id is not a tuple");
         };
         let &[kind, class, key, _location, elements] = parts.as_slice() else {
-            return Err("a persistent id has not five parts");
+            return Err("a persistent id does not have five parts");
         };
         match (values.get(kind), values.get(class), values.get(key)) {
             (
@@ -132,7 +132,7 @@ impl<'a> Vocabulary<'a> for StateDictVocabulary {
                 let elements = size(values, elements)?;
                 Ok(Object::Storage(Storage { element: *element, key, elements }))
             }
-            _ => Err("a persistent id is not that of a storage"),
+            _ => Err("a persistent id does not refer to a storage"),
         }
     }
 }

@@ -72,7 +72,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
     let define = |values: &mut Vec<Option<Value>>, id: usize, value: Value| {
         let slot = &mut values[id];
         if slot.is_some() {
-            return Err(OnnxProblem::NotOnnx("two of its values have one name"));
+            return Err(OnnxProblem::NotOnnx("two of its values have the same name"));
         }
         *slot = Some(value);
         Ok(())
@@ -119,8 +119,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
         let outcome = shape::of(&call).ok_or_else(|| OnnxProblem::Load {
             opset: opset_text(graph.opset),
             detail: format!(
-                "the node '{}' uses the operator {}, which is not one of those that face networks \
-                 are made of",
+                "the node '{}' uses the operator {}, which is not one that face networks use",
                 sanitized(&node.name),
                 sanitized(&node.operator)
             ),
@@ -159,7 +158,7 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
         }
     }
     if graph.outputs.iter().any(|&id| values[id].is_none()) {
-        return Err(OnnxProblem::NotOnnx("an output is computed by no node"));
+        return Err(OnnxProblem::NotOnnx("no node computes an output"));
     }
     Ok(values)
 }

@@ -46,12 +46,11 @@ impl Reader<'_> {
             if let Some(align) = raw.align.as_ref().filter(|align| *align.get_ref()) {
                 let message = match (raw.resize, kind) {
                     (true, _) => {
-                        "align finds faces in images of any size, and resize takes the image \
-                         for an aligned face; choose one of them"
+                        "align finds faces in images of any size, but resize treats the image as \
+                         an aligned face; choose one of them"
                     }
                     (false, BenchmarkKind::IjbC) => {
-                        "ijb-c has landmarks of its own, by which its faces are aligned; leave \
-                         align out"
+                        "ijb-c comes with landmarks, which align its faces; leave align out"
                     }
                     _ => "",
                 };

@@ -47,7 +47,7 @@ impl Reader<'_> {
         let method = |(name, raw): (Spanned<String>, RawMethod)| {
             let from = self.scores_from(&name, &raw, datasets, recognisers)?;
             if raw.column.is_some() && raw.scores.is_none() {
-                let message = format!("'{}' has a column, but no scores", name.get_ref());
+                let message = format!("'{}' has a column but no scores", name.get_ref());
                 return self.refuse(Some(name.span()), message);
             }
             Ok(MethodConfig { name: name.into_inner(), from })
@@ -74,8 +74,8 @@ impl Reader<'_> {
             }
             (Some(_), None) | (None, Some(_)) if has_network => {
                 let message = format!(
-                    "'{name}' has scores or norm_of, and so no method, model, preset, heads or \
-                     preprocess"
+                    "'{name}' has scores or norm_of, so it takes no method, model, preset, heads \
+                     or preprocess"
                 );
                 self.refuse(span, message)
             }
@@ -104,8 +104,8 @@ impl Reader<'_> {
         };
         if let EmbeddingsFrom::Model(ModelConfig { flip: true, .. }) = &recognisers[found].from {
             let message = format!(
-                "the embeddings of '{name}' are normalised, because it has flip = true; all are \
-                 equally long"
+                "the embeddings of '{name}' are normalised, because it has flip = true, so all \
+                 have the same length"
             );
             return self.refuse(Some(of.span()), message);
         }
@@ -180,7 +180,7 @@ impl Reader<'_> {
         }
         if wanted.is_empty() {
             let message =
-                format!("columns names no column, or '{}' has none of qualities", file.display());
+                format!("columns names no column, or '{}' has no quality columns", file.display());
             return self.refuse(span, message);
         }
         for column in wanted {
@@ -219,7 +219,7 @@ impl Reader<'_> {
         }
         let MeasureName::Onnx(file, spec) = name else {
             let message = format!(
-                "'{name}' belongs to faces found in photos, and a benchmark has crops; write it \
+                "'{name}' belongs to faces found in photos, but a benchmark has crops; write it \
                  with `attn-fiqa score --method {name} --output FILE.csv` and name that file under \
                  scores"
             );

@@ -110,7 +110,7 @@ impl Reader<'_> {
             let line = self.line(&span);
             if text.trim().is_empty() || text.chars().any(char::is_control) {
                 return self
-                    .refuse(Some(span), format!("a {what} needs a name of visible letters"));
+                    .refuse(Some(span), format!("a {what} needs a name of visible characters"));
             }
             if let Some(first) = known.insert(text, line) {
                 let message = format!("{what} '{text}' was already described on line {first}");

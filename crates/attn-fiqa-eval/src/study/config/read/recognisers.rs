@@ -56,7 +56,7 @@ impl Reader<'_> {
                 self.refuse(span, message)
             }
             (Some(_), None) if raw.lists.is_some() => {
-                self.refuse(span, format!("'{name}' has lists, but no embeddings"))
+                self.refuse(span, format!("'{name}' has lists but no embeddings"))
             }
             (Some(model), None) => {
                 let preprocess = raw.preprocess.as_ref().map(|spec| spec.get_ref().clone());

@@ -20,13 +20,13 @@ impl Reader<'_> {
         } else if has_twice(&settings.fmr) {
             "fmr names a rate twice"
         } else if settings.protocols.is_empty() || has_twice(&settings.protocols) {
-            "protocols needs each of crfiqa, iso and nist at most once, and one at least"
+            "protocols needs each of crfiqa, iso and nist at most once, and at least one of them"
         } else if !rate(&settings.max_discard) || !rate(&settings.confidence_level) {
-            "max_discard and confidence_level are fractions between 0 and 1"
+            "max_discard and confidence_level must be fractions between 0 and 1"
         } else if settings.bootstrap > 100_000 || settings.orders > 10_000 || settings.faces > 100 {
             "at most bootstrap = 100000, orders = 10000 and faces = 100"
         } else if settings.orders == 0 {
-            "orders is at least 1"
+            "orders must be at least 1"
         } else {
             return Ok(settings);
         };

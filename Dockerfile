@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
-# A static binary with its model on an empty image: nothing else in it can be attacked or has to be
-# updated. Build: docker build --tag attn-fiqa .   Run: docker run --rm -p 8080:8080 attn-fiqa
+# A static binary with its model on an empty image: there is nothing else to attack or update.
+# Build: docker build --tag attn-fiqa .   Run: docker run --rm -p 8080:8080 attn-fiqa
 
 FROM rust:1.95-alpine AS build
 # hadolint ignore=DL3018
@@ -12,7 +12,7 @@ RUN cargo build --release --locked --bin attn-fiqa --package attn-fiqa-cli \
 
 FROM scratch
 COPY --from=build /source/target/release/attn-fiqa /attn-fiqa
-# Nobody: the service writes no file.
+# The user nobody: the service writes no files.
 USER 65534:65534
 ENV ATTN_FIQA_LISTEN=0.0.0.0:8080
 EXPOSE 8080

@@ -1,4 +1,4 @@
-// Runs an exported score in onnxruntime-web with WebAssembly, on one thread:
+// Runs an exported score network in onnxruntime-web with WebAssembly, on one thread:
 // node web.js FILE.onnx PLANES BATCH CHANNELS HEIGHT WIDTH OUTPUT.json
 
 import { readFile, writeFile } from 'node:fs/promises';

@@ -1,5 +1,5 @@
-// A face to the crop that the networks read: the similarity transform that brings five landmarks
-// closest to a template, and the pixels that it samples.
+// Aligns a face to the crop that the networks read: finds the similarity transform that brings
+// five landmarks closest to a template, and samples the pixels.
 
 /** ArcFace's template: eyes, nose tip and corners of the mouth in a crop of 112×112 pixels. */
 export const TEMPLATE = [
@@ -11,8 +11,8 @@ export const TEMPLATE = [
 ];
 
 /**
- * The least-squares similarity `{ a, b, x, y }` from points to as many others (Umeyama 1991):
- * `[a·px − b·py + x, b·px + a·py + y]`. Pixel centres have whole coordinates.
+ * The least-squares similarity `{ a, b, x, y }` from points to targets (Umeyama 1991):
+ * `[a·px − b·py + x, b·px + a·py + y]`. Pixel centres have integer coordinates.
  */
 export function similarity(points, targets) {
   const mean = (list, axis) => list.reduce((sum, point) => sum + point[axis], 0) / list.length;
@@ -40,16 +40,16 @@ export function inverse({ a, b, x, y }) {
 
 /**
  * A crop of `side × side` pixels as planes of red, green and blue, levels of 0 to 255. `image` is
- * `{ data, width, height }` with four bytes per pixel; outside it everything is black. Where the
- * crop shrinks the image by two or more, blocks of pixels are averaged first, so that no pixel is
- * skipped.
+ * `{ data, width, height }` with four bytes per pixel; everything outside it is black. If the crop
+ * shrinks the image by a factor of two or more, blocks of pixels are averaged first, so that no
+ * pixel is skipped.
  */
 export function warp(image, toCrop, side) {
   const block = Math.max(1, Math.floor(1 / Math.hypot(toCrop.a, toCrop.b)));
   const fromCrop = inverse(toCrop);
   const last = side - 1;
   const corners = [[0, 0], [last, 0], [0, last], [last, last]].map((one) => apply(fromCrop, one));
-  // Blocks begin at the crop's left and upper ends, so that they move with the face.
+  // Blocks start at the crop's left and upper edges, so that they move with the face.
   const start = [0, 1].map((axis) => Math.floor(Math.min(...corners.map((one) => one[axis]))));
   const level = blockMeans(image, block, start);
   const out = new Float32Array(3 * side * side);
@@ -78,7 +78,7 @@ function mix(from, to, part) {
   return from + (to - from) * part;
 }
 
-/** Writes the mean red, green and blue of a block of pixels, `level(column, row, out, at)`. */
+/** Returns `level(column, row, out, at)`, which writes the mean red, green and blue of a block. */
 function blockMeans({ data, width, height }, block, [startX, startY]) {
   const area = block * block;
   return (column, row, out, at) => {

@@ -1,5 +1,6 @@
-// The faces of a photo, with accurate landmarks: the detector at a few sizes, and the landmark
-// network on an aligned view of each face. Simpler than the program: no search in turned photos.
+// Finds the faces of a photo with accurate landmarks: runs the detector at a few sizes, and the
+// landmark network on an aligned view of each face. Unlike the program, it does not search rotated
+// photos.
 
 import { TEMPLATE, apply, inverse, similarity, warp } from './align.js';
 
@@ -7,7 +8,7 @@ import { TEMPLATE, apply, inverse, similarity, warp } from './align.js';
 const WORKING_SIDE = 1280;
 const STEP = 3;
 const SMALL_ENOUGH = 320;
-/** Side of a face, in pixels, below which the next finer level sees it better. */
+/** Side of a face, in pixels, below which the next finer level detects it better. */
 const LEAST_IN_COARSER = 100;
 const MIN_CONFIDENCE = 0.7;
 /** Boxes with a larger overlap (intersection over union) are one face. */
@@ -17,7 +18,7 @@ const SAME_FACE = 0.3;
 const VIEW = 80;
 const EYES = 27;
 const MOST_PASSES = 4;
-/** Mean movement of the landmarks, relative to the eyes' distance, at which they are final. */
+/** Mean landmark movement, relative to the inter-eye distance, below which landmarks are final. */
 const CONVERGED = 0.05;
 
 /** The template scaled to the landmark network's view, its mean in the centre. */
@@ -29,7 +30,7 @@ const IN_VIEW = (() => {
 })();
 
 /**
- * The faces of an image, the most confident first: `{ box, confidence, landmarks }` in its pixels.
+ * The faces of an image, most confident first: `{ box, confidence, landmarks }` in its pixels.
  * `run(network, planes, [height, width])` runs `detector` or `landmarks` on planes
  * `[batch, 3, height, width]` and resolves to its outputs by name.
  */
@@ -62,7 +63,7 @@ function levels(width, height) {
   }
 }
 
-/** An image averaged to a smaller size. */
+/** An image downscaled by averaging. */
 function shrink(image, width, height) {
   if (width === image.width && height === image.height) return image;
   const across = spans(image.width, width);
@@ -93,7 +94,7 @@ function shrink(image, width, height) {
   return { data, width, height };
 }
 
-/** Of each of `to` cells: the source cells that it covers, and how much of it each is. */
+/** For each of `to` cells: the source cells it covers, and the fraction of it that each fills. */
 function spans(from, to) {
   return Array.from({ length: to }, (_, cell) => {
     const [start, end] = [(cell * from) / to, ((cell + 1) * from) / to];
@@ -132,7 +133,7 @@ function points(numbers, index) {
   return [0, 1, 2, 3, 4].map((point) => [numbers[at + 2 * point], numbers[at + 2 * point + 1]]);
 }
 
-/** Of boxes that overlap, the most confident. */
+/** Keeps the most confident of overlapping boxes. */
 function withoutOverlaps(candidates) {
   const kept = [];
   for (const face of candidates.sort((one, other) => other.confidence - one.confidence)) {
@@ -150,7 +151,7 @@ function overlap(one, other) {
 }
 
 /**
- * More accurate landmarks: the mean of what the network finds in an aligned view and in its mirror
+ * More accurate landmarks: the mean of the landmarks found in an aligned view and in its mirror
  * image, repeated in the better aligned view until they no longer move.
  */
 async function refine(image, rough, run) {

@@ -1,4 +1,4 @@
-// The page: a photo or a camera's picture in, the quality of its faces on it. Nothing is uploaded.
+// The page: shows the quality of the faces in a photo or camera picture. Nothing is uploaded.
 
 import * as ort from './vendor/ort.wasm.min.mjs';
 import { CROP, causesOf, openScorer } from './quality.js';
@@ -35,7 +35,7 @@ function seconds(since) {
   return `${((performance.now() - since) / 1000).toFixed(2)} s`;
 }
 
-/** Draws a photo, a bitmap or a video's picture, and what its faces are worth. */
+/** Draws a bitmap or video frame and the quality of its faces. */
 async function assess(picture, width, height) {
   if (!scorer || busy) return;
   busy = true;
@@ -81,7 +81,7 @@ function drawBox(context, face) {
   context.fillText(face.quality, left, Math.max(size, top - size / 4));
 }
 
-/** The attention of each patch over the face: from transparent to yellow, over one range. */
+/** Draws the attention of each patch over the face, from transparent to yellow over one range. */
 function drawMap(context, face, [low, high]) {
   const side = Math.sqrt(face.map.length);
   const small = new OffscreenCanvas(side, side);
@@ -92,7 +92,7 @@ function drawMap(context, face, [low, high]) {
   });
   small.getContext('2d').putImageData(pixels, 0, 0);
   const { a, b, x, y } = face.fromCrop;
-  // Pixel centres of the crop have whole coordinates; the canvas counts from edges.
+  // Pixel centres of the crop have integer coordinates; the canvas counts from edges.
   context.save();
   context.translate(0.5, 0.5);
   context.transform(a, b, -b, a, x, y);
@@ -106,7 +106,7 @@ async function open(file) {
     await assess(bitmap, bitmap.width, bitmap.height);
     bitmap.close();
   } catch {
-    say(`${file.name} is not an image that this browser reads`);
+    say(`${file.name} is not an image that this browser can read`);
   }
 }
 

@@ -1,17 +1,17 @@
-// A photo to the quality of its faces, in whatever runs onnxruntime-web: a page or Node.
+// Computes the quality of the faces in a photo with onnxruntime-web, in a page or in Node.
 
 import { TEMPLATE, inverse, similarity, warp } from './align.js';
 import { findFaces } from './faces.js';
 
-/** Side of the crop that the score's network reads, in pixels. */
+/** Side of the crop that the score network reads, in pixels. */
 export const CROP = 112;
 
 /** The names of the networks, each `NETWORK.onnx` as `attn-fiqa model export` writes it. */
 export const NETWORKS = ['detector', 'landmarks', 'score'];
 
 /**
- * A function from an image `{ data, width, height }`, four bytes per pixel, to its faces:
- * `{ box, landmarks, confidence, score, quality, map, causes, fromCrop }` in its pixels.
+ * Opens a scorer. `faces(image)` takes `{ data, width, height }`, four bytes per pixel, and returns
+ * `{ box, landmarks, confidence, score, quality, map, causes, fromCrop }` per face, in its pixels.
  *
  * `ort` is onnxruntime-web, `read(network)` resolves to the bytes of a file, and `causes` are the
  * names in the order of the file's metadata.
@@ -51,13 +51,13 @@ export async function openScorer(ort, read, causes) {
   };
 }
 
-/** The names of causes in the metadata of an exported score, which is the end of the file. */
+/** The names of the causes from the metadata at the end of an exported score. */
 export function causesOf(bytes) {
   const end = bytes.subarray(-(1 << 14));
   const key = 'attn_fiqa.causes';
   const start = new TextDecoder('latin1').decode(end).lastIndexOf(key);
   if (start < 0) return [];
-  // A field's tag, its length in seven bits per byte, and the text.
+  // A field's tag, its length with seven bits per byte, and the text.
   let at = start + key.length + 1;
   let length = 0;
   for (let shift = 0; ; shift += 7) {

@@ -53,13 +53,13 @@ after(async () => {
   server?.close();
 });
 
-/** Opens the page and waits for its networks; whatever leaves the machine or fails is in `wrong`. */
+/** Opens the page and waits for its networks; collects errors and outgoing requests in `wrong`. */
 async function open() {
   const page = await browser.newPage();
   const wrong = [];
   page.on('pageerror', (error) => wrong.push(error.stack));
   page.on('console', (message) => {
-    // The runtime writes its warnings as errors too.
+    // The runtime also logs its warnings as errors.
     const text = message.text();
     const isHarmless = text.includes('[W:onnxruntime') && !text.includes('not used by any node');
     if (message.type() === 'error' && !isHarmless) wrong.push(text);
@@ -74,7 +74,7 @@ async function open() {
   return { page, wrong };
 }
 
-/** Score and quality of the photo's face by the program. */
+/** The program's score and quality for the face in the photo. */
 function expected() {
   const rows = execFileSync(process.env.ATTN_FIQA_BINARY, ['score', PHOTO, '--format', 'jsonl']);
   const { score, quality } = JSON.parse(rows.toString().split('\n')[0]);
@@ -92,13 +92,13 @@ test('a photo has the quality that the program gives it, and nothing is uploaded
     Number(dataset.score),
     Number(dataset.quality),
   ]);
-  // Landmarks move the crop by a fraction of a pixel: see docs/deploy.md.
+  // Landmark differences move the crop by a fraction of a pixel: see docs/deploy.md.
   assert.ok(Math.abs(quality - program.quality) <= 2, `${quality}, not ${program.quality}`);
   assert.ok(Math.abs(score - program.score) < 0.3, `${score}, not ${program.score}`);
   assert.match(await page.locator('#status').textContent(), /^1 face in [\d.]+ s$/);
   console.log(`score ${score} and ${program.score}, ${await page.locator('#status').textContent()}`);
 
-  // The map and the box are drawn over the face: the canvas differs from the photo there.
+  // The map and the box are drawn over the face, so the canvas differs from the photo there.
   const changed = await page.evaluate(async () => {
     const bitmap = await createImageBitmap(document.getElementById('file').files[0]);
     const plain = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
@@ -123,7 +123,7 @@ test('a camera without a face says so, and a file that is no image too', async (
     mimeType: 'image/png',
     buffer: Buffer.from('no image'),
   });
-  await page.getByText('text.png is not an image that this browser reads').waitFor();
+  await page.getByText('text.png is not an image that this browser can read').waitFor();
   await page.locator('#camera').click();
   await page.getByText(/^0 faces in [\d.]+ s$/).waitFor({ timeout: 120_000 });
   await page.locator('#camera').click();

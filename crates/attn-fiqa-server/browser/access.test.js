@@ -42,7 +42,7 @@ async function fill(page) {
 }
 
 async function assertNoViolations(page) {
-  // Evaluated by the debugger: the page's policy would not let the script in.
+  // Evaluated through the debugger, because the page's policy would block the script.
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() =>
     window.axe.run(document, { resultTypes: ['violations'] }),
@@ -139,7 +139,7 @@ test('all sizes of text and all widths in between fit', async () => {
       await page.setViewportSize({ width, height: 800 });
       await noOverflow(page);
     }
-    // Text alone at 200 % (WCAG 1.4.4).
+    // Only the text at 200 % (WCAG 1.4.4).
     await page.evaluate(() => {
       document.documentElement.style.fontSize = '200%';
     });
@@ -163,7 +163,7 @@ const focused = (page) =>
     };
   });
 
-/** Presses Tab until `wanted(focused)`, and checks that the focus can be seen at every stop. */
+/** Presses Tab until `wanted(focused)`, and checks that the focus is visible at every stop. */
 async function tabTo(page, wanted, limit = 60) {
   for (let presses = 0; presses < limit; presses += 1) {
     await page.keyboard.press('Tab');
@@ -190,7 +190,7 @@ test('everything is done by keyboard alone', async () => {
       await chooser.setFiles([ASTRONAUT, repositoryFile('examples/faces/blur-4.png')]);
       await settled(page);
 
-      // The camera opens, closes, and gives the focus back.
+      // The camera opens, closes and returns the focus.
       await tabTo(page, ({ id }) => id === 'camera-open');
       await page.keyboard.press('Enter');
       await page.waitForFunction(() => !document.querySelector('#camera-shoot').disabled);

@@ -1,4 +1,4 @@
-// A real service, a real browser, and pages that are watched.
+// Runs a real service and a real browser, and watches the pages.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -16,7 +16,7 @@ const START_LIMIT = 60_000;
 
 export const ROOT = new URL('../../../', import.meta.url);
 
-/** A file of the repository, by its path in it. */
+/** A file of the repository, by its relative path. */
 export function repositoryFile(path) {
   return fileURLToPath(new URL(path, ROOT));
 }
@@ -34,7 +34,7 @@ export function program() {
   return BINARY;
 }
 
-/** Starts the service with further options on a free port: `{ url, stop() }`. */
+/** Starts the service with additional options on a free port: `{ url, stop() }`. */
 export async function startService(...options) {
   const child = spawn(BINARY, ['serve', '--listen', '127.0.0.1:0', ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -81,7 +81,7 @@ async function untilReady(url) {
   throw new Error(`${url} did not become ready within ${START_LIMIT} ms`);
 }
 
-/** Starts the browser; `args` are further switches. */
+/** Starts the browser; `args` are additional switches. */
 export function startBrowser(...args) {
   return chromium.launch({
     executablePath: CHROMIUM,
@@ -100,8 +100,8 @@ export function startBrowser(...args) {
 }
 
 /**
- * Opens the page and runs `act(page)`. Afterwards, whatever the page did, there must have been no
- * violation of the Content-Security-Policy, no uncaught error, and no request to another origin.
+ * Opens the page and runs `act(page)`. Fails if there was a violation of the
+ * Content-Security-Policy, an uncaught error, or a request to another origin.
  */
 export async function withPage(browser, url, act, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
@@ -114,11 +114,11 @@ export async function withPage(browser, url, act, options = {}) {
   });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
-  // From the start, since a chooser that opens before anybody listens is lost.
+  // Listen from the start: a chooser that opens before anyone listens is lost.
   page.on('filechooser', () => {});
   page.on('pageerror', (error) => wrong.push(`error: ${error.stack}`));
   page.on('console', (message) => {
-    // The browser itself reports every answer of 400 and more, which some tests ask for.
+    // The browser itself reports every status of 400 and above, which some tests provoke.
     const expected = message.text().startsWith('Failed to load resource');
     if (message.type() === 'error' && !expected) wrong.push(`console: ${message.text()}`);
   });
@@ -136,12 +136,12 @@ export async function withPage(browser, url, act, options = {}) {
   }
 }
 
-/** The types that a browser takes from these extensions. */
+/** The media types that a browser assigns to these extensions. */
 const TYPES = { png: 'image/png', jpg: 'image/jpeg', md: 'text/markdown' };
 
 /**
- * Chooses files, each a path or `{ name, mimeType, buffer }`, as a person does, and waits until
- * all cards of the page have an answer.
+ * Chooses files, each a path or `{ name, mimeType, buffer }`, as a user would, and waits until
+ * every card on the page has an answer.
  */
 export async function choose(page, ...files) {
   const [chooser] = await Promise.all([
@@ -152,14 +152,14 @@ export async function choose(page, ...files) {
   await settled(page);
 }
 
-/** Playwright takes either paths or buffers. */
+/** Playwright accepts either paths or buffers. */
 async function asBuffer(file) {
   if (typeof file !== 'string') return file;
   const mimeType = TYPES[file.split('.').at(-1)];
   return { name: basename(file), mimeType, buffer: await readFile(file) };
 }
 
-/** Waits until there are cards, all have an answer, and the page shows it. */
+/** Waits until there are cards, all have an answer, and the page shows this. */
 export async function settled(page) {
   await page.locator('.card').first().waitFor();
   await page.locator('#photos[aria-busy="false"]').waitFor();

@@ -1,4 +1,4 @@
-// Test images that no repository needs to store.
+// Generated test images, so that the repository need not store them.
 
 import { deflateSync } from 'node:zlib';
 
@@ -27,7 +27,7 @@ export function gradientPng(width, height) {
   ]);
 }
 
-/** A PPM of one grey: an image format that browsers do not show. */
+/** A PPM of uniform grey: an image format that browsers do not show. */
 export function greyPpm(width, height) {
   return Buffer.concat([
     Buffer.from(`P6 ${width} ${height} 255\n`),
@@ -54,7 +54,7 @@ function crc32(bytes) {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** A JPEG with an EXIF orientation put before everything else. */
+/** A JPEG with an EXIF orientation inserted before everything else. */
 export function withOrientation(jpeg, orientation) {
   // Exif header; TIFF, little endian, first directory at 8; one entry: tag 0x0112, SHORT, count 1.
   const exif = Buffer.from(

@@ -1,4 +1,4 @@
-// Every way in which photos come in.
+// Every way to add photos.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ let browser;
 let folder;
 
 before(async () => {
-  // The camera's stand-in plays the same photo again and again.
+  // The fake camera plays the same photo in a loop.
   folder = await mkdtemp(join(tmpdir(), 'attn-fiqa-page-'));
   const film = join(folder, 'camera.mjpeg');
   const frame = await readFile(repositoryFile('crates/attn-fiqa-server/page/example.jpg'));
@@ -93,7 +93,7 @@ test('what is dropped without a file is answered with what to do', async () => {
       return made;
     });
     await page.locator('main').dispatchEvent('drop', { dataTransfer: transfer });
-    assert.match(await page.getByRole('alert').textContent(), /a link or a text, not a file/);
+    assert.match(await page.getByRole('alert').textContent(), /a link or text, not a file/);
     assert.equal(await page.locator('.card').count(), 0);
   });
 });
@@ -125,8 +125,8 @@ test('a pasted text is answered with what to do', async () => {
     async (page) => {
       await page.evaluate(() => navigator.clipboard.writeText('no photo'));
       await page.keyboard.press('Control+V');
-      await page.getByText('The clipboard holds no photo').waitFor();
-      // The message goes away with the next photo.
+      await page.getByText('The clipboard contains no photo').waitFor();
+      // The message disappears with the next photo.
       await choose(page, ASTRONAUT);
       assert.ok(await page.locator('#add-problem').isHidden());
     },
@@ -145,12 +145,12 @@ test('photos from the camera are scored as the camera gives them', async () => {
     await shoot.click();
     await dialog.getByText('2 photos taken').waitFor();
     await dialog.getByRole('button', { name: 'Close' }).click();
-    // The camera is given back.
+    // The camera is released.
     await page.waitForFunction(() => document.querySelector('#camera-video').srcObject === null);
     await settled(page);
     await assertAstronaut(page, 'camera.png');
     await assertAstronaut(page, 'camera 2.png');
-    // The preview is mirrored, the photo is not: the face of this portrait is left of the middle.
+    // The preview is mirrored, the photo is not: the face in this portrait is left of the centre.
     const left = await card(page, 'camera.png')
       .locator('.box')
       .evaluate((box) => parseFloat(box.style.left));
@@ -238,7 +238,7 @@ test('more photos than the page takes are left out, and it says so', async () =>
     assert.equal(await page.locator('.card').count(), 200);
     assert.match(
       await page.locator('#add-problem').textContent(),
-      /200 photos are the most here: 3 were left out/,
+      /at most 200 photos: 3 were left out/,
     );
   });
 });

@@ -1,4 +1,4 @@
-// What goes wrong is answered in words that say what to do.
+// Every problem is reported in words that say what to do.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -153,7 +153,7 @@ test('a photo that is larger than the service takes', async () => {
   const small = await startService('--max-body', '100K');
   try {
     await withPage(browser, small.url, async (page) => {
-      // Refused at once, although a browser sends on.
+      // Refused at once, although the browser keeps sending.
       for (const size of [2e5, 5e6]) {
         const name = `${size}.png`;
         await choose(page, { name, mimeType: 'image/png', buffer: Buffer.alloc(size) });
@@ -222,7 +222,7 @@ test('a key is asked for, refused when wrong, and used for all photos when right
       );
       await choose(page, ASTRONAUT, ...faces);
       assert.match(await problem(page, 'astronaut.png').textContent(), /^Waiting for an API key/);
-      // Those that were under way, and no other.
+      // Only those that were in progress.
       assert.equal(sent, 2);
       const field = page.getByLabel('API key', { exact: true });
       assert.ok(await field.evaluate((input) => input === document.activeElement));
@@ -234,7 +234,7 @@ test('a key is asked for, refused when wrong, and used for all photos when right
       await page.getByRole('button', { name: 'Use this key' }).click();
       await page.waitForFunction(() => document.querySelectorAll('.face').length === 5);
       assert.ok(await page.locator('#key-form').isHidden());
-      // Kept for later photos, and nowhere on the disk.
+      // Kept for later photos, but not stored on disk.
       await choose(page, ASTRONAUT);
       assert.equal(await page.locator('.face').count(), 6);
       assert.deepEqual(

@@ -1,4 +1,4 @@
-// What is shown of the answers, and what can be done with it.
+// What the page shows of the answers, and what users can do with it.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -40,7 +40,7 @@ const qualities = (page) => page.locator('#faces tbody tr td:nth-child(3)').allT
 
 const names = (page) => page.locator('#faces tbody th').allTextContents();
 
-/** The answer with a score: what the model does not have is refused, and asked for once only. */
+/** The answer with a score: columns that the model lacks are refused, and requested only once. */
 const scoreOf = (page) =>
   page.waitForResponse((response) => response.url().includes('/v1/score') && response.ok());
 
@@ -246,7 +246,7 @@ test('the map lies over the face, as opaque as the slider says', async () => {
     const [face] = (await (await answered).json()).images[0].faces;
     const frame = page.locator('.frame');
     const slider = page.getByLabel('Map opacity');
-    // The template's left eye (ArcFace) lies on the left eye of the photo.
+    // The left eye of the template (ArcFace) is on the left eye of the photo.
     const matrix = fromCrop(face.crop_transform);
     const [u, v] = [38.2946 + 0.5, 51.6963 + 0.5];
     const eye = [
@@ -255,7 +255,7 @@ test('the map lies over the face, as opaque as the slider says', async () => {
     ];
     const off = Math.hypot(eye[0] - face.left_eye_x - 0.5, eye[1] - face.left_eye_y - 0.5);
     assert.ok(off < 0.1 * face.inter_eye_distance, `${off} pixels off`);
-    // Between the eyes the map is at its brightest, in a corner of the photo is none.
+    // The map is brightest between the eyes; a corner of the photo has none.
     const middle = [
       (face.left_eye_x + face.right_eye_x) / 2 / 512,
       (face.left_eye_y + face.right_eye_y) / 2 / 512,
@@ -269,7 +269,7 @@ test('the map lies over the face, as opaque as the slider says', async () => {
     assert.equal(await page.locator('#map-value').textContent(), '100\u00a0%');
     const covered = await colourAt(page, frame, ...middle);
     assert.deepEqual(await colourAt(page, frame, 0.9, 0.05), corner);
-    // The upper end of viridis has more green than blue by far, skin has not.
+    // The upper end of viridis has far more green than blue; skin does not.
     assert.ok(covered[1] - covered[2] > 80 && bare[1] - bare[2] < 60, `${bare} ${covered}`);
     await slider.fill('50');
     const half = await colourAt(page, frame, ...middle);
@@ -284,13 +284,13 @@ test('the map lies over the face, as opaque as the slider says', async () => {
 
 test('a photo that is stored turned is shown upright with its box on the face', async () => {
   await withPage(browser, service.url, async (page) => {
-    // Stored turned by 90° to the left, with the orientation that turns it back.
+    // Stored rotated by 90° to the left, with the orientation that rotates it back.
     const base64 = await page.evaluate(async () => {
       const source = await createImageBitmap(await (await fetch('example.jpg')).blob());
       const canvas = new OffscreenCanvas(source.height, source.width - 100);
       const context = canvas.getContext('2d');
       context.rotate(-Math.PI / 2);
-      // The left 412 columns only, so that width and height differ.
+      // Only the left 412 columns, so that width and height differ.
       context.drawImage(source, -(source.width - 100), 0);
       const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.95 });
       return btoa(
@@ -338,7 +338,7 @@ test('an aligned crop is one face that fills the image', async () => {
 
 test('a format that only the service can read is scored, and the page says that it cannot show it', async () => {
   await withPage(browser, service.url, async (page) => {
-    // Of the size of an aligned crop, which is scored without a search for faces.
+    // The size of an aligned crop, which is scored without face detection.
     const buffer = greyPpm(112, 112);
     await choose(
       page,
@@ -376,7 +376,7 @@ test('a picked face stands out among the others until it is picked again', async
 async function change(page, edit) {
   await page.route('**/v1/score*', async (route) => {
     if (route.request().url().includes('causes')) {
-      // The built-in model may have them; whoever wants some puts them in.
+      // The built-in model may have them; tests that need some add them.
       const error = { status: 400, code: 'not-in-model', message: 'no causes' };
       await route.fulfill({ status: 400, json: { error } });
       return;
@@ -392,7 +392,7 @@ test('labels cover neither each other nor other faces, and shrink where there is
   await withPage(browser, service.url, async (page) => {
     await change(page, (image) => {
       const [one] = image.faces;
-      // A row of close faces, a corner, and one that is as high as the photo.
+      // A row of close faces, one in a corner, and one as high as the photo.
       const boxes = [
         [0, 0, 60, 512],
         [452, 0, 60, 60],
@@ -453,7 +453,7 @@ test('labels cover neither each other nor other faces, and shrink where there is
       const hidden = page.locator('.label.compact span').first();
       assert.ok(await hidden.isHidden());
     }
-    // What a small label leaves out is shown for a face that is picked.
+    // Picking a face shows what its small label leaves out.
     const number = await page.locator('.label.compact i').first().textContent();
     await page.locator('summary').click();
     await page.getByRole('button', { name: `Face ${number}: show it in the photo` }).click();

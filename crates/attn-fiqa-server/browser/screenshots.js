@@ -38,7 +38,7 @@ try {
 }
 
 async function save(page, name) {
-  // Neither focus nor pointer shows.
+  // Hide focus and pointer.
   await page.evaluate(() => document.activeElement.blur());
   await page.mouse.move(0, 0);
   await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode())));

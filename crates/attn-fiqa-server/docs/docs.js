@@ -1,4 +1,4 @@
-// Shows /openapi.json: no library, so that it works under the page's Content-Security-Policy.
+// Shows /openapi.json without a library, so that it works under the page's Content-Security-Policy.
 
 const byId = (id) => document.getElementById(id);
 
@@ -16,7 +16,7 @@ function resolve(root, schema) {
   return path.slice(2).split("/").reduce((node, key) => node?.[key], root);
 }
 
-/** What a schema takes, in a few words. */
+/** A short description of a schema's type. */
 function typeOf(root, schema) {
   const found = resolve(root, schema) ?? {};
   if (found.enum) return found.enum.join(" | ");
@@ -27,7 +27,7 @@ function typeOf(root, schema) {
   return types.join(" or ") || "any";
 }
 
-/** The properties of an object, those of its parts included. */
+/** The properties of an object, including those of its parts. */
 function properties(root, schema) {
   const found = resolve(root, schema) ?? {};
   const parts = (found.allOf ?? []).flatMap((part) => properties(root, part));
@@ -46,7 +46,7 @@ function table(headings, rows) {
   return element("table", "", [element("thead", "", [head]), element("tbody", "", body)]);
 }
 
-/** The fields of a body, with those of the objects in it. */
+/** The fields of a body, including those of nested objects. */
 function fields(root, schema, prefix = "", depth = 0) {
   return properties(root, schema).flatMap(([name, property]) => {
     const path = prefix ? `${prefix}.${name}` : name;
@@ -78,7 +78,7 @@ function operation(root, path, method, found) {
       if (rows.length) nodes.push(table(["key", "type", "meaning"], rows));
     }
   }
-  nodes.push(element("h4", "Answers"));
+  nodes.push(element("h4", "Responses"));
   nodes.push(table(["status", "meaning"], Object.entries(found.responses).map(([status, response]) =>
     [status, response.description])));
   for (const [status, response] of Object.entries(found.responses)) {

@@ -10,20 +10,20 @@ const MEANINGS = {
   excellent: 'as good as an ordinary clean face, or better',
 };
 
-/** Calibrations whose anchors are probabilities of a match; others give ranks. */
+/** Prefix of calibrations anchored to match probabilities; others give ranks. */
 const SCALE = 'attn-fiqa-quality-2';
 
-/** What a band means, or `null` where the calibration gives it no such meaning. */
+/** The meaning of a band, or `null` if the calibration does not define one. */
 export function bandMeaning(band, model) {
   return model?.calibration?.startsWith(SCALE) ? (MEANINGS[band] ?? null) : null;
 }
 
-/** Quality from 0 to 100, or `null` where a face has none (a model without a calibration). */
+/** Quality from 0 to 100, or `null` if the face has none (a model without a calibration). */
 export function qualityOf(face) {
   return typeof face.quality === 'number' && face.quality >= 0 ? face.quality : null;
 }
 
-/** A face's quality and band as a person says them: "quality 87, excellent". */
+/** A face's quality and band in words: "quality 87, excellent". */
 export function spoken(face) {
   const quality = qualityOf(face);
   if (quality === null) return `score ${decimal(face.score, 2)}, quality unknown`;
@@ -34,7 +34,7 @@ export function spoken(face) {
 /** A number with fixed decimals and a true minus sign; a dash for none. */
 export function decimal(value, digits) {
   if (typeof value !== 'number') return '–';
-  // What rounds to zero has no sign.
+  // Values that round to zero have no sign.
   return value
     .toFixed(digits)
     .replace(/^-(?=0(\.0*)?$)/, '')

@@ -1,19 +1,19 @@
-// Which photo is best, and which of its faces.
+// Finds the best photo and its best face.
 
 /**
- * The better of two faces first. Quality is a whole number that ends at 0 and 100, so the score,
- * which it is mapped from, decides.
+ * Sorts the better face first. Compares scores, because quality is rounded to a whole number and
+ * limited to 0 and 100.
  */
 function better(a, b) {
   return b.score - a.score;
 }
 
-/** The best face of a photo, or `null` where none was scored. */
+/** The best face of a photo, or `null` if none was scored. */
 export function bestFace(photo) {
   return scored(photo).sort(better)[0] ?? null;
 }
 
-/** All faces that were found in a photo. */
+/** All faces found in a photo. */
 export function facesOf(photo) {
   return photo.result?.faces ?? [];
 }

@@ -2,13 +2,13 @@
 
 import { byId, element } from './dom.js';
 
-/** The photo's longest side that is asked of a camera; it gives the nearest that it has. */
+/** Width requested from the camera, which uses the nearest it supports. */
 const WISHED_WIDTH = 1920;
 
 /**
- * Sets up the dialog; every photo that is taken goes to `onFiles([file])`.
+ * Sets up the dialog. Each photo taken is passed to `onFiles([file])`.
  *
- * Browsers give a camera to a page only over HTTPS or from the same machine. Elsewhere the button
+ * Browsers allow camera access only over HTTPS or from the same machine. Otherwise the button
  * opens the file chooser with `capture`, which is the camera on a phone.
  */
 export function setUpCamera(onFiles) {
@@ -89,10 +89,10 @@ class Camera {
     canvas.width = this.#video.videoWidth;
     canvas.height = this.#video.videoHeight;
     canvas.getContext('2d').drawImage(this.#video, 0, 0);
-    // Without loss: compression would cost quality that the camera has.
+    // Lossless, because compression would lower the quality.
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
     if (!blob) {
-      this.#status.textContent = 'The camera gave no picture. Try again.';
+      this.#status.textContent = 'The camera returned no picture. Try again.';
       return;
     }
     this.#taken += 1;
@@ -118,7 +118,7 @@ function reason(error) {
       "browser's settings for this page and try again.",
     NotFoundError: 'No camera was found.',
     NotReadableError: 'The camera is in use by another program.',
-    OverconstrainedError: 'This camera is no longer there. Choose another.',
+    OverconstrainedError: 'This camera is no longer available. Choose another.',
   };
   return reasons[error.name] ?? `The camera could not be started: ${error.message}`;
 }

@@ -1,6 +1,6 @@
-// Why a face has the quality that it has, and what to do, where the service gives causes.
+// Why a face has its quality and what to do about it, if the service reports causes.
 
-/** What is wrong, and what to do: the words of the library (docs/reasons.md). */
+/** What is wrong and what to do, in the words of the library (docs/reasons.md). */
 export const CAUSES = {
   blur: ['out of focus', 'focus on the face and clean the lens'],
   low_resolution: ['too few pixels', 'move closer or use more pixels'],
@@ -16,13 +16,13 @@ export const CAUSES = {
   pose: ['head turned away', 'look straight into the camera'],
 };
 
-/** Causes that are named of one face, and the points that each costs at least. */
+/** Maximum number of causes listed per face, and the minimum points that each costs. */
 const NAMED = 3;
 const MIN_POINTS = 2;
 
 /**
- * What costs a face the most quality, such as "too dark (29 points)", or `null` where nothing
- * costs much. A cause's points are those that the image would gain without it alone.
+ * What costs a face the most quality, such as "too dark (29 points)", or `null` if nothing
+ * costs much. A cause's points are what the image would gain if only this cause were removed.
  */
 export function costs(face) {
   const causes = Array.isArray(face.causes) ? face.causes : [];
@@ -34,7 +34,7 @@ export function costs(face) {
   return words.length > 0 ? words.join(', ') : null;
 }
 
-/** The main cause in words, or `null` where nothing costs quality. */
+/** The main cause in words, or `null` if nothing costs quality. */
 export function mainCause(face) {
   return face.main_cause ? description(face.main_cause) : null;
 }
@@ -44,7 +44,7 @@ export function advice(face) {
   return CAUSES[face.main_cause]?.[1] ?? null;
 }
 
-/** The weak regions of a face in words, the weakest first, or `null` where there are none. */
+/** The weak regions of a face in words, weakest first, or `null` if there are none. */
 export function weakRegions(face) {
   const regions = Array.isArray(face.weak_regions) ? face.weak_regions : [];
   return regions.length > 0 ? regions.map(readable).join(', ') : null;

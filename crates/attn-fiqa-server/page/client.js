@@ -1,27 +1,27 @@
-// One photo to the service and its answer back.
+// Sends one photo to the service and returns its answer.
 
-/** For the labels, the table and copying. */
+/** Columns for the labels, the table and copying. */
 const COLUMNS = 'band,landmarks,size,match_probability';
 
 /**
- * Columns that not every model has. The last is left out each time that the service says that its
- * model does not have what was asked for.
+ * Columns that not every model has. The last one is dropped each time the service answers that
+ * its model does not have a requested column.
  */
 let optional = ['map', 'main_cause,causes,weak_regions'];
 
 /**
- * How often a request is repeated that was refused for load, or cut off: a busy service may close
- * a connection before the photo is sent, and then a browser may not see what it answered.
+ * How often a request that was refused under load or cut off is retried. A busy service may close
+ * a connection before the photo is sent, and the browser may then not see its answer.
  */
 const MAX_RETRIES = { busy: 5, 'cut-off': 2 };
 
-/** The longest wait in seconds before a repetition that nobody asked for. */
+/** The longest wait before an automatic retry, in seconds. */
 const MAX_WAIT = 60;
 
 /**
  * Why there is no answer. `kind` is `unauthorized`, `busy`, `too-large`, `unsupported`, `refused`,
- * `failed`, `cut-off` or `gone`; `detail` is the service's own message and `retryAfter` the seconds
- * that it asks to wait, if there are any, and `code` its name for the error.
+ * `failed`, `cut-off` or `gone`. If present, `detail` is the service's own message, `retryAfter`
+ * the number of seconds it asks to wait, and `code` its name for the error.
  */
 export class RequestError extends Error {
   constructor(kind, { detail = null, code = null, requestId = null, retryAfter = null } = {}) {
@@ -35,10 +35,10 @@ export class RequestError extends Error {
 }
 
 /**
- * Scores one photo. `onWait(reason, seconds, attempt, of)` is called before each repetition; the
+ * Scores one photo. `onWait(reason, seconds, attempt, of)` is called before each retry; the
  * reason is `busy` or `cut-off`.
  *
- * Returns `{ model, image }`: the model's identifiers and the entry of the image. Throws
+ * Returns `{ model, image }`: the model's identifiers and the image's entry. Throws
  * `RequestError`, or an `AbortError` after `signal`.
  */
 export async function score(file, { key, signal, onWait }) {
@@ -72,8 +72,8 @@ async function send(file, asked, key, signal) {
     return await fetch(url, { method: 'POST', body: file, headers, signal });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    // A service that refuses a large body closes the connection before the body is sent, which
-    // the browser reports like a service that is gone.
+    // A service that refuses a large body closes the connection before the body is sent. The
+    // browser reports this like an unreachable service.
     throw new RequestError((await isAlive(signal)) ? 'cut-off' : 'gone');
   }
 }

@@ -1,4 +1,4 @@
-// Building and finding elements.
+// Finds and creates elements.
 
 /** The element with this id. */
 export function byId(id) {
@@ -8,9 +8,9 @@ export function byId(id) {
 }
 
 /**
- * Creates an element. `properties` are the DOM's (`className`, `textContent`, `onclick`);
- * names with a hyphen, and `role` and `for`, are attributes. Styles are set by the caller
- * through `style`, since the Content-Security-Policy forbids the attribute.
+ * Creates an element. `properties` are DOM properties (`className`, `textContent`, `onclick`);
+ * names with a hyphen, and `role` and `for`, are attributes. The caller sets styles
+ * through the `style` property, because the Content-Security-Policy forbids the attribute.
  */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);

@@ -1,11 +1,11 @@
-// The results as text to copy.
+// Formats the results as text and copies it.
 
 import { facesOf } from './best.js';
 
-/** Arrays of hundreds of numbers, and what is only needed to draw them. */
+/** Arrays of hundreds of numbers, and values only needed to draw them. */
 const LEFT_OUT = ['map', 'map_side', 'crop_transform', 'embedding'];
 
-/** The service's answers with the photos' names, as JSON. */
+/** The service's answers with photo names, as JSON. */
 export function toJson(photos) {
   const images = answered(photos).map(({ name, result }) => ({
     ...result,
@@ -18,7 +18,7 @@ export function toJson(photos) {
 
 /**
  * One row per face, as `attn-fiqa score --format csv` writes it: RFC 4180 with line feeds. The
- * columns are those of the answers in their order, after the photo's name.
+ * photo's name comes first, then the columns of the answers in their order.
  */
 export function toCsv(photos) {
   const rows = answered(photos).flatMap(({ name, result }) => {
@@ -57,13 +57,13 @@ function item(value) {
   return typeof value === 'object' ? `${value.cause}:${value.strength.toFixed(2)}` : value;
 }
 
-/** Copies a text; returns whether it was. */
+/** Copies a text and returns whether that succeeded. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Over plain HTTP there is no clipboard object, or its use is not allowed.
+    // The clipboard object is missing over plain HTTP, or its use is not allowed.
     return copyFromField(text);
   }
 }

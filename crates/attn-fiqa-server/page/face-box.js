@@ -1,4 +1,4 @@
-// A face's box on the photo, with its label.
+// The box of a face on the photo, with its label.
 
 import { decimal, qualityOf } from './bands.js';
 import { element } from './dom.js';

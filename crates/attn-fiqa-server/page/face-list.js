@@ -1,4 +1,4 @@
-// The faces of a photo as a list, with what is known of each.
+// Lists the faces of a photo with what is known about each.
 
 import { bandMeaning, decimal, qualityOf } from './bands.js';
 import { facesOf, scored } from './best.js';
@@ -6,12 +6,12 @@ import { advice, costs, weakRegions } from './causes.js';
 import { element } from './dom.js';
 import { problemOfFace } from './messages.js';
 
-/** Faces that are listed at once; the others are a click away. */
+/** Number of faces listed at first; the rest are one click away. */
 const LISTED = 5;
 
 /**
- * Elements for all faces of a photo. A button at each calls `onPick` with the face's number,
- * counted from 0; it has the number as `data-face`.
+ * Elements for all faces of a photo. A button in each calls `onPick` with the face's number,
+ * counted from 0, which is also its `data-face`.
  */
 export function faceList(photo, onPick) {
   const items = scored(photo).map((face) => listItem(face, photo.model, onPick));

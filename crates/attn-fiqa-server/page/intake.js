@@ -1,10 +1,10 @@
-// Photos come in: chosen, dropped or pasted.
+// Receives photos that are chosen, dropped or pasted.
 
 import { byId } from './dom.js';
 
 /**
- * Calls `onFiles(files)` for photos that are chosen, dropped anywhere or pasted, and
- * `onProblem(text)` where what came holds none.
+ * Calls `onFiles(files)` for photos that are chosen, dropped anywhere or pasted, or
+ * `onProblem(text)` if there are none.
  */
 export function watchIntake(onFiles, onProblem) {
   watchChooser(byId('files'), onFiles);
@@ -17,14 +17,14 @@ export function watchIntake(onFiles, onProblem) {
 function watchChooser(input, onFiles) {
   input.onchange = () => {
     onFiles([...input.files]);
-    // The same file can be chosen again after it was removed.
+    // So that the same file can be chosen again after it was removed.
     input.value = '';
   };
 }
 
 function watchDrops(onFiles, onProblem) {
   const cover = byId('drop-cover');
-  // Every element that is entered counts one, every one that is left takes one away.
+  // Entering an element adds one, leaving one subtracts one.
   let depth = 0;
   const show = (change) => {
     depth = Math.max(depth + change, 0);
@@ -52,7 +52,7 @@ function watchDrops(onFiles, onProblem) {
     if (files.length > 0) onFiles(files);
     else
       onProblem(
-        'What was dropped is a link or a text, not a file: save the photo first, or copy and paste it.',
+        'You dropped a link or text, not a file: save the photo first, or copy and paste it.',
       );
   });
 }
@@ -62,11 +62,11 @@ function watchPaste(onFiles, onProblem) {
     if (event.target.closest?.('input, textarea')) return;
     const files = [...event.clipboardData.files];
     if (files.length === 0) {
-      onProblem('The clipboard holds no photo: copy the image itself, not its link.');
+      onProblem('The clipboard contains no photo: copy the image itself, not its link.');
       return;
     }
     event.preventDefault();
-    // Browsers call every copied image image.png.
+    // Browsers name every copied image image.png.
     onFiles(files.map((file) => (file.name === 'image.png' ? renamed(file, 'pasted.png') : file)));
   });
 }

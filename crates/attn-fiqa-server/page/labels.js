@@ -1,12 +1,12 @@
-// Where the labels of the boxes go, so that they cover neither each other nor other faces.
+// Places the labels of the boxes so that they cover neither each other nor other faces.
 
 /** Pixels between a box and its label. */
 const GAP = 3;
 
 /**
  * Moves the label of each box above or below it, flush with its left or right edge, to the first
- * place that is free. Where no place is, the label shrinks to the face's number (class `compact`).
- * Boxes come in the order of the faces, the largest first, which so have the first choice.
+ * free place. If there is none, the label shrinks to the face's number (class `compact`).
+ * Boxes are in the order of the faces, largest first, so large faces are placed first.
  */
 export function placeLabels(container) {
   const area = container.getBoundingClientRect();
@@ -30,7 +30,7 @@ export function placeLabels(container) {
       place = candidates.find(free);
       if (place) break;
     }
-    // A number on another face is better than one on another number.
+    // Covering another face is better than covering another number.
     place ??=
       candidates.find((other) => !placed.some((label) => overlap(other, label))) ?? candidates[0];
     placed.push(place);
@@ -39,7 +39,7 @@ export function placeLabels(container) {
   }
 }
 
-/** Places inside the area for a label of its present size, the best first. */
+/** Places inside the area for a label of its current size, best first. */
 function places({ label, rect, whole }, area) {
   const [width, height] = [label.offsetWidth, label.offsetHeight];
   const at = (left, top) => {
@@ -51,7 +51,7 @@ function places({ label, rect, whole }, area) {
   const tops = [rect.top - GAP - height, rect.bottom + GAP];
   const all = tops.flatMap((top) => lefts.map((left) => at(left, top)));
   const inside = all.filter(({ top, bottom }) => top >= 0 && bottom <= area.height);
-  // A box as high as the photo has its label on it.
+  // If the box is as high as the photo, the label goes inside it.
   return inside.length > 0 ? inside : [at(rect.left + GAP, Math.max(rect.top, 0) + GAP)];
 }
 

@@ -1,4 +1,4 @@
-// The page: photos go in, their results come out.
+// The page: takes photos and shows their results.
 
 import { decimal, spoken } from './bands.js';
 import { bestFace, facesOf, ranked, scored } from './best.js';
@@ -13,33 +13,33 @@ import { Card } from './photo.js';
 import { Queue } from './queue.js';
 import { FaceTable } from './table.js';
 
-/** Photos on the page. More belong into the program. */
+/** Maximum number of photos on the page. For more, use the program. */
 const MAX_PHOTOS = 200;
 
-/** Requests at a time, so that one page leaves room for others. */
+/** Maximum number of concurrent requests, so that one page leaves room for others. */
 const MAX_REQUESTS = 2;
 
-/** Why a request is repeated. */
-const REASONS = { busy: 'The service is busy.', 'cut-off': 'The connection was cut.' };
+/** Why a request is retried. */
+const REASONS = { busy: 'The service is busy.', 'cut-off': 'The connection was interrupted.' };
 
-/** Milliseconds in which changes are gathered. */
+/** Time over which changes are collected, in milliseconds. */
 const REFRESH_DELAY = 40;
 
 /**
- * NASA's portrait of Eileen Collins (public domain, see examples/README.md): as it is, with 6 % of
+ * NASA's portrait of Eileen Collins (public domain, see examples/README.md): unchanged, with 6 % of
  * the light, and blurred by a Gaussian of 4 pixels.
  */
 const EXAMPLES = ['example.jpg', 'example-dark.jpg', 'example-blurred.jpg'];
 
 /**
- * In the order in which they came: `{ name, file, url, abort, card, state, note, result, model,
- * problem }`. `state` is `waiting`, `sending` or `done`; of `result` (the service's entry) and
- * `problem` one is `null`, or both until the answer is there.
+ * In order of arrival: `{ name, file, url, abort, card, state, note, result, model,
+ * problem }`. `state` is `waiting`, `sending` or `done`. Until there is an answer, `result` (the
+ * service's entry) and `problem` are `null`; an image without a score has both.
  */
 let photos = [];
 let count = 0;
 let key = null;
-/** Whether the service has asked for a key since the last one was given. */
+/** Whether the service has asked for a key since the last one was entered. */
 let keyWanted = false;
 const queue = new Queue(MAX_REQUESTS);
 const table = new FaceTable();
@@ -48,7 +48,7 @@ function add(files) {
   const room = MAX_PHOTOS - photos.length;
   showProblem(
     files.length > room
-      ? `${MAX_PHOTOS} photos are the most here: ${files.length - room} were left out. For more, use the program (attn-fiqa score FOLDER).`
+      ? `This page takes at most ${MAX_PHOTOS} photos: ${files.length - room} were left out. For more, use the program (attn-fiqa score FOLDER).`
       : null,
   );
   const added = files.slice(0, room).map(newPhoto);
@@ -76,7 +76,7 @@ function newPhoto(file) {
   return photo;
 }
 
-/** The name, numbered where the page has it already, so that rows can be told apart. */
+/** The name, with a number if the page already has it, so that rows can be told apart. */
 function uniqueName(name) {
   const taken = new Set(photos.map((photo) => photo.name));
   if (!taken.has(name)) return name;
@@ -102,7 +102,7 @@ async function send(photo, signal) {
   if (signal.aborted) return;
   const usedKey = key;
   try {
-    // A photo is not sent only to be refused.
+    // Do not send a photo that would be refused.
     if (keyWanted) throw new RequestError('unauthorized');
     change(photo, { state: 'sending', note: 'Scoring' });
     const onWait = (reason, seconds, attempt, of) =>
@@ -116,7 +116,7 @@ async function send(photo, signal) {
     if (!(error instanceof RequestError)) throw error;
     const unauthorized = error.kind === 'unauthorized';
     if (unauthorized && usedKey !== key) {
-      // Another key was given in the meantime.
+      // Another key was entered in the meantime.
       enqueue(photo);
       return;
     }
@@ -143,7 +143,7 @@ function remove(photo) {
   drop(photo);
   photos = photos.filter((other) => other !== photo);
   refresh();
-  // The focus would fall back to the top of the page.
+  // Otherwise the focus would move to the top of the page.
   (next?.querySelector('.remove') ?? byId('choose')).focus();
 }
 
@@ -164,12 +164,12 @@ function drop(photo) {
 
 let timer = null;
 
-/** Many photos can change at once, and each change concerns the whole table. */
+/** Many photos can change at once, and each change affects the whole table. */
 function refreshSoon() {
   timer ??= setTimeout(refresh, REFRESH_DELAY);
 }
 
-/** Brings everything about all photos up to date: summary, best, maps, table. */
+/** Updates everything that depends on all photos: summary, best photo, maps and table. */
 function refresh() {
   clearTimeout(timer);
   timer = null;
@@ -194,7 +194,7 @@ function refresh() {
       `Model: ${[model.name, model.calibration].filter(Boolean).join(', calibration ')}`;
 }
 
-/** Sets a text that is announced, only where it is another one. */
+/** Sets the text of a live region only if it changed, so that it is not announced again. */
 function say(place, text) {
   if (place.textContent !== text) place.textContent = text;
 }
@@ -231,7 +231,7 @@ function markBest() {
   for (const photo of photos) photo.card.mark(best.includes(photo) ? words : null);
 }
 
-/** Puts the cards into the order that is asked for, moving only what is out of place. */
+/** Puts the cards into the requested order, moving only those that are out of place. */
 function orderCards() {
   const order = ranked(photos);
   byId('order-control').hidden = order.length < 2;
@@ -254,7 +254,7 @@ function drawMaps() {
     byId('legend-low').textContent = `less (${decimal(range[0], 1)})`;
     byId('legend-high').textContent = `more (${decimal(range[1], 1)})`;
   }
-  // All maps share one range: another one redraws them all.
+  // All maps share one range: a new range redraws them all.
   const everything = JSON.stringify(range);
   for (const photo of photos) {
     if (everything === drawn && photo.drawnResult === photo.result) continue;

@@ -1,4 +1,4 @@
-// A face's map: the attention that each patch receives, in colours, placed on the photo.
+// Draws the map of a face on the photo: the attention that each patch receives, in colour.
 
 import { svgElement } from './dom.js';
 import { viridis } from './viridis.js';
@@ -17,8 +17,8 @@ export function hasMap(face) {
 }
 
 /**
- * The least and greatest patch value of all maps, `[low, high]`, or `null` without any. One range
- * for all maps that are seen together, so that equal colours mean equal values.
+ * The least and greatest patch value of all maps, `[low, high]`, or `null` if there are none. Maps
+ * shown together share one range, so that equal colours mean equal values.
  */
 export function rangeOfMaps(faces) {
   let range = null;
@@ -29,8 +29,8 @@ export function rangeOfMaps(faces) {
 }
 
 /**
- * The map as an SVG image over a photo whose SVG has one unit per pixel, or `null` where the face
- * has none. Pixel centres of the photo lie at half units.
+ * The map as an SVG image over a photo whose SVG has one unit per pixel, or `null` if the face
+ * has none. Pixel centres of the photo are at half units.
  */
 export function mapImage(face, range) {
   const matrix = hasMap(face) && fromCrop(face.crop_transform);
@@ -59,7 +59,7 @@ export function fromCrop(transform) {
   return [xx, yx, xy, yy, xx * u + xy * v + 0.5, yx * u + yy * v + 0.5];
 }
 
-/** A PNG of a map as a data URL: bilinear between the patches' centres, then coloured. */
+/** A PNG of a map as a data URL: bilinear between patch centres, then coloured. */
 function render(values, side, [low, high]) {
   const canvas = document.createElement('canvas');
   canvas.width = canvas.height = CROP_SIDE;

@@ -1,4 +1,4 @@
-// What went wrong, in words: a title and what to do.
+// Describes problems in words: a title and what to do.
 
 const BY_STATUS = {
   'no-face': [
@@ -20,7 +20,7 @@ const BY_STATUS = {
 };
 
 const BY_KIND = {
-  unauthorized: ['Waiting for an API key', 'Give the key in the form above.'],
+  unauthorized: ['Waiting for an API key', 'Enter the key in the form above.'],
   busy: ['The service is too busy', 'Try again in a moment.'],
   'too-large': BY_STATUS['too-large'],
   unsupported: BY_STATUS['unsupported-image'],
@@ -33,11 +33,11 @@ const BY_KIND = {
   gone: ['The service cannot be reached', 'Check that it is running and try again.'],
 };
 
-/** Kinds of failed requests that may succeed when they are repeated. */
+/** Kinds of failed requests that may succeed when retried. */
 const REPEATABLE = ['busy', 'failed', 'cut-off', 'gone'];
 
 /**
- * Why an image without a score has none, or `null` for one that has:
+ * Why an image has no score, or `null` if it has one:
  * `{ title, advice, detail, repeatable }`.
  */
 export function problemOfImage(image) {
@@ -52,12 +52,12 @@ export function problemOfFace(face) {
 
 function problemOfStatus(status, detail) {
   const [title, advice] = BY_STATUS[status] ?? [`No score (${status})`, null];
-  // The service's message says what to do as well, except where it only repeats the title.
+  // The service's message also says what to do, unless it only repeats the title.
   if (status === 'no-face' || !detail) return { title, advice, detail: null, repeatable: false };
   return { title, advice: sentence(detail), detail: null, repeatable: false };
 }
 
-/** A message of the service, which begins in lower case and has no full stop, as a sentence. */
+/** A service message, which starts in lower case and has no full stop, as a sentence. */
 function sentence(text) {
   return text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
 }
@@ -71,7 +71,7 @@ export function problemOfRequest(error) {
   return { title, advice, detail, repeatable: REPEATABLE.includes(error.kind) };
 }
 
-/** The same for a file that the browser says is no image, which is not sent. */
+/** The same for a file that is not an image according to the browser, and is not sent. */
 export function problemOfFile(file) {
   if (!file.type || file.type.startsWith('image/')) return null;
   return problemOfStatus(

@@ -1,4 +1,4 @@
-// One photo, its faces and what can be done with it: a card.
+// A card: one photo, its faces and its actions.
 
 import { spoken } from './bands.js';
 import { bestFace, scored } from './best.js';
@@ -9,7 +9,7 @@ import { placeLabels } from './labels.js';
 import { mapImage } from './map.js';
 
 /**
- * The card of a photo. `photo` is the record that main.js keeps, whose fields `update` reads anew:
+ * The card of a photo. `photo` is the record that main.js keeps; `update` reads its fields again:
  * `{ name, url, state, note, result, model, problem }`. `root` is the element.
  */
 export class Card {
@@ -64,7 +64,7 @@ export class Card {
     this.update();
   }
 
-  /** Shows what became of the photo. */
+  /** Shows the photo's current state. */
   update() {
     const { state, result } = this.#photo;
     this.root.dataset.state = state;
@@ -80,14 +80,14 @@ export class Card {
     }
   }
 
-  /** Draws the maps with one range for all photos, `[low, high]`, or none for `null`. */
+  /** Draws the maps with one range for all photos, `[low, high]`; `null` removes them. */
   drawMaps(range) {
     const faces = range ? scored(this.#photo) : [];
     const images = faces.map((face) => mapImage(face, range)).filter(Boolean);
     this.#overlay.replaceChildren(...images);
   }
 
-  /** Marks the photo as the best, in the given words, or not with `null`. */
+  /** Marks the photo as best with the given words; `null` removes the mark. */
   mark(words) {
     this.root.classList.toggle('best', words !== null);
     this.#badge.hidden = words === null;
@@ -102,7 +102,7 @@ export class Card {
     return `${name}: ${faces.length} faces, the best with ${spoken(bestFace(this.#photo))}`;
   }
 
-  /** Gives the frame the photo's proportions, on which boxes and maps are placed. */
+  /** Gives the frame the photo's aspect ratio, so that boxes and maps fit on it. */
   #fit() {
     const { result } = this.#photo;
     const width = result?.width ?? this.#image.naturalWidth;
@@ -113,7 +113,7 @@ export class Card {
     this.#overlay.setAttribute('viewBox', `0 0 ${width} ${height}`);
   }
 
-  /** A damaged photo, or of a format that this browser cannot show although the service reads it. */
+  /** Hides a damaged photo, or one in a format that only the service can read. */
   #hideImage() {
     this.root.classList.add('not-shown');
     this.update();
@@ -165,7 +165,7 @@ export class Card {
     );
   }
 
-  /** Shows one face among the others, or all again. */
+  /** Highlights one face, or shows all again. */
   #pick = (index) => {
     const picked = this.#frame.dataset.picked === String(index) ? null : String(index);
     if (picked === null) delete this.#frame.dataset.picked;

@@ -1,4 +1,4 @@
-// Bounded concurrency: at most so many jobs at a time, in the order in which they came.
+// Bounded concurrency: runs at most a given number of jobs at a time, in order of arrival.
 
 export class Queue {
   #limit;
@@ -9,7 +9,7 @@ export class Queue {
     this.#limit = limit;
   }
 
-  /** Runs an asynchronous job when there is room. Its errors are its own to handle. */
+  /** Runs an asynchronous job when there is room. It must handle its own errors. */
   add(job) {
     this.#waiting.push(job);
     this.#next();

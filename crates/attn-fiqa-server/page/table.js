@@ -1,4 +1,4 @@
-// All faces of all photos in a table that can be sorted by any column.
+// A table of all faces of all photos, sortable by any column.
 
 import { decimal, qualityOf } from './bands.js';
 import { facesOf } from './best.js';
@@ -7,8 +7,8 @@ import { byId, element } from './dom.js';
 import { problemOfFace } from './messages.js';
 
 /**
- * A row is `{ photo, face }`, with `face: null` for a photo without a face. `value` is what
- * a column is sorted by, `null` always last; `show` is the cell's text or element.
+ * A row is `{ photo, face }`, with `face: null` for a photo without a face. `value` is the sort
+ * key of a column, with `null` always last; `show` is the cell's text or element.
  */
 const COLUMNS = [
   {
@@ -49,7 +49,7 @@ function note({ photo, face }) {
   return photo.problem?.title ?? (photo.note || null);
 }
 
-/** The table of `#faces`. */
+/** The table `#faces`. */
 export class FaceTable {
   #head = byId('faces').tHead;
   #body = byId('faces').tBodies[0];
@@ -58,7 +58,7 @@ export class FaceTable {
   #sorted = null;
   #order = 'ascending';
 
-  /** Shows these photos, in the order that the reader has chosen. */
+  /** Shows these photos in the order that the user has chosen. */
   show(photos) {
     this.#photos = photos;
     this.#chooseColumns();
@@ -72,7 +72,7 @@ export class FaceTable {
     });
   }
 
-  /** Leaves optional columns out that no row has a value for. */
+  /** Omits optional columns for which no row has a value. */
   #chooseColumns() {
     const rows = this.#rows();
     const columns = COLUMNS.filter(

@@ -1,6 +1,6 @@
-// The colour map of the maps: viridis (van der Walt and Smith, for matplotlib, CC0).
+// The colour map for face maps: viridis (van der Walt and Smith, for matplotlib, CC0).
 
-// Every 15th of its 256 colours. Between them its channels are straight to within 5 of 255.
+// Every 15th of its 256 colours. Linear interpolation between them is within 5 of 255 per channel.
 const STOPS = [
   [68, 1, 84],
   [72, 23, 105],

@@ -127,7 +127,7 @@ def _existing(path: Path | None) -> str | None:
     path = os.fspath(path)
     if _store.is_uri(path):
         raise RequestError(
-            f"'{path}' is not on a disk: copy models and detectors to a path that every worker has"
+            f"'{path}' is not a path on disk: copy models and detectors to a path all workers can read"
         )
     return os.path.abspath(path) if os.path.isfile(path) else path
 

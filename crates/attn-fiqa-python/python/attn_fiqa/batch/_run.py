@@ -120,7 +120,7 @@ def finish(plan: Plan, summaries: Iterable[Summary]) -> Report:
         reason = why.get(missing[0].name) or "its worker did not finish"
         raise AttnFiqaError(
             f"{len(missing)} of {len(plan.shards)} shards have no part; start the run again to "
-            f"try them again. The first is '{missing[0].location}': {reason}"
+            f"retry them. The first is '{missing[0].location}': {reason}"
         )
     for name in filter(_store.is_temporary, there):
         _store.delete(output, name)

@@ -208,5 +208,5 @@ def _check_distinct(shards: list[Shard]) -> None:
     names: set[str] = set()
     for shard in shards:
         if shard.name in names:
-            raise RequestError(f"'{shard.location}' is named twice")
+            raise RequestError(f"'{shard.location}' is listed twice")
         names.add(shard.name)

@@ -16,14 +16,24 @@ use crate::inputs::NO_COLUMN;
 
 /// An image's failure as shown in a row or a line for people.
 pub(crate) fn message_of(failure: &Failure) -> String {
+    with_hint(failure, "leave out --aligned to find and align faces, or add --resize")
+}
+
+/// As [`message_of`], for a command that takes only aligned crops.
+pub(crate) fn message_of_crop(failure: &Failure) -> String {
+    with_hint(failure, "`attn-fiqa crop` does both")
+}
+
+/// The message, with what resolves it in the words of the command line.
+fn with_hint(failure: &Failure, for_wrong_size: &str) -> String {
     let Failure { status, message } = failure;
-    let flags = match status {
-        Status::WrongSize => "leave out --aligned to find and align faces, or add --resize",
+    let hint = match status {
+        Status::WrongSize => for_wrong_size,
         Status::TooLarge => "--max-pixels, --max-bytes and --max-memory are the limits",
         Status::NotAnImage if message == VIDEO_NOT_IMAGE => "`best` reads videos frame by frame",
         _ => return message.clone(),
     };
-    format!("{message} ({flags})")
+    format!("{message} ({hint})")
 }
 
 /// The flag that resolves an error which ends the run.

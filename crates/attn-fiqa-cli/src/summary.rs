@@ -10,7 +10,7 @@ use attn_fiqa::status::{Failure, Status};
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::hint::message_of;
+use crate::hint::{message_of, message_of_crop};
 use crate::interrupt;
 use crate::journal::{Found, Images};
 use crate::log::{self, Level};
@@ -35,6 +35,8 @@ pub(crate) enum Activity {
     Detect,
     /// Something else, as a past participle such as "cropped".
     Other(&'static str),
+    /// The same, by a command that takes only aligned crops.
+    OnCrops(&'static str),
 }
 
 /// Counts what happened to images and faces, and reports it.
@@ -250,7 +252,10 @@ impl Summary {
         *self.failures.entry(failure.status.name()).or_default() += 1;
         self.outcome.push(failure.status.name());
         if before < FAILURES_REPORTED || log::shows(Level::Debug) {
-            let message = message_of(failure);
+            let message = match self.activity {
+                Activity::OnCrops(_) => message_of_crop(failure),
+                _ => message_of(failure),
+            };
             log::event(
                 Level::Info,
                 &format!("{path}: {}: {message}", failure.status),
@@ -300,7 +305,7 @@ impl Summary {
         let failed: u64 = failures.values().sum();
         let mut line = match activity {
             Activity::Detect => format!("{} in {}", faces(found), of_images(images)),
-            Activity::Other(done) => format!("{scored} {done}"),
+            Activity::Other(done) | Activity::OnCrops(done) => format!("{scored} {done}"),
             Activity::Score if scored == images_scored => format!("{scored} scored"),
             Activity::Score => format!("{} of {} scored", faces(scored), of_images(images_scored)),
         };

@@ -18,7 +18,7 @@ use attn_fiqa_eval::degrade::{Degradation, Level, sample_degradation, seed_for};
 
 use crate::args::{DegradeArgs, RunOptions};
 use crate::exit::Exit;
-use crate::hint::message_of;
+use crate::hint::message_of_crop;
 use crate::output::{
     BeforeRun, Existing, MANIFEST, NewFile, csv_record, describe_notes, open_folder, write_file,
 };
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> 
         !before.keeps(&folder.join(first))
     });
     let tally = sources.progress();
-    let mut summary = Summary::start(Activity::Other("degraded"), tally);
+    let mut summary = Summary::start(Activity::OnCrops("degraded"), tally);
     let plan = Plan {
         folder: args.output.clone(),
         kinds: args.degradation.kinds(),
@@ -196,7 +196,7 @@ impl Manifest {
         let made = match &degraded.outcome {
             Ok(made) => made,
             Err(failure) => {
-                let (status, message) = (failure.status.name(), message_of(failure));
+                let (status, message) = (failure.status.name(), message_of_crop(failure));
                 let row = [source, status, "", "", "", "", "", "", &message];
                 return Ok(self.0.write_record(row)?);
             }

@@ -3,7 +3,7 @@
 use attn_fiqa::crop::Crop;
 use attn_fiqa_eval::degrade::{Degradation, Level};
 
-use crate::support::{Table, Workplace};
+use crate::support::{Table, Workplace, wide_image};
 
 fn pixels(bytes: &[u8]) -> Vec<u8> {
     image::load_from_memory(bytes).expect("a picture").to_rgb8().into_raw()
@@ -55,6 +55,17 @@ fn images_that_cannot_be_degraded_are_rows() {
     let expected = ["ok", "ok", "not-an-image", "not-written", "not-found"];
     assert_eq!(manifest.column("status"), expected);
     assert!(manifest.column("message")[3].contains("also called 'astronaut.png'"));
+}
+
+/// Neither command has the option --aligned, which others advise to leave out.
+#[test]
+fn photos_instead_of_crops_are_sent_to_crop() {
+    let here = Workplace::new();
+    here.write("photos/photo.png", wide_image());
+    for (command, output) in [("degrade", "degraded"), ("calibrate", "new.safetensors")] {
+        let ran = here.run(&[command, "photos", "-o", output]);
+        assert!(ran.stderr.contains("resize it (`attn-fiqa crop` does both)"), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) fn only(
     let key_bias = existing_key_bias(args, checkpoint)?;
     let chosen = faces::choose(args)?;
     let sources = faces::open(args)?;
-    let mut summary = Summary::start(Activity::Other("faces measured"), sources.progress());
+    let mut summary = Summary::start(Activity::OnCrops("faces measured"), sources.progress());
     let faces = faces::load(engine, sources, &chosen, &mut summary);
     let sampling = sampling(args);
     let own = key_bias.clone().map(|values| KeyBias::of(values, engine.config()));

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &CalibrateArgs, run: &RunOptions) -> anyhow::Result<Exit
     let existing = existing_key_bias(args, &checkpoint)?;
     let chosen = faces::choose(args)?;
     let sources = faces::open(args)?;
-    let mut summary = Summary::start(Activity::Other("faces measured"), sources.progress());
+    let mut summary = Summary::start(Activity::OnCrops("faces measured"), sources.progress());
     let faces = faces::load(&engine, sources, &chosen, &mut summary);
     let sampling = sampling(args);
     let other = recogniser.as_ref().map(|recogniser| recogniser as &dyn Embeds);

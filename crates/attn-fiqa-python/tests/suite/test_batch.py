@@ -256,7 +256,7 @@ def test_patterns(tmp_path):
     for wrong, why in [("a-{0..2}.tar", "a-2.tar"), ("x*.tar", "matches"), ("no.txt", "archive")]:
         with pytest.raises(attn_fiqa.RequestError, match=why):
             found(wrong)
-    with pytest.raises(attn_fiqa.RequestError, match="named twice"):
+    with pytest.raises(attn_fiqa.RequestError, match="listed twice"):
         found("a-0.tar", "a-*.tar")
     with pytest.raises(attn_fiqa.RequestError, match="range"):
         found("a-{5..1}.tar")

@@ -72,7 +72,8 @@ fn attention_matches_its_definition_on_awkward_sizes() {
                     .flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)))
                 {
                     let coarse_products = [Precision::Bf16, Precision::Int8].contains(&precision);
-                    let bf16 = coarse_products && isa.has(CpuFeature::Avx512Bf16);
+                    let multiplies = [CpuFeature::Avx512Bf16, CpuFeature::AmxBf16];
+                    let bf16 = coarse_products && multiplies.into_iter().any(|part| isa.has(part));
                     let expected = if bf16 { &coarse } else { &exact };
                     // The previous contents must not affect the result.
                     let mut out = vec![f32::NAN; tokens * head_dim];

@@ -28,9 +28,9 @@ pub(crate) struct Hub {
 pub(crate) struct Announced {
     /// In bytes.
     pub(crate) size: u64,
-    /// The SHA-256 of a large file; small files have another mark.
+    /// The SHA-256 of a large file, which is its ETag; that of a small file is another hash.
     pub(crate) sha256: Option<String>,
-    mark: String,
+    etag: String,
 }
 
 impl Hub {
@@ -111,33 +111,33 @@ impl Hub {
         Ok((api, repo))
     }
 
-    /// Requests a file's size and mark.
+    /// Requests a file's size and ETag.
     pub(crate) fn announced(&self, repo: &str, file: &str) -> anyhow::Result<Announced> {
         let (api, of_repo) = self.api(repo)?;
         let found =
             api.metadata(&of_repo.url(file)).map_err(|error| self.explain(&error, repo, file))?;
-        let (mark, commit) = (found.etag().to_owned(), found.commit_hash());
+        let (etag, commit) = (found.etag().to_owned(), found.commit_hash());
         // Both become file names in the cache.
         let is_plain = |text: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
             (1..=200).contains(&text.len()) && text.bytes().all(plain)
         };
-        if !is_plain(&mark) || !is_plain(commit) {
+        if !is_plain(&etag) || !is_plain(commit) {
             bail!(
-                "{} answers for '{file}' of '{repo}' with an ETag '{mark}' and a commit \
+                "{} answers for '{file}' of '{repo}' with an ETag '{etag}' and a commit \
                  '{commit}', which cannot be file names; is HF_ENDPOINT a mirror of the hub?",
                 self.endpoint
             );
         }
-        let is_hash = mark.len() == 64 && super::entry::is_lower_hex(&mark);
-        let sha256 = is_hash.then(|| mark.clone());
-        Ok(Announced { size: found.size() as u64, sha256, mark })
+        let is_hash = etag.len() == 64 && super::entry::is_lower_hex(&etag);
+        let sha256 = is_hash.then(|| etag.clone());
+        Ok(Announced { size: found.size() as u64, sha256, etag })
     }
 
     /// How much of an announced file an interrupted download left behind; a partial file that
     /// cannot be its beginning is removed.
     pub(crate) fn begun(&self, repo: &str, announced: &Announced) -> u64 {
-        let blob = Cache::new(self.cache.clone()).repo(Self::repo(repo)).blob_path(&announced.mark);
+        let blob = Cache::new(self.cache.clone()).repo(Self::repo(repo)).blob_path(&announced.etag);
         let part = blob.with_extension("part");
         let length = std::fs::metadata(&part).map_or(0, |found| found.len());
         if length >= announced.size && length > 0 {

@@ -87,7 +87,7 @@ def rotation_about_middle(degrees):
     return np.column_stack([turn, middle - turn @ middle])
 
 
-def after(second, first):
+def compose(second, first):
     """The [2, 3] matrix of `first`, then `second`."""
     square = [np.vstack([matrix, [0, 0, 1]]) for matrix in (second, first)]
     return (square[0] @ square[1])[:2]
@@ -159,7 +159,7 @@ def encoded(face, kind, **options):
     return file.getvalue()
 
 
-def pictures():
+def example_files():
     """Yields the name and the bytes of every file."""
     source = np.asarray(Image.open(SOURCE).convert("RGB"))
     align = similarity(LANDMARKS, TEMPLATE)
@@ -183,7 +183,7 @@ def pictures():
         yield f"jpeg-{number}.jpg", encoded(face, "JPEG", quality=quality)
     for number, degrees in enumerate(TURN_DEGREES, start=1):
         # Cropped from the source, so that the corners are not black.
-        turned = crop(source, after(rotation_about_middle(degrees), align))
+        turned = crop(source, compose(rotation_about_middle(degrees), align))
         yield f"turn-{number}.png", png(turned)
 
 
@@ -199,7 +199,7 @@ def main():
     arguments.add_argument("--check", action="store_true", help="compare, and write nothing")
     check = arguments.parse_args().check
     differing = []
-    for name, contents in pictures():
+    for name, contents in example_files():
         if not check:
             (HERE / name).write_bytes(contents)
         elif not same_pixels(HERE / name, contents):

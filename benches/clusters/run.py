@@ -26,7 +26,7 @@ from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FACES = ROOT / "examples/faces"
-REAL = ROOT / "../shared/data/fairface-aligned-112.tar"
+FAIRFACE_TAR = ROOT / "../shared/data/fairface-aligned-112.tar"
 #: Workers of each engine, with one thread each.
 WORKERS = 2
 #: Columns that are compared with the table of the command line.
@@ -35,9 +35,9 @@ COLUMNS = ["path", "status", "score", "quality"]
 SMALL = ROOT / "golden/vit/tiny_p14_qkvbias.safetensors"
 SMALL_HEADS = 5
 #: The longest wait between a new part and the next kill, in seconds.
-PAUSE = 3.0
+MAX_PAUSE = 3.0
 #: A driver that takes longer than this for one round is considered hung, in seconds.
-ROUND = 3600.0
+RUN_TIMEOUT = 3600.0
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
         shards = make_set(folder / "shards", arguments.images, arguments.shards)
         expected = reference(shards, folder / "expected.parquet", arguments.builtin)
         for engine in arguments.engines.split(","):
-            attack(engine, shards, folder / engine, expected, arguments)
+            run_with_kills(engine, shards, folder / engine, expected, arguments)
     print("every engine gave the rows of the command line")
 
 
@@ -101,8 +101,8 @@ def make_set(folder: pathlib.Path, images: int, shards: int) -> pathlib.Path:
 
 def crops() -> Iterator[tuple[str, bytes]]:
     """An endless stream of aligned faces: real ones if available, otherwise variants of the examples."""
-    while REAL.exists():
-        with tarfile.open(REAL) as tar:
+    while FAIRFACE_TAR.exists():
+        with tarfile.open(FAIRFACE_TAR) as tar:
             for member in filter(tarfile.TarInfo.isfile, tar):
                 yield member.name, tar.extractfile(member).read()
     generator = np.random.default_rng(0)
@@ -143,7 +143,7 @@ def ordered(table: pa.Table) -> pa.Table:
     return table.set_column(3, schema.field(3), pa.array(quality, pa.int32())).sort_by("path")
 
 
-def attack(
+def run_with_kills(
     engine: str,
     shards: pathlib.Path,
     output: pathlib.Path,
@@ -170,7 +170,7 @@ def attack(
         try:
             status = watch(driver, output, left, killed, generator, family, start)
         finally:
-            end(driver, family)
+            kill_descendants(driver, family)
         busy += time.monotonic() - start
         if status == 0:
             break
@@ -197,16 +197,16 @@ def watch(
 ) -> int:
     """Waits for a driver and starts killing once parts are written; each kill waits for a new part."""
     parts = count(output)
-    pause = generator.uniform(0, PAUSE)
+    pause = generator.uniform(0, MAX_PAUSE)
     while driver.poll() is None:
-        if time.monotonic() - start > ROUND:
+        if time.monotonic() - start > RUN_TIMEOUT:
             sys.exit("a run hangs")
         time.sleep(0.2)
         family.update((process.pid, process) for process in descendants(driver.pid))
         if not left or count(output) <= parts:
             continue
         time.sleep(pause)
-        pause = generator.uniform(0, PAUSE)
+        pause = generator.uniform(0, MAX_PAUSE)
         parts = count(output)
         if left[0] == "driver":
             if driver.poll() is None:
@@ -240,7 +240,7 @@ def is_worker(process: psutil.Process, driver: int) -> bool:
         return False
 
 
-def end(driver: subprocess.Popen[bytes], family: dict[int, psutil.Process]) -> None:
+def kill_descendants(driver: subprocess.Popen[bytes], family: dict[int, psutil.Process]) -> None:
     """Ends what a dead driver leaves behind: only processes that it started, identified by process id
     and start time."""
     if driver.poll() is None:

@@ -33,7 +33,7 @@ PEERS = [
     "rten-f32",
     "candle-f32",
 ]
-REST = 0.15
+PAUSE_SECONDS = 0.15
 """Pause between two runners in seconds, so that the threads of the previous one stop spinning."""
 
 
@@ -62,7 +62,7 @@ class Runner:
     def round(self, batch):
         self.process.stdin.write(f"{batch}\n")
         seconds, total = self.line().split()
-        time.sleep(REST)
+        time.sleep(PAUSE_SECONDS)
         return float(seconds), float(total)
 
     def peak_memory(self):
@@ -98,7 +98,7 @@ def measure(shape, paths, threads, options, crops):
     for name in options.runners:
         if name == "ours-f32" or name in paths or name in OURS:
             runners[name] = Runner(command_of(name, paths, crops, threads, heads, options))
-            time.sleep(REST)
+            time.sleep(PAUSE_SECONDS)
     for batch in options.batch:
         for runner in runners.values():
             runner.round(batch)

@@ -18,7 +18,7 @@ import tarfile
 import cv2
 import numpy as np
 
-BELOW = 40
+QUALITY_THRESHOLD = 40
 
 
 def yaw_of(detector, face):
@@ -40,9 +40,9 @@ def print_groups(file, column, names, yaws, qualities):
         label = {row["name"].rsplit(".", 1)[0]: row[column] for row in csv.DictReader(stream)}
     groups = np.array([label[name.rsplit(".", 1)[0]] for name in names])
     steps = np.where(np.isnan(yaws), -1, yaws // 15).astype(int)
-    low = qualities < BELOW
+    low = qualities < QUALITY_THRESHOLD
     print(
-        f"\ngroup: faces, fraction below {BELOW}, the same at the yaws of all faces, above 60° or no landmarks"
+        f"\ngroup: faces, fraction below {QUALITY_THRESHOLD}, the same at the yaws of all faces, above 60° or no landmarks"
     )
     for group in np.unique(groups):
         here = groups == group

@@ -7,22 +7,22 @@ import { TEMPLATE, apply, inverse, similarity, warp } from './align.js';
 /** Longer side of the image that the detector reads first; each further level is a third of it. */
 const WORKING_SIDE = 1280;
 const STEP = 3;
-const SMALL_ENOUGH = 320;
+const MIN_LEVEL_SIDE = 320;
 /** Side of a face, in pixels, below which the next finer level detects it better. */
-const LEAST_IN_COARSER = 100;
+const MIN_FACE_SIDE_COARSE = 100;
 const MIN_CONFIDENCE = 0.7;
 /** Boxes with a larger overlap (intersection over union) are one face. */
-const SAME_FACE = 0.3;
+const NMS_IOU = 0.3;
 
 /** Side of the landmark network's input, and the inter-eye distance in it, in pixels. */
 const VIEW = 80;
 const EYES = 27;
-const MOST_PASSES = 4;
+const MAX_PASSES = 4;
 /** Mean landmark movement, relative to the inter-eye distance, below which landmarks are final. */
 const CONVERGED = 0.05;
 
 /** The template scaled to the landmark network's view, its mean in the centre. */
-const IN_VIEW = (() => {
+const VIEW_TEMPLATE = (() => {
   const [left, right] = TEMPLATE;
   const scale = EYES / Math.hypot(right[0] - left[0], right[1] - left[1]);
   const mean = [0, 1].map((axis) => TEMPLATE.reduce((sum, point) => sum + point[axis], 0) / 5);
@@ -42,14 +42,14 @@ export async function findFaces(image, run) {
     const scale = image.width / width;
     for (const face of await detect(level, run)) {
       const [left, top, right, bottom] = face.box;
-      if (index > 0 && Math.sqrt((right - left) * (bottom - top)) < LEAST_IN_COARSER) continue;
+      if (index > 0 && Math.sqrt((right - left) * (bottom - top)) < MIN_FACE_SIDE_COARSE) continue;
       const enlarged = (value) => (value + 0.5) * scale - 0.5;
       face.box = face.box.map(enlarged);
       face.landmarks = face.landmarks.map((point) => point.map(enlarged));
       candidates.push(face);
     }
   }
-  const faces = withoutOverlaps(candidates);
+  const faces = nonMaximumSuppression(candidates);
   for (const face of faces) face.landmarks = await refine(image, face.landmarks, run);
   return faces;
 }
@@ -59,7 +59,7 @@ function levels(width, height) {
   const sizes = [];
   for (let side = Math.min(longer, WORKING_SIDE); ; side = Math.ceil(side / STEP)) {
     sizes.push([width, height].map((v) => Math.max(1, Math.round((v * side) / longer))));
-    if (side <= SMALL_ENOUGH) return sizes;
+    if (side <= MIN_LEVEL_SIDE) return sizes;
   }
 }
 
@@ -134,10 +134,10 @@ function points(numbers, index) {
 }
 
 /** Keeps the most confident of overlapping boxes. */
-function withoutOverlaps(candidates) {
+function nonMaximumSuppression(candidates) {
   const kept = [];
   for (const face of candidates.sort((one, other) => other.confidence - one.confidence)) {
-    if (kept.every((other) => overlap(face.box, other.box) <= SAME_FACE)) kept.push(face);
+    if (kept.every((other) => overlap(face.box, other.box) <= NMS_IOU)) kept.push(face);
   }
   return kept;
 }
@@ -156,8 +156,8 @@ function overlap(one, other) {
  */
 async function refine(image, rough, run) {
   let landmarks = rough;
-  for (let pass = 1; pass <= MOST_PASSES; pass += 1) {
-    const toView = similarity(landmarks, IN_VIEW);
+  for (let pass = 1; pass <= MAX_PASSES; pass += 1) {
+    const toView = similarity(landmarks, VIEW_TEMPLATE);
     const toImage = inverse(toView);
     const view = warp(image, toView, VIEW);
     const both = new Float32Array(2 * view.length);

@@ -4,7 +4,7 @@ import * as ort from './vendor/ort.wasm.min.mjs';
 import { CROP, causesOf, openScorer } from './quality.js';
 
 /** Longest side of a photo that is drawn and searched, in pixels. */
-const LONGEST = 4096;
+const MAX_IMAGE_SIDE = 4096;
 
 const byId = (id) => document.getElementById(id);
 const [canvas, status, list, video] = ['photo', 'status', 'faces', 'video'].map(byId);
@@ -41,7 +41,7 @@ async function assess(picture, width, height) {
   busy = true;
   delete document.body.dataset.done;
   try {
-    const scale = Math.min(1, LONGEST / Math.max(width, height));
+    const scale = Math.min(1, MAX_IMAGE_SIDE / Math.max(width, height));
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     const context = canvas.getContext('2d', { willReadFrequently: true });

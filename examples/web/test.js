@@ -81,7 +81,7 @@ function expected() {
   return { score, quality };
 }
 
-test('a photo has the quality that the program gives it, and nothing is uploaded', async () => {
+test('quality matches the program and nothing is uploaded', async () => {
   const { page, wrong } = await open();
   await page.locator('#file').setInputFiles(PHOTO);
   await page.locator('body[data-done]').waitFor({ timeout: 120_000 });
@@ -116,7 +116,7 @@ test('a photo has the quality that the program gives it, and nothing is uploaded
   await page.close();
 });
 
-test('a camera without a face says so, and a file that is no image too', async () => {
+test('camera frames without a face and non-image files are reported', async () => {
   const { page, wrong } = await open();
   await page.locator('#file').setInputFiles({
     name: 'text.png',

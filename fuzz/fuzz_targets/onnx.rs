@@ -17,7 +17,7 @@ use libfuzzer_sys::fuzz_target;
 /// Threads shared by all runs: starting some for every run would take most of the time.
 static THREADS: OnceLock<Threads> = OnceLock::new();
 
-fuzz_target!(init: forgive_rten(), |bytes: &[u8]| {
+fuzz_target!(init: ignore_rten_panics(), |bytes: &[u8]| {
     let threads = THREADS.get_or_init(|| Threads::new(NonZeroUsize::new(1)).expect("a thread"));
     let network = match OnnxModel::from_bytes(bytes.to_vec(), "fuzz") {
         Ok(network) => network,
@@ -54,7 +54,7 @@ fuzz_target!(init: forgive_rten(), |bytes: &[u8]| {
 /// The library turns a panic inside `rten` into an error, which is part of its contract; the
 /// fuzzer's own hook would end the process first. Any other panic still does, as does a panic of
 /// `rten` that is not caught.
-fn forgive_rten() {
+fn ignore_rten_panics() {
     let fuzzers_own = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let is_rten = |place: &std::panic::Location<'_>| place.file().contains("/rten");

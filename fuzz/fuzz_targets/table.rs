@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
 /// Maximum number of rows read: a few bytes may declare any number.
-const MOST_ROWS: usize = 1000;
+const MAX_ROWS: usize = 1000;
 
 thread_local! {
     /// One folder per process: creating one for every run would take most of the time.
@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(sources) = Sources::open_with(&[Input::Path(file)], &options, &externals) else {
             return;
         };
-        for item in sources.take(MOST_ROWS) {
+        for item in sources.take(MAX_ROWS) {
             assert!(item.relative.is_relative() && !item.relative.as_os_str().is_empty());
             if let Ok(ImageData::Encoded(bytes)) = item.image {
                 assert!(bytes.len() as u64 <= options.max_bytes);

@@ -50,9 +50,9 @@ class Detector:
         weighted by score; otherwise it is the best candidate itself.
         """
         if not self.by_size:
-            return suppress(self.candidates(image, threshold), overlap, merge)
+            return nms(self.candidates(image, threshold), overlap, merge)
         least = threshold ** (np.log(min(SCORES)) / np.log(ANCHOR))
-        faces = suppress(self.candidates(image, least), overlap, merge)
+        faces = nms(self.candidates(image, least), overlap, merge)
         faces[:, 0] = confidence(faces[:, 0], np.sqrt(faces[:, 3] * faces[:, 4]))
         faces = faces[faces[:, 0] >= threshold]
         return faces[np.argsort(-faces[:, 0], kind="stable")]
@@ -88,7 +88,7 @@ def iou(box, boxes):
     return shared / np.maximum(union, 1e-9)
 
 
-def suppress(faces, overlap, merge):
+def nms(faces, overlap, merge):
     """Greedy non-maximum suppression; see `Detector.detect`."""
     faces = faces[np.argsort(-faces[:, 0], kind="stable")]
     kept = []

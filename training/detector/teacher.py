@@ -6,7 +6,7 @@ import onnxruntime
 from decode import STRIDES
 
 # Boxes and landmarks are learned from cells with a higher score only.
-BOX_FROM = 0.3
+MIN_BOX_SCORE = 0.3
 
 
 class Teacher:

@@ -15,7 +15,7 @@ from decode import STRIDES
 from export import export
 from images import ROOT, SHARED, scenes, tar_images, without_faces
 from network import Network
-from teacher import BOX_FROM, Teacher, boxes
+from teacher import MIN_BOX_SCORE, Teacher, boxes
 from torch.nn import functional
 
 SIDE = 256
@@ -85,7 +85,7 @@ def mirror(scores):
     return np.concatenate(parts, 1)
 
 
-class From(torch.utils.data.Sampler):
+class ResumedSteps(torch.utils.data.Sampler):
     """The steps from `start`, in order."""
 
     def __init__(self, start, steps):
@@ -107,7 +107,7 @@ def losses(outputs, cells):
     focus = (torch.sigmoid(level) - wanted).abs() ** 1.5
     count = wanted.sum().clamp(min=1)
     score = (cross * focus).sum() / count
-    sure = wanted > BOX_FROM
+    sure = wanted > MIN_BOX_SCORE
     weight = wanted[sure] / count
     found, wanted = flat[sure], cells[sure]
     size = ((wanted[:, 3] + wanted[:, 4]) / 2).exp()[:, None]
@@ -118,14 +118,14 @@ def losses(outputs, cells):
     return score, box, points
 
 
-def rate_at(done, top, warm=0.01):
+def learning_rate(done, top, warm=0.01):
     """Warm-up and cosine decay over the completed fraction of the run."""
     if done < warm:
         return top * done / warm + 1e-5
     return top * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(1, (done - warm) / (1 - warm)))))
 
 
-def follow(average, network, step):
+def update_ema(average, network, step):
     """Exponential moving average of weights and statistics."""
     keep = min(0.998, (1 + step) / (20 + step))
     with torch.no_grad():
@@ -181,7 +181,7 @@ def main():
 
     batches = Batches(options.classes, options.seed, options.batch, options.steps, options.teacher)
     loader = torch.utils.data.DataLoader(
-        batches, batch_size=None, sampler=From(start, options.steps),
+        batches, batch_size=None, sampler=ResumedSteps(start, options.steps),
         num_workers=options.workers, prefetch_factor=8 if options.workers else None,
     )  # fmt: skip
     began, sums, seen, waited = time.time(), np.zeros(4), 0, 0.0
@@ -189,7 +189,7 @@ def main():
     for pixels, cells in loader:
         waited += time.time() - ready
         for group in optimiser.param_groups:
-            group["lr"] = rate_at(step / options.steps, options.rate)
+            group["lr"] = learning_rate(step / options.steps, options.rate)
         x = pixels.to(device).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
         network.train()
         parts = losses(network(x), cells.to(device))
@@ -199,7 +199,7 @@ def main():
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         step += 1
-        follow(average, network, step)
+        update_ema(average, network, step)
         sums += [loss.item(), *(p.item() for p in parts)]
         seen += 1
         if step % options.save_every == 0 or step == options.steps:

@@ -73,7 +73,7 @@ def degraded(rng, view, boxes):
     view = view.copy()
     for x, y, w, h in boxes:
         if rng.random() < 0.2:
-            cover(rng, view, x, y, w, h)
+            occlude(rng, view, x, y, w, h)
     if rng.random() < 0.15:
         view = cv2.GaussianBlur(view, (0, 0), rng.uniform(0.4, 1.3))
     if rng.random() < 0.12:
@@ -86,7 +86,7 @@ def degraded(rng, view, boxes):
     return view
 
 
-def cover(rng, view, x, y, w, h):
+def occlude(rng, view, x, y, w, h):
     """A mask on the lower half, a bar over the eyes or a patch at the side, in one colour."""
     kind = rng.random()
     if kind < 0.5:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from geometry import MIRRORED
 from images import apply, inverse, scale, similarity
-from labels import GRID, LEAST_SEEN, OUTLIER, RESIZE, SIZES, TURN
+from labels import GRID, MIN_VIEW_FRACTION, OUTLIER, RESIZE, SIZES, TURN
 from torch.nn import functional
 
 # Sides, as fractions of the image side, of the views in which the face is first searched.
@@ -20,11 +20,11 @@ FIRST = {224: (0.43, 0.57, 0.79, 1.0), 112: (0.72, 1.0, 1.36)}
 # Sizes of the face in the first upright views, which determine the rotation of the others.
 UPRIGHT = (100.0, 130.0)
 # Minimum mean score of a face over the first views.
-CERTAIN = 0.62
+MIN_MEAN_SCORE = 0.62
 # Views between two readings of the clock: each size, plain and mirrored.
-ROUND = 2 * len(SIZES)
+VIEWS_PER_ROUND = 2 * len(SIZES)
 # Total pixels of the views in one teacher batch.
-AT_ONCE = {"cuda": 1 << 24, "cpu": 1 << 20}
+MAX_BATCH_PIXELS = {"cuda": 1 << 24, "cpu": 1 << 20}
 
 
 def detect_in_views(teacher, images, rows, linear, middle, aim, side, mirrored, reach):
@@ -70,9 +70,9 @@ def shrunk(images, rows, matrices, side):
     return functional.conv2d(fine, kernel, stride=2, padding=2, groups=3)
 
 
-def of_all(images, rows, side, ask):
+def run_in_parts(images, rows, side, ask):
     """Concatenated results of `ask(part)` for parts of the rows that fit on the device."""
-    count = max(1, AT_ONCE[images.device.type] // side**2)
+    count = max(1, MAX_BATCH_PIXELS[images.device.type] // side**2)
     answers = [ask(slice(start, start + count)) for start in range(0, len(rows), count)]
     return [torch.cat(parts) for parts in zip(*answers)]
 
@@ -100,12 +100,12 @@ def found(teacher, images):
             return detect_in_views(teacher, images, rows[part], linear, middle, aim, side, mirrored, reach)
 
         for mirrored in (False, True):
-            passes.append(of_all(images, rows, side, lambda part: ask(part, mirrored)))
+            passes.append(run_in_parts(images, rows, side, lambda part: ask(part, mirrored)))
     faces, seen = (torch.stack(parts, 1) for parts in zip(*passes))
     score = (faces[..., 0] * seen).sum(1) / faces.shape[1]
     middle = median(faces, seen)
     middle[:, 0] = score
-    return middle, score >= CERTAIN
+    return middle, score >= MIN_MEAN_SCORE
 
 
 def median(values, seen):
@@ -139,7 +139,7 @@ def upright(teacher, images, rows, faces, points, size, mirrored, generator=None
         )
         return seen[:, 5:].reshape(-1, 5, 2), good
 
-    return of_all(images, rows, side, ask)
+    return run_in_parts(images, rows, side, ask)
 
 
 @torch.inference_mode()
@@ -163,7 +163,7 @@ def label(teacher, images, views, until, generator, name):
     print(f"teacher: {name}: {len(rows)} of {len(images)} faces, {spent:.1f} s", flush=True)
     answers, order = [], torch.argsort(rows)
     for number in range(views):
-        if number % ROUND == 0 and answers:
+        if number % VIEWS_PER_ROUND == 0 and answers:
             # The device runs asynchronously: wait for it before reading the clock.
             answers[-1][1].sum().item()
             if time.monotonic() > until:
@@ -208,5 +208,5 @@ def mean(points, seen, faces, mirrored):
     both = (halves[0] + halves[1]) / 2
     spread = torch.where(near, (points - both[:, None]).norm(dim=3).mean(2), 0).sum(1)
     spread = spread / near.sum(1).clamp(min=1) / eyes
-    good = (seen.float().mean(1) >= LEAST_SEEN) & (count[0] > 0) & (count[1] > 0)
+    good = (seen.float().mean(1) >= MIN_VIEW_FRACTION) & (count[0] > 0) & (count[1] > 0)
     return both, spread, near.sum(1), good

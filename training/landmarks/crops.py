@@ -18,7 +18,7 @@ EYES = float(np.linalg.norm(TEMPLATE_112[1] - TEMPLATE_112[0]))
 VIEWS, RIDGE = 16, 0.001
 # Standard deviation of the landmarks that a crop is made from, as a fraction of the inter-eye
 # distance: that of one output of the teacher.
-WRONG = 0.02
+LANDMARK_NOISE = 0.02
 
 
 def features(points):
@@ -64,7 +64,7 @@ def correction(teacher, images, labels, hidden, until, generator):
     eyes = (points[:, 1] - points[:, 0]).norm(dim=1)[:, None, None]
     noise = torch.randn(points.shape, generator=generator, device=device)
     template = torch.tensor(TEMPLATE_112, dtype=torch.float32, device=device)
-    matrices = fit(points + WRONG * eyes * noise, template)
+    matrices = fit(points + LANDMARK_NOISE * eyes * noise, template)
     parts = range(0, len(rows), 512)
     cut = [
         images.views(rows[p : p + 512].long(), matrices[p : p + 512], SIDE).round().byte().permute(0, 2, 3, 1)

@@ -19,7 +19,7 @@ CLEAN = 0.15
 # Standard deviations of the blur, and sides to which views are reduced.
 SIGMAS, SIDES = np.geomspace(0.4, 2.5, 48), np.arange(VIEW // 4, VIEW * 9 // 10 + 1)
 # Maximum length of the motion blur, in pixels.
-LONGEST = 7
+MAX_MOTION_LENGTH = 7
 
 
 def blurs():
@@ -48,7 +48,7 @@ class Degrader:
     def normal(self, *shape):
         return torch.randn(shape, generator=self.generator, device=self.device)
 
-    def some(self, count, *fractions):
+    def random_rows(self, count, *fractions):
         """Disjoint random sets of rows with the given fractions."""
         order = torch.randperm(count, generator=self.generator, device=self.device)
         counts = [round(fraction * count) for fraction in fractions]
@@ -56,20 +56,22 @@ class Degrader:
 
     def __call__(self, views, points):
         """Degrades views `[n, 3, VIEW, VIEW]` of 0..255 with these points."""
-        clean = self.some(len(views), CLEAN)[0]
+        clean = self.random_rows(len(views), CLEAN)[0]
         as_it_was = views[clean]
         for fraction, degrade in (
             (COVERED, lambda part, rows: self.covered(part, points[rows])),
             (GREY, lambda part, rows: self.grey(part)),
             (TONED, lambda part, rows: self.toned(part)),
         ):
-            views = self.on(views, self.some(len(views), fraction)[0], degrade)
-        blurred, coarse, moved, _ = self.some(len(views), BLURRED, COARSE, MOVED)
+            views = self.on(views, self.random_rows(len(views), fraction)[0], degrade)
+        blurred, coarse, moved, _ = self.random_rows(len(views), BLURRED, COARSE, MOVED)
         views = self.on(views, blurred, lambda part, rows: self.resampled(part, self.blurs))
         views = self.on(views, coarse, lambda part, rows: self.resampled(part, self.coarsenings))
         views = self.on(views, moved, lambda part, rows: self.moved(part))
-        views = self.on(views, self.some(len(views), NOISY)[0], lambda part, rows: self.noisy(part))
-        views = self.on(views, self.some(len(views), COMPRESSED)[0], lambda part, rows: self.compressed(part))
+        views = self.on(views, self.random_rows(len(views), NOISY)[0], lambda part, rows: self.noisy(part))
+        views = self.on(
+            views, self.random_rows(len(views), COMPRESSED)[0], lambda part, rows: self.compressed(part)
+        )
         return views.index_copy(0, clean, as_it_was)
 
     def on(self, views, rows, degrade):
@@ -117,8 +119,11 @@ class Degrader:
         return chosen @ views @ chosen.transpose(2, 3)
 
     def moved(self, views):
-        count, span = len(views), LONGEST // 2 + 1
-        length, turn = self.uniform(3, LONGEST + 1, count, 1, 1), self.uniform(0, np.pi, count, 1, 1)
+        count, span = len(views), MAX_MOTION_LENGTH // 2 + 1
+        length, turn = (
+            self.uniform(3, MAX_MOTION_LENGTH + 1, count, 1, 1),
+            self.uniform(0, np.pi, count, 1, 1),
+        )
         pixel = torch.arange(-span, span + 1, device=self.device)
         x, y = pixel.float(), pixel.float()[:, None]
         along, across = x * turn.cos() + y * turn.sin(), y * turn.cos() - x * turn.sin()

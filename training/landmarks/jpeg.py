@@ -32,13 +32,13 @@ class Jpeg:
         """Compresses views `[n, 3, h, w]` of 0..255, sides multiples of 16, at qualities `[n]` of 1..99."""
         factor = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
         y, chroma = torch.einsum("oc,nchw->nohw", self.to_ycc, views).split([1, 2], 1)
-        y = self.quantised(y - 128, self.steps[0], factor) + 128
-        chroma = self.quantised(functional.avg_pool2d(chroma, 2), self.steps[1], factor)
+        y = self.quantize(y - 128, self.steps[0], factor) + 128
+        chroma = self.quantize(functional.avg_pool2d(chroma, 2), self.steps[1], factor)
         chroma = functional.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
         rgb = torch.einsum("oc,nchw->nohw", self.to_rgb, torch.cat([y, chroma], 1))
         return rgb.round().clamp(0, 255)
 
-    def quantised(self, planes, steps, factor):
+    def quantize(self, planes, steps, factor):
         steps = ((steps * factor[:, None, None] + 50) / 100).floor().clamp(1, 255)[:, None, None, None]
         n, c, h, w = planes.shape
         blocks = planes.reshape(n, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5)

@@ -18,17 +18,17 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "training/detector"))
 
-from multi_view import SUSPECTED, mirror  # noqa: E402
+from multi_view import SCORE_THRESHOLD, mirror  # noqa: E402
 
 # Sizes of the face box in the views, in pixels, and views per size, half of them mirrored.
 SIZES = (70.0, 92.0, 120.0, 155.0)
-OF_EACH = 6
+VIEWS_PER_SIZE = 6
 # Maximum rotation in degrees, maximum change of size, and range of shifts: a whole grid cell.
 TURN, RESIZE, GRID = 6.0, 0.1, 32.0
 # Views farther from the median than this multiple of their median distance are excluded.
 OUTLIER = 2.5
 # A face found in a smaller fraction of its views is not used.
-LEAST_SEEN = 0.6
+MIN_VIEW_FRACTION = 0.6
 
 
 def view_of(image, points, box, size, degrees, shift):
@@ -55,7 +55,7 @@ def seen(teacher, image, points, box, size, degrees, shift, mirrored):
     side = view.shape[0]
     if mirrored:
         view = np.ascontiguousarray(view[:, ::-1])
-    found = teacher.detect(view, SUSPECTED, 0.45, merge=True)
+    found = teacher.detect(view, SCORE_THRESHOLD, 0.45, merge=True)
     if mirrored:
         found = mirror(found, side)
     if len(found) == 0:
@@ -72,13 +72,13 @@ def average(teacher, image, points, box, rng):
     """`(points, spread, views)` of a face, or None if it is found in too few views."""
     views = []
     for size in SIZES:
-        for number in range(OF_EACH):
+        for number in range(VIEWS_PER_SIZE):
             where = rng.uniform(-GRID / 2, GRID / 2, 2)
             turn, resize = rng.uniform(-TURN, TURN), np.exp(rng.uniform(-RESIZE, RESIZE))
             views.append(seen(teacher, image, points, box, size * resize, turn, where, number % 2 == 1))
     mirrored = np.array([v is not None for v in views]).nonzero()[0] % 2 == 1
     found = np.array([v for v in views if v is not None])
-    if len(found) < LEAST_SEEN * len(views):
+    if len(found) < MIN_VIEW_FRACTION * len(views):
         return None
     median = np.median(found, 0)
     eyes = max(np.linalg.norm(median[1] - median[0]), 0.3 * np.sqrt(box[2] * box[3]))

@@ -15,7 +15,7 @@ from PIL import Image
 
 SIDE = 224
 VIEWS = [(side, mirrored) for side in (96, 128, 176, 224) for mirrored in (False, True)]
-SUSPECTED = 0.3
+SCORE_THRESHOLD = 0.3
 # Mirroring swaps the eyes and the mouth corners.
 MIRRORED = [1, 0, 2, 4, 3]
 # Face size in pixels and rotation in degrees of the upright views; each is also mirrored.
@@ -41,7 +41,7 @@ def detect_in_view(teacher, image, side, mirrored):
         small = small[:, ::-1]
     margin = side // 4
     wide = cv2.copyMakeBorder(small, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
-    faces = teacher.detect(wide, SUSPECTED, 0.45, merge=True)
+    faces = teacher.detect(wide, SCORE_THRESHOLD, 0.45, merge=True)
     faces[:, 1:3] -= margin
     faces[:, 5:] -= margin
     if mirrored:
@@ -83,7 +83,7 @@ def upright_view(teacher, image, face, size, turn, mirrored):
     view = cv2.warpAffine(image, matrix, (STAGE, STAGE))
     if mirrored:
         view = np.ascontiguousarray(view[:, ::-1])
-    found = teacher.detect(view, SUSPECTED, 0.45, merge=True)
+    found = teacher.detect(view, SCORE_THRESHOLD, 0.45, merge=True)
     if mirrored:
         found = mirror(found, STAGE)
     if len(found) == 0:

@@ -20,7 +20,7 @@ from degradations import Degrader  # noqa: E402
 from geometry import EYES, MIRRORED, TEMPLATE, VIEW  # noqa: E402
 from images import Images, apply, compose, fit, inverse, read  # noqa: E402
 from net import WIDTHS, Network  # noqa: E402
-from views import WIDEST_SPREAD, held_out  # noqa: E402
+from views import MAX_SPREAD, held_out  # noqa: E402
 from weights import export, save  # noqa: E402
 from yunet import Teacher  # noqa: E402
 
@@ -30,7 +30,7 @@ COLUMNS = ["step", "seconds", "rate", "loss", "one_p50", "one_p95", "two_p50", "
 # of a face's mean error beyond `TAIL` counts twice.
 SMOOTH, TAIL = 0.02, 0.04
 # In a profile the eyes nearly coincide, so errors are relative to at least this many pixels.
-LEAST_EYES = 0.5 * EYES
+MIN_EYE_DISTANCE = 0.5 * EYES
 # Latest times, as fractions of the total, for the labels of the whole images and for all labels.
 LABELLED = (0.2, 0.4)
 # Maximum number of views per face in each set.
@@ -48,21 +48,21 @@ def seconds():
     return time.monotonic() - BEGUN
 
 
-def say(*parts):
+def log_line(*parts):
     print(f"{seconds():6.1f} s:", *parts, flush=True)
 
 
-def sets_of(options, device, generator):
+def load_sets(options, device, generator):
     """The training faces, as sets, and the held-out faces; writes the labels of the whole images."""
     teacher = Teacher(options.teacher, device)
     names, images = read(options.archive, options.limit)
-    say(f"{len(names)} images read")
+    log_line(f"{len(names)} images read")
     images = Images(images, device)
     until = [BEGUN + fraction * options.seconds for fraction in LABELLED]
     labels = label(teacher, images, VIEWS[0], until[0], generator, "images")
     np.savez(options.output / "landmarks.npz", names=np.array(names), **labels)
     hidden = held_out(np.array(names))
-    sure, away = labels["spread"] <= WIDEST_SPREAD, hidden[labels["image"]]
+    sure, away = labels["spread"] <= MAX_SPREAD, hidden[labels["image"]]
     sets, held_out_faces = [Set.of(images, labels, sure & ~away)], Set.of(images, labels, sure & away)
     if options.aligned:
         try:
@@ -72,7 +72,7 @@ def sets_of(options, device, generator):
         except Exception:
             # The whole images alone are enough for training.
             traceback.print_exc()
-            say("no aligned faces")
+            log_line("no aligned faces")
     return sets, held_out_faces
 
 
@@ -80,10 +80,10 @@ def aligned(options, teacher, hidden, weights, until, generator):
     """The aligned faces except those of held-out images."""
     faces = np.load(options.aligned, mmap_mode="r")[: options.limit]
     images = Images(faces, teacher.device)
-    say(f"{len(images)} aligned faces read")
+    log_line(f"{len(images)} aligned faces read")
     labels = label(teacher, images, VIEWS[1], until, generator, "aligned faces")
     labels["points"] = corrected(labels["points"], weights)
-    kept = labels["spread"] <= WIDEST_SPREAD
+    kept = labels["spread"] <= MAX_SPREAD
     if options.aligned_names:
         # `12_0.webp` is the first face of image 12.
         names = options.aligned_names.read_text().split()
@@ -124,7 +124,7 @@ def errors(network, faces, passes=2, seed=5, part=256):
 
 def loss_of(points, truth, weight):
     """Smooth L1 loss of point distances, as fractions of the face's own inter-eye distance."""
-    eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=LEAST_EYES)
+    eyes = (truth[:, 1] - truth[:, 0]).norm(dim=1).clamp(min=MIN_EYE_DISTANCE)
     away = torch.sqrt((points - truth).square().sum(-1) + 1e-4) / eyes[:, None]
     smooth = torch.where(away < SMOOTH, away.square() / (2 * SMOOTH), away - SMOOTH / 2).mean(1)
     return ((smooth + (away.mean(1) - TAIL).clamp(min=0)) * weight).sum() / weight.sum()
@@ -166,7 +166,7 @@ def fastest(network, batches, steps=8):
                 begun = time.monotonic()
             trial.step(batches.next(), 1e-4, layout).item()
         spent[layout] = (time.monotonic() - begun) / steps
-    say("seconds per step:", {str(layout): round(value, 4) for layout, value in spent.items()})
+    log_line("seconds per step:", {str(layout): round(value, 4) for layout, value in spent.items()})
     return min(spent, key=spent.get)
 
 
@@ -206,11 +206,11 @@ def main():
     torch.backends.cudnn.allow_tf32 = False
     device = torch.device(options.device)
     generator = torch.Generator(device).manual_seed(options.seed)
-    say(f"{device}, torch {torch.__version__}")
-    sets, held_out_faces = sets_of(options, device, generator)
+    log_line(f"{device}, torch {torch.__version__}")
+    sets, held_out_faces = load_sets(options, device, generator)
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    say("faces:", *(len(faces) for faces in sets), f"for training, {len(held_out_faces)} held out")
+    log_line("faces:", *(len(faces) for faces in sets), f"for training, {len(held_out_faces)} held out")
 
     degrader = Degrader(device, generator)
     whole = round(options.batch * WHOLE)
@@ -218,7 +218,7 @@ def main():
     batches = Batches(sets, counts, degrader, generator)
     exact = Batches(sets[:1], [options.batch], degrader, generator)
     network = Network(WIDTHS[options.widths]).to(device)
-    say(f"{sum(p.numel() for p in network.parameters())} parameters, batches of {counts}")
+    log_line(f"{sum(p.numel() for p in network.parameters())} parameters, batches of {counts}")
     torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = True
     layout = fastest(network, batches)
     trainer = Trainer(network.to(memory_format=layout), options.rate)

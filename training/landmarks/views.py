@@ -6,7 +6,7 @@ from images import read
 
 HELD_OUT = 10
 # A face is not used if the teacher's outputs spread by more than this.
-WIDEST_SPREAD = 0.15
+MAX_SPREAD = 0.15
 # Standard deviations of the errors of rough landmarks: shift in inter-eye distances, rotation in
 # degrees, logarithm of the size. A fraction of the views has `WORSE` times these errors.
 SHIFT, TURN, RESIZE = 0.055, 3.5, 0.06
@@ -26,7 +26,7 @@ class Faces:
 
     def __init__(self, archive, labels):
         labels = np.load(labels)
-        mine = held_out(labels["names"])[labels["image"]] & (labels["spread"] <= WIDEST_SPREAD)
+        mine = held_out(labels["names"])[labels["image"]] & (labels["spread"] <= MAX_SPREAD)
         self.images = read(archive)[1]
         self.image = labels["image"][mine]
         # From the outer corner of the image to the centre of its first pixel.

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 STRIDES = (8, 16, 32)
 # As in `labels.py`: minimum score, and overlap between candidates of one face.
-SUSPECTED, OVERLAP = 0.3, 0.45
+SCORE_THRESHOLD, OVERLAP = 0.3, 0.45
 
 
 class Teacher:
@@ -53,7 +53,7 @@ class Teacher:
         score = faces[..., 0]
         centre = faces[..., 1:3] + faces[..., 3:5] / 2
         away = (centre - middle[:, None]).abs().amax(2)
-        seen = score >= SUSPECTED
+        seen = score >= SCORE_THRESHOLD
         best = torch.where(seen & (away <= reach[:, None]), score, -1.0).argmax(1)
         each = torch.arange(len(faces), device=faces.device)
         face = faces[each, best]

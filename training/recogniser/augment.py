@@ -198,14 +198,14 @@ def misaligned(x, strength):
     return moved(x, ways(45 * fraction[:, 0] * sign(), zoom, shift, uniform(x) < 0.5))
 
 
-def turns(device):
+def yaw_grids(device):
     return torch.from_numpy(heads.table()).to(device)
 
 
 def yaw(x, strength):
     """The head rotated about its vertical axis, by whole degrees to a random side; black outside."""
-    degrees = (heads.MOST * strength).round() * torch.where(uniform(x) < 0.5, 1, -1)
-    grid = (on(x.device, turns)[degrees.long() + heads.MOST] + 0.5) * 2 / SIZE - 1
+    degrees = (heads.MAX_YAW * strength).round() * torch.where(uniform(x) < 0.5, 1, -1)
+    grid = (on(x.device, yaw_grids)[degrees.long() + heads.MAX_YAW] + 0.5) * 2 / SIZE - 1
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

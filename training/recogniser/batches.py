@@ -16,7 +16,7 @@ HELD_OUT = 2000
 # Fractions of the assessed images.
 MISALIGNED, YAWED = 0.25, 0.12
 # Number of other faces' targets that each batch is contrasted with.
-STRANGERS = 1024
+NUM_NEGATIVES = 1024
 
 
 @dataclass
@@ -61,7 +61,7 @@ def pool(faces, rows, clean, mean, size: int, seed: int, name: str, teacher, wor
             elif draw < MISALIGNED + YAWED:
                 image, _ = degrade.yaw(image, random.random(), random)
             elif random.random() < 0.9:
-                image, mask = degrade.one_of_any(image, random.random(), random)
+                image, mask = degrade.random_degradation(image, random.random(), random)
                 masks[row] = mask[::CELL, ::CELL] > 0.5
             images[row] = image
         images.flush()
@@ -106,16 +106,16 @@ class Batches(torch.utils.data.Dataset):
             row = len(self.faces) + blend
             image, hint = self.blends[blend], self.hints[1][blend]
         # The teacher's embedding hardly changes under mirroring, so the target is kept.
-        way = degrade.way_of_jitter(random)
+        way = degrade.jitter_matrix(random)
         image = degrade.relit(degrade.moved(np.asarray(image), way, random), random)
         damaged = random.random() < self.damage
         if damaged:
-            image, _ = degrade.one_of_any(image, random.beta(1.2, 2), random)
+            image, _ = degrade.random_degradation(image, random.beta(1.2, 2), random)
         return image, row, self.quality[row] if not damaged else np.nan, hint, way
 
     def judged(self, pick, random):
         """An image of the pool and its mask, shifted too little to change its utility."""
-        way = degrade.way_of_jitter(random, 0.4)
+        way = degrade.jitter_matrix(random, 0.4)
         mask = degrade.moved(np.repeat(np.repeat(self.pool.masks[pick], CELL, 0), CELL, 1), way)
         return degrade.moved(np.asarray(self.pool.images[pick]), way, random), mask[::CELL, ::CELL]
 
@@ -132,7 +132,9 @@ class Batches(torch.utils.data.Dataset):
             # u8 `[B, 112, 112, 3]`
             "images": torch.from_numpy(np.stack(images + list(shown))),
             "targets": torch.from_numpy(self.targets[rows]),
-            "strangers": torch.from_numpy(self.targets[random.integers(len(self.targets), size=STRANGERS)]),
+            "strangers": torch.from_numpy(
+                self.targets[random.integers(len(self.targets), size=NUM_NEGATIVES)]
+            ),
             # Target of the score; NaN where the image does not count for it.
             "quality": torch.tensor([*quality, *self.pool.quality[picks]], dtype=torch.float32),
             # For the fresh images.

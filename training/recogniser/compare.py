@@ -58,7 +58,7 @@ def comparisons(person, random):
     return mated, other[person[other[:, 0]] != person[other[:, 1]]]
 
 
-def areas(embeddings, score, mated, other):
+def paucs(embeddings, score, mated, other):
     first, second = np.concatenate([mated, other]).T
     same = np.arange(len(first)) < len(mated)
     quality = np.minimum(score[first], score[second])
@@ -101,12 +101,12 @@ def main():
     owner = np.searchsorted(held, person[mated[:, 0]])
     output = args.work / "compare.csv"
     found = [scores(args.program, model, images, names, output) for model in args.models]
-    whole = [areas(embeddings, score, mated, other) for score in found]
+    whole = [paucs(embeddings, score, mated, other) for score in found]
     differences = []
     for _ in range(args.replicates):
         times = np.bincount(random.integers(len(held), size=len(held)), minlength=len(held))
         drawn = np.repeat(mated, times[owner], 0), other[random.integers(len(other), size=len(other))]
-        each = np.array([areas(embeddings, score, *drawn) for score in found])
+        each = np.array([paucs(embeddings, score, *drawn) for score in found])
         differences.append(each - each[0])
     differences = np.array(differences)
     middle, spread = differences.mean(0), 1.96 * differences.std(0)

@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from yaw import MOST, origins
+from yaw import MAX_YAW, origins
 
 SIZE = 112
 
@@ -64,7 +64,7 @@ def occlusion(image, strength, random):
 KINDS = {f.__name__: f for f in (blur, motion, resolution, noise, jpeg, dark, bright, occlusion)}
 
 
-def one_of_any(image, strength, random):
+def random_degradation(image, strength, random):
     """A random kind, and sometimes a second one. Returns image and mask."""
     mask = np.zeros((SIZE, SIZE), np.float32)
     kinds = list(KINDS)
@@ -75,7 +75,7 @@ def one_of_any(image, strength, random):
     return image, mask
 
 
-def way(degrees=0.0, zoom=1.0, shift=(0.0, 0.0), mirrored=False):
+def similarity_matrix(degrees=0.0, zoom=1.0, shift=(0.0, 0.0), mirrored=False):
     """The transform of face pixels, `[2, 3]`: rotates and zooms about the middle, then shifts, then
     mirrors."""
     middle = (SIZE - 1) / 2
@@ -95,18 +95,18 @@ def moved(image, matrix, random=None):
 
 
 def turn(image, strength, random):
-    return moved(image, way(random.choice([-45, 45]) * strength), random), None
+    return moved(image, similarity_matrix(random.choice([-45, 45]) * strength), random), None
 
 
 def shift(image, strength, random):
     angle = random.uniform(0, 2 * np.pi)
     by = 40 * strength * np.array([np.cos(angle), np.sin(angle)])
-    return moved(image, way(shift=by), random), None
+    return moved(image, similarity_matrix(shift=by), random), None
 
 
 def zoom(image, strength, random):
     by = 1 + strength
-    return moved(image, way(zoom=by if random.random() < 0.5 else 1 / by), random), None
+    return moved(image, similarity_matrix(zoom=by if random.random() < 0.5 else 1 / by), random), None
 
 
 # Effects of wrong alignment; separate, since a detector should prevent them.
@@ -123,13 +123,13 @@ def misaligned(image, strength, random):
 
 def yaw(image, strength, random):
     """The head rotated about its vertical axis, by whole degrees to a random side; black outside."""
-    degrees = int(round(MOST * strength)) * int(random.choice([-1, 1]))
+    degrees = int(round(MAX_YAW * strength)) * int(random.choice([-1, 1]))
     return cv2.remap(image, origins(degrees), None, cv2.INTER_LINEAR), None
 
 
-def way_of_jitter(random, size=1.0):
+def jitter_matrix(random, size=1.0):
     """A transform that imitates misalignment by good landmarks, randomly mirrored."""
-    return way(
+    return similarity_matrix(
         random.normal(0, 3 * size),
         np.exp(random.normal(0, 0.04 * size)),
         random.normal(0, 2 * size, 2),

@@ -70,7 +70,7 @@ def half_degraded(images, seed):
     chosen = np.random.default_rng([seed, 5]).permutation(len(out))[: len(out) // 2]
     for row in chosen:
         random = np.random.default_rng([seed, 6, int(row)])
-        out[row], _ = degrade.one_of_any(out[row], random.random(), random)
+        out[row], _ = degrade.random_degradation(out[row], random.random(), random)
     return out
 
 

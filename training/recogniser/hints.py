@@ -49,7 +49,7 @@ def cached(path: Path, teacher, images, basis: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r")
 
 
-def under_patches(maps, ways, side: int):
+def hints_at_patches(maps, ways, side: int):
     """Hints `[B, N, 64]` at the centres of `side` squared patches of images
     transformed by `ways` `[B, 2, 3]` (pixels of the face to pixels of the image)."""
     centre = (torch.arange(side, device=ways.device) + 0.5) * (SIZE / side) - 0.5

@@ -21,7 +21,7 @@ MAP_MARGIN = 0.3
 NAMES = ["distil", "contrast", "hint", "quality", "published", "map"]
 
 
-class Verdict(nn.Module):
+class AuxiliaryHeads(nn.Module):
     """Layers used only in training, not part of the model: from the last tokens to the teacher's
     feature map, and from scores to the scale of their target, `exp(gain) * score + offset`,
     with and without the key bias."""
@@ -65,7 +65,7 @@ def losses(net, verdict, batch, precision):
     others = (embedding @ batch["strangers"].T).masked_fill(same, -1.0)
     logits = CONTRAST_SCALE * torch.cat([cosine[:, None], others], 1)
     contrast = -(logits.log_softmax(1)[:, 0] * fraction).sum()
-    there = hints.under_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens))
+    there = hints.hints_at_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens))
     hinted = (foretold - there).square().mean()
     published = per_patch.mean(1)
     scores = torch.stack([published + added, published], 1)

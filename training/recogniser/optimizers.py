@@ -5,7 +5,7 @@ from muon import Muon
 
 WEIGHT_DECAY = 0.05
 # Muon's learning rate relative to AdamW's.
-MUON_SHARE = 3.0
+MUON_LR_FACTOR = 3.0
 
 
 def optimizers(net, verdict, lr):
@@ -35,7 +35,7 @@ def set_rates(descent, lr, done, decay):
     rate = lr * min(1.0, done / 0.02 + 1e-2, max(0.0, 1 - done) / decay)
     for optimizer in descent:
         for group in optimizer.param_groups:
-            group["lr"] = rate * (MUON_SHARE if isinstance(optimizer, Muon) else 1.0)
+            group["lr"] = rate * (MUON_LR_FACTOR if isinstance(optimizer, Muon) else 1.0)
     return rate
 
 

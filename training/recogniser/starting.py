@@ -9,7 +9,7 @@ from validation import to_input
 
 
 @torch.no_grad()
-def first_scale(verdict, net, judged, device, count=256):
+def fit_score_scale(verdict, net, judged, device, count=256):
     """Sets the gains and offsets that bring the scores closest to their target."""
     images = torch.from_numpy(np.array(judged.images[:count]))
     last_input = net.eval().trunk(to_input(images, device))
@@ -24,12 +24,12 @@ def first_scale(verdict, net, judged, device, count=256):
 
 
 @torch.no_grad()
-def first_hints(verdict, net, batch):
+def fit_hint_layer(verdict, net, batch):
     """Fits the layer that predicts the teacher's map by least squares on the fresh images of a batch:
     an untrained layer would disturb the first steps of a trained network."""
     fresh = len(batch["hints"])
     tokens = net.eval()(batch["images"][:fresh])[3].flatten(0, 1)
-    there = hints.under_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens)).flatten(0, 1)
+    there = hints.hints_at_patches(batch["hints"], batch["ways"], math.isqrt(net.shape.tokens)).flatten(0, 1)
     mean, goal = tokens.mean(0), there.mean(0)
     x = tokens - mean
     gram = x.T @ x

@@ -16,13 +16,13 @@ import validation
 from batches import Batches, pool, split
 from embedded import cached
 from faces import blended, decoded
-from losses import NAMES, Verdict, losses
+from losses import NAMES, AuxiliaryHeads, losses
 from network import SIZES, Recogniser
 from optimizers import optimizers, set_rates, take_step
 from options import add_options
 from recognition import Recognition
 from space import Space
-from starting import first_hints, first_scale, measure_batch_norms
+from starting import fit_hint_layer, fit_score_scale, measure_batch_norms
 from teacher import Onnx
 from validation import autocast, to_input
 
@@ -106,7 +106,7 @@ def main():
     held_faces, held_targets = faces[held_rows], targets[held_rows]
 
     net = Recogniser(SIZES[args.size]).to(device)
-    verdict = Verdict(net.shape.dim).to(device)
+    verdict = AuxiliaryHeads(net.shape.dim).to(device)
     if args.start:
         export.read(net, *args.start)
     descent = optimizers(net, verdict, args.lr)
@@ -141,8 +141,8 @@ def main():
     if not state.exists():
         if args.start:
             measure_batch_norms(net, train_pool, device)
-            first_hints(verdict, net, on_device(batches[0]))
-        first_scale(verdict, net, train_pool, device)
+            fit_hint_layer(verdict, net, on_device(batches[0]))
+        fit_score_scale(verdict, net, train_pool, device)
     loader = torch.utils.data.DataLoader(
         torch.utils.data.Subset(batches, range(step, args.steps)), batch_size=None, num_workers=args.workers
     )

@@ -20,7 +20,7 @@ import validation
 from batches import YAWED, pool, split
 from embedded import cached
 from faces import decoded
-from losses import NAMES, Verdict, losses
+from losses import NAMES, AuxiliaryHeads, losses
 from mosaics import unpacked
 from network import SIZES, Recogniser
 from optimizers import optimizers, set_rates, take_step
@@ -28,7 +28,7 @@ from options import add_options
 from recognition import Recognition
 from sface import Sface
 from space import Space
-from starting import first_hints, first_scale, measure_batch_norms
+from starting import fit_hint_layer, fit_score_scale, measure_batch_norms
 from validation import autocast
 
 COLUMNS = ["step", "images", "seconds", "lr", *NAMES, *validation.COLUMNS]
@@ -70,7 +70,7 @@ def arguments():
     return args
 
 
-class Shown:
+class OnlineBatches:
     """Makes batches from the training faces, all on the device."""
 
     def __init__(self, faces, rows, teacher, space, recognition, device, args):
@@ -198,16 +198,16 @@ def main():
     held_faces, held_targets = faces[held_rows], targets[held_rows]
     # From here on, shapes are constant.
     torch.backends.cudnn.benchmark = True
-    shown = Shown(faces, rows, teacher, space, recognition, device, args)
+    shown = OnlineBatches(faces, rows, teacher, space, recognition, device, args)
     log_line("teacher's verdicts")
 
     net = Recogniser(SIZES[args.size]).to(device)
-    verdict = Verdict(net.shape.dim).to(device)
+    verdict = AuxiliaryHeads(net.shape.dim).to(device)
     if args.start:
         export.read(net, *args.start)
         measure_batch_norms(net, held, device)
-        first_hints(verdict, net, shown.batch())
-        first_scale(verdict, net, held, device)
+        fit_hint_layer(verdict, net, shown.batch())
+        fit_score_scale(verdict, net, held, device)
     else:
         with torch.no_grad():
             # Scores of an untrained network are about 0: start at the mean of their target.

@@ -29,7 +29,7 @@ def parts(count, size=64):
 
 
 @torch.no_grad()
-def recognised(net, faces, targets, device):
+def validate_clean(net, faces, targets, device):
     """On clean faces: mean cosine to their targets, and the fraction of faces whose own target
     is the nearest of all."""
     embeddings = []
@@ -42,7 +42,7 @@ def recognised(net, faces, targets, device):
 
 
 @torch.no_grad()
-def judged(net, held, targets, device):
+def validate_degraded(net, held, targets, device):
     """On degraded faces: agreement; rank correlation of the score and of the published score with
     the target; and the fraction of partly occluded faces whose occluded patches receive less
     attention, which does not depend on the scale of the score."""
@@ -66,6 +66,9 @@ def judged(net, held, targets, device):
 def validate(net, held, held_faces, targets, held_targets, device):
     """The values of `COLUMNS`."""
     net.eval()
-    values = (*judged(net, held, targets, device), *recognised(net, held_faces, held_targets, device))
+    values = (
+        *validate_degraded(net, held, targets, device),
+        *validate_clean(net, held_faces, held_targets, device),
+    )
     net.train()
     return values

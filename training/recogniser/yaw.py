@@ -19,7 +19,7 @@ import geometry
 
 SIZE = 112
 # Maximum angle to either side, in degrees.
-MOST = 75
+MAX_YAW = 75
 # In pixels: centre of the head; its half axes across, down and towards the camera; tip of the nose,
 # its height above the ellipsoid, and its horizontal and vertical variances.
 CENTRE = (56.0, 66.0)
@@ -78,4 +78,4 @@ def origins(degrees):
 
 def table():
     """`origins` for every whole degree from -75 to 75, `[151, 112, 112, 2]`."""
-    return np.stack([origins(degrees) for degrees in range(-MOST, MOST + 1)])
+    return np.stack([origins(degrees) for degrees in range(-MAX_YAW, MAX_YAW + 1)])

@@ -31,7 +31,7 @@ pub use inputs::Tables;
 /// 0 if everything was done, 1 if some images failed, 2 if the run could not start or its output
 /// could not be written, 130 after Ctrl-C. Wrong arguments and `--help` end the process.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    keep_caught_panics_quiet();
+    silence_caught_panics();
     interrupt::handle();
     let outcome = args::parse(args).and_then(|cli| run_command(&cli));
     let failed = outcome.is_err();
@@ -103,7 +103,7 @@ fn run_command(Cli { command, run }: &Cli) -> anyhow::Result<Exit> {
 
 /// A file that makes a decoder panic becomes a row, and the panic message is of no use to whoever
 /// reads standard error.
-fn keep_caught_panics_quiet() {
+fn silence_caught_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !attn_fiqa::panics::is_caught() {

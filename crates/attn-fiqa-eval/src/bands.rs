@@ -117,7 +117,7 @@ mod tests {
     use crate::rates::operating_points;
 
     #[test]
-    fn bands_add_up_to_the_whole_and_follow_the_worse_picture() {
+    fn bands_sum_to_total_and_use_worse_image() {
         // Image i has quality i; pair i is images i and 100.
         let qualities: Vec<i8> = (0..=100).collect();
         let mut pairs = Vec::new();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_are_wilsons() {
+    fn wilson_intervals_match_known_values() {
         // Values of the closed formula, computed by hand for 5 of 50 and 0 of 10.
         let [low, high] = wilson(5, 50).expect("an interval");
         assert!((low - 0.043_5).abs() < 5e-4 && (high - 0.213_6).abs() < 5e-4, "{low} {high}");

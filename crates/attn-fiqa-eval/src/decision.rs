@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_at_the_threshold_matches_for_both_rates() {
+    fn threshold_is_inclusive_and_fmr_never_exceeds_target() {
         let set = with_a_tie();
         let evaluator = Evaluator::new(&set);
         let at = |target| decide(&evaluator, target, Weights::One).expect("a decision");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_no_distance_meets_accepts_nothing() {
+    fn unreachable_target_fmr_accepts_nothing() {
         let scores = vec![0.9, 0.5];
         let set = Comparisons::new(scores, vec![false, true], ScoreScale::Similarity);
         let set = set.expect("comparisons");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_have_both_forms() {
+    fn threshold_converts_between_distance_and_similarity() {
         let threshold = Threshold::Similarity(0.5);
         assert!((threshold.distance(ScoreScale::Cosine) - 1.0 / 3.0).abs() < 1e-15);
         let threshold = Threshold::Distance(1.0 / 3.0);

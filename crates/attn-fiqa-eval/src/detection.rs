@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_count_each_face_once() {
+    fn each_face_is_matched_at_most_once() {
         let mut agreement = DetectionAccuracy::default();
         // Two detections for the first face, one for none, none for the second.
         let expected = [face(0.0, 1.0, 0.0), face(300.0, 1.0, 0.0)];
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_tell_by_is_no_number() {
+    fn empty_evaluation_has_no_metrics() {
         let empty = DetectionAccuracy::default();
         assert_eq!(empty.recall(), None);
         assert_eq!(empty.precision(), None);

@@ -116,7 +116,7 @@ mod tests {
     use crate::comparisons::Comparisons;
 
     #[test]
-    fn cosines_are_sums_in_the_order_of_the_numbers() {
+    fn cosines_match_sequential_sums_bit_for_bit() {
         let dim = 13;
         let values: Vec<f32> = (0..9 * dim).map(|n| ((n * n) as f32 * 0.37).sin()).collect();
         let embeddings = Embeddings::new(dim, values).expect("embeddings");

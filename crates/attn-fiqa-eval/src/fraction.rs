@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_are_fractions_and_nothing_beyond_them() {
+    fn fraction_parses_only_zero_to_one() {
         for (text, inside) in [("0", false), ("1", false), ("0.5", true), (" 1e-4 ", true)] {
             assert_eq!(text.parse::<Fraction>().map(Fraction::is_inside), Ok(inside), "{text}");
         }

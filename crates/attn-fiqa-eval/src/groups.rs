@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_hold_the_truth_as_often_as_they_say() {
+    fn intervals_have_nominal_coverage() {
         // Qualities uniform on 0 to 100: the median is 50, and 40 % are below 40.
         let mut random = Stream::new(5, 0);
         let groups = ["one".to_owned()];

@@ -107,7 +107,7 @@ mod tests {
     use crate::comparisons::{Comparisons, ScoreScale};
 
     #[test]
-    fn rates_follow_the_threshold() {
+    fn det_and_eer_match_known_values() {
         let scores = vec![0.9, 0.8, 0.4, 0.7, 0.2, 0.1];
         let mated = vec![true, true, true, false, false, false];
         let set = Comparisons::new(scores, mated, ScoreScale::Similarity).expect("comparisons");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_move_together() {
+    fn tied_scores_move_both_rates_together() {
         let set = Comparisons::new(vec![0.5, 0.5], vec![true, false], ScoreScale::Similarity);
         let set = set.expect("comparisons");
         assert_eq!(det(&Evaluator::new(&set)), [[0.0, 1.0], [1.0, 0.0]]);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_perfect_recogniser_has_no_equal_error() {
+    fn perfect_recogniser_has_zero_eer() {
         let set = Comparisons::new(vec![0.9, 0.1], vec![true, false], ScoreScale::Cosine);
         let set = set.expect("comparisons");
         assert_eq!(equal_error_rate(&Evaluator::new(&set)), 0.0);

@@ -123,7 +123,7 @@ mod tests {
     use crate::stream::Stream;
 
     #[test]
-    fn counts_give_what_the_list_of_values_gives() {
+    fn counts_match_naive_statistics() {
         let mut random = Stream::new(25, 0);
         for size in [1, 2, 7, 150] {
             let values: Vec<i8> = (0..size).map(|_| random.below(102) as i8 - 1).collect();

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rank_correlations_are_those_of_scipy() {
+    fn spearman_matches_scipy() {
         // scipy.stats.spearmanr of these lists.
         let a = [106.0, 100.0, 86.0, 101.0, 99.0, 103.0, 97.0, 113.0, 112.0, 110.0];
         let b = [7.0, 27.0, 2.0, 50.0, 28.0, 29.0, 20.0, 12.0, 6.0, 17.0];
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn weighted_quantiles_are_those_of_the_written_out_list() {
+    fn weighted_quantile_matches_expanded_list() {
         let weighted = [(0.5, 0), (1.0, 2), (2.0, 1), (5.0, 3)];
         // Of 1 1 2 5 5 5.
         for (fraction, expected) in [(0.0, 1.0), (0.2, 1.0), (0.3, 1.5), (0.5, 3.5), (1.0, 5.0)] {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn boxes_are_those_of_tukey() {
+    fn box_plot_follows_tukey() {
         let values = [10.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 40.0];
         let found = BoxPlot::of(values).expect("values");
         assert_eq!((found.lower_quartile, found.median, found.upper_quartile), (3.0, 5.0, 7.0));

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_below_a_bound_are_even_and_streams_differ() {
+    fn bounded_numbers_are_uniform_and_streams_differ() {
         let mut random = Stream::new(7, 0);
         let mut counts = [0_u32; 6];
         for _ in 0..60_000 {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_fixed_for_good() {
+    fn stream_matches_pinned_values() {
         let mut stream = Stream::new(7, 3);
         let found = [stream.bits(), stream.bits(), stream.bits()];
         assert_eq!(found, [0x8df6_6d86_c865_86e0, 0xd3cb_9348_a2c2_189d, 0x4f54_c0f0_14ec_5d3c]);

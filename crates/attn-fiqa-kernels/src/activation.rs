@@ -109,7 +109,7 @@ mod tests {
     }
 
     /// The results of an activation on every instruction set, which must have the same bits.
-    fn same_everywhere(run: impl Fn(Isa, &mut Vec<f32>)) -> Vec<f32> {
+    fn assert_same_on_every_isa(run: impl Fn(Isa, &mut Vec<f32>)) -> Vec<f32> {
         let found = Isa::available().into_iter().map(|isa| {
             let mut values = arguments();
             run(isa, &mut values);
@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn gelu_meets_the_definition_on_every_isa() {
-        for (x, found) in arguments().into_iter().zip(same_everywhere(|isa, x| gelu(isa, x))) {
+        for (x, found) in
+            arguments().into_iter().zip(assert_same_on_every_isa(|isa, x| gelu(isa, x)))
+        {
             let x = f64::from(x);
             let expected = x * 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
             let error = (f64::from(found) - expected).abs() / x.abs().max(1.0);
@@ -135,8 +137,8 @@ mod tests {
     #[test]
     fn sigmoids_meet_the_definition_on_every_isa() {
         let exact = |x: f64| 1.0 / (1.0 + (-x).exp());
-        let quick = same_everywhere(|isa, x| quick_gelu(isa, x));
-        let gated = same_everywhere(|isa, x| {
+        let quick = assert_same_on_every_isa(|isa, x| quick_gelu(isa, x));
+        let gated = assert_same_on_every_isa(|isa, x| {
             // Every row is an argument and a gate of 3.
             *x = x.iter().flat_map(|&x| [x, 3.0]).collect();
             swiglu(isa, x, 1);
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_not_a_number_is_hidden() {
+    fn activations_propagate_nan() {
         for isa in Isa::available() {
             let mut values = [f32::NAN; 3];
             gelu(isa, &mut values[..1]);

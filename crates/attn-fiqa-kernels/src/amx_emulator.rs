@@ -43,7 +43,7 @@ extern "C" fn handle(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc
         let code = machine[libc::REG_RIP as usize] as *const u8;
         let instruction = Instruction::decode(code, |register| general(machine, register));
         REGISTERS.with(|registers| {
-            let found = instruction.filter(|found| carry_out(&mut *registers.get(), found));
+            let found = instruction.filter(|found| execute(&mut *registers.get(), found));
             found.inspect(|found| machine[libc::REG_RIP as usize] += found.length as i64).is_some()
         })
     };
@@ -72,7 +72,7 @@ fn general(machine: &[libc::greg_t; 23], register: u8) -> u64 {
 /// # Safety
 ///
 /// The memory that the instruction names must be readable or writable, as the instruction requires.
-unsafe fn carry_out(registers: &mut Registers, instruction: &Instruction) -> bool {
+unsafe fn execute(registers: &mut Registers, instruction: &Instruction) -> bool {
     let Instruction { tile, first, second, address, stride, .. } = *instruction;
     // SAFETY: by the contract.
     unsafe {

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use crate::packed::kernel::{InputForm, select};
 use crate::packed::{PackedWeights, Rows, as_bits};
 use crate::quantize::{to_bf16, to_bf16_terms};
-use crate::softmax::{powers, scale_rows};
+use crate::softmax::{scale_rows, softmax_numerators};
 use crate::{Accumulate, Epilogue, Isa, Matrix, MatrixMut, Precision, gemm, softmax};
 
 /// Most queries per block, if a tile of the packed product has no more rows: their logits stay in
@@ -98,7 +98,7 @@ pub fn attention(
         None => {
             let part =
                 |which: usize| Matrix::strided(&qkv[start(which)..], tokens, head_dim, width);
-            whole_matrix(isa, [part(0), part(1), part(2)], scale, bias, out);
+            attention_by_gemm(isa, [part(0), part(1), part(2)], scale, bias, out);
         }
     }
 }
@@ -202,7 +202,7 @@ impl Scratch {
             }
             self.probabilities.resize(count * self.values.row_words(), 0);
             let inverses = &mut self.inverses[..count];
-            powers(isa, logits, tokens, self.scale, &mut self.probabilities, inverses);
+            softmax_numerators(isa, logits, tokens, self.scale, &mut self.probabilities, inverses);
             let rows = Rows { words: &self.probabilities, params: &[], count };
             self.values.multiply(rows, out, Epilogue::Overwrite);
             scale_rows(isa, out, head_dim, inverses);
@@ -211,7 +211,7 @@ impl Scratch {
 }
 
 /// The same with the full matrix of logits, by the general matrix product.
-fn whole_matrix(
+fn attention_by_gemm(
     isa: Isa,
     [query, key, value]: [Matrix<'_>; 3],
     scale: f32,

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     #[cfg(all(target_os = "linux", not(emulated_amx)))]
     #[cfg_attr(miri, ignore = "Miri isolates programs from files")]
-    fn the_kernel_of_the_operating_system_agrees() {
+    fn detected_features_match_proc_cpuinfo() {
         let Ok(listed) = std::fs::read_to_string("/proc/cpuinfo") else { return };
         // An emulated program sees the list of the emulating machine.
         let key = if cfg!(target_arch = "aarch64") { "Features" } else { "flags" };

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn every_instruction_set_gives_the_sums_of_the_definition_and_the_same_bits() {
+    fn matrix_vector_is_bit_identical_on_every_isa() {
         for (rows, columns) in [(1, 1), (3, 7), (5, 16), (2, 37), (7, 513)] {
             let matrix: Vec<f32> = (0..rows * columns).map(value).collect();
             let x: Vec<f64> = (0..columns).map(|i| f64::from(value(i + 31)) / 3.0).collect();

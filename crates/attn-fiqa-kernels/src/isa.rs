@@ -27,7 +27,7 @@ struct NamedFeatures {
 
 /// Every instruction set, slowest first. A machine has every set whose features it has; one set
 /// need not include another.
-static NAMED: [NamedFeatures; 10] = {
+static INSTRUCTION_SETS: [NamedFeatures; 10] = {
     use CpuFeature::{
         AmxBf16, AmxInt8, AmxTile, Avx2, Avx512Bf16, Avx512Vnni, Avx512bw, Avx512f, AvxVnni,
         Dotprod, Fma, I8mm, Neon,
@@ -110,7 +110,7 @@ impl Isa {
     /// The sets whose features were detected, whether or not this process may use them.
     fn detected() -> impl DoubleEndedIterator<Item = Self> {
         let detected = CpuFeatures::detected();
-        NAMED.iter().filter(move |named| detected.contains_all(named.features)).map(Self)
+        INSTRUCTION_SETS.iter().filter(move |named| detected.contains_all(named.features)).map(Self)
     }
 
     /// A name for reports and for `ATTN_FIQA_ISA`: `baseline`; `neon`, `neon-dotprod` or
@@ -158,7 +158,7 @@ impl Isa {
         let mut sets = Self::available();
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if sets.last().is_some_and(|isa| isa.name() == "avx512-bf16")
-            && let Some(amx) = NAMED.iter().find(|named| named.name == "avx512-amx")
+            && let Some(amx) = INSTRUCTION_SETS.iter().find(|named| named.name == "avx512-amx")
             && crate::amx_emulator::install()
         {
             sets.push(Self(amx));
@@ -229,8 +229,8 @@ mod tests {
 
     #[test]
     fn names_and_feature_sets_are_distinct() {
-        for (index, one) in NAMED.iter().enumerate() {
-            for other in &NAMED[index + 1..] {
+        for (index, one) in INSTRUCTION_SETS.iter().enumerate() {
+            for other in &INSTRUCTION_SETS[index + 1..] {
                 assert_ne!(one.name, other.name);
                 assert_ne!(one.features, other.features, "{} and {}", one.name, other.name);
             }
@@ -238,22 +238,22 @@ mod tests {
     }
 
     #[test]
-    fn tiles_are_there_or_emulated() {
+    fn amx_emulation_skip_is_recorded() {
         if !Isa::available_or_emulated().iter().any(|isa| isa.has(CpuFeature::AmxTile)) {
             attn_fiqa_testing::skip("AMX is not emulated without Linux and AVX-512 with bf16");
         }
     }
 
     #[test]
-    fn tiles_must_be_asked_for() {
+    fn widest_isa_excludes_amx() {
         assert!(!Isa::widest().has(CpuFeature::AmxTile));
     }
 
     #[test]
-    fn a_machine_has_the_sets_whose_features_it_has() {
+    fn available_isas_match_detected_features() {
         let available = Isa::available();
         assert_eq!(available[0].name(), "baseline");
-        for named in &NAMED {
+        for named in &INSTRUCTION_SETS {
             let has = CpuFeatures::detected().contains_all(named.features)
                 && named.features.are_permitted();
             assert_eq!(available.iter().any(|isa| isa.name() == named.name), has, "{}", named.name);

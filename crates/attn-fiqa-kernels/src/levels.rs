@@ -91,7 +91,7 @@ mod tests {
     use crate::Isa;
 
     #[test]
-    fn pixels_are_the_means_of_their_footprints_on_every_isa() {
+    fn average_pixels_matches_definition_on_every_isa() {
         for taps in 1..8 {
             let weights: Vec<Vec<f32>> = (0..9)
                 .map(|pixel| vec![1.0 / (1 + pixel % taps) as f32; 1 + pixel % taps])
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "shorter than its footprints")]
-    fn a_short_row_is_refused() {
+    fn average_pixels_panics_on_short_row() {
         let footprints = Footprints::new([(3, &[1.0][..])]);
         average_pixels(Isa::widest(), &[0.0; 12], &footprints, &mut [0; 3]);
     }

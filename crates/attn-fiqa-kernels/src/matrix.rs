@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_divided_without_gap_or_overlap() {
+    fn split_at_partitions_columns() {
         let mut matrix = vec![0.0; 3 * 7];
         let (left, right) = ColumnsMut::new(&mut matrix, 7).split_at(2);
         let (middle, right) = right.split_at(6);
@@ -179,13 +179,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "column 5 is not within 2..4")]
-    fn columns_are_not_divided_elsewhere() {
+    fn split_outside_columns_panics() {
         ColumnsMut::new(&mut [0.0; 12], 6).split_at(2).1.split_at(4).0.split_at(5);
     }
 
     #[test]
     #[should_panic(expected = "beyond the columns")]
-    fn columns_of_others_are_out_of_reach() {
+    fn row_mut_beyond_own_columns_panics() {
         ColumnsMut::new(&mut [0.0; 12], 6).split_at(2).0.row_mut(0, 1..3);
     }
 }

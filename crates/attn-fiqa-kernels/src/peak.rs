@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_instruction_set_runs_a_loop_of_its_own() {
+    fn peak_operations_scale_with_rounds() {
         for isa in Isa::available_or_emulated() {
             for precision in Precision::ALL {
                 let [once, thrice] = [1, 3].map(|rounds| peak_operations(isa, precision, rounds));

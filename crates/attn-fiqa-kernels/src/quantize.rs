@@ -311,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bf16_is_the_nearest_one_and_even_on_ties() {
+    fn bf16_rounds_to_nearest_even() {
         for (value, expected) in [
             (1.0, 0x3f80),
             (1.0 + 1.0 / 256.0, 0x3f80),
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_of_bf16_are_groups_of_high_and_low_words_on_every_isa() {
+    fn bf16_terms_have_grouped_layout_on_every_isa() {
         for inputs in [1usize, 2, 31, 32, 33, 70] {
             let row: Vec<f32> =
                 (0..2 * inputs).map(|i| (i * 7919 % 1009) as f32 / 77.0 - 3.0).collect();
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_stand_for_values_within_half_a_step_on_every_isa() {
+    fn quantization_error_is_at_most_half_a_step() {
         for inputs in [1usize, 3, 4, 5, 16, 37, 512] {
             let row: Vec<f32> = (0..inputs).map(|i| ((i * 37 % 101) as f32 - 20.0) / 9.0).collect();
             for isa in Isa::available() {
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_the_same_on_every_isa() {
+    fn quantized_rows_are_identical_on_every_isa() {
         for inputs in [1usize, 2, 3, 5, 15, 16, 17, 31, 33, 63, 64, 70, 130, 513] {
             for seed in 0..4 {
                 let value = |i: usize| ((i * 7919 + seed * 31) % 1009) as f32 / 77.0 - 3.0;
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_not_hidden() {
+    fn non_finite_row_has_nan_scale() {
         for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for (inputs, place) in [(18usize, 17), (70, 0), (70, 69)] {
                 for isa in Isa::available() {

@@ -37,7 +37,7 @@ for_every_isa! {
 /// The first half of a softmax of `scale · logits` around a bf16 product. Every row of `logits`
 /// `[rows, cols]` becomes `e^(scale · (logit − maximum))` in bf16; `inverses` receives the factor
 /// for each row of the product. Overwrites `logits`.
-pub(crate) fn powers(
+pub(crate) fn softmax_numerators(
     isa: Isa,
     logits: &mut [f32],
     cols: usize,
@@ -52,7 +52,7 @@ pub(crate) fn powers(
         for ((row, words), inverse) in rows.zip(inverses) {
             // SAFETY: an `Isa` with AVX-512F and its bf16 part exists only where both were
             // detected.
-            *inverse = unsafe { avx512::powers(row, scale, words) };
+            *inverse = unsafe { avx512::softmax_numerators(row, scale, words) };
         }
         return;
     }
@@ -88,12 +88,12 @@ fn row_max(row: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::powers;
+    use super::softmax_numerators;
     use crate::Isa;
     use crate::quantize::bf16_value;
 
     #[test]
-    fn powers_are_a_softmax_in_two_halves_on_every_isa() {
+    fn numerators_times_inverse_equal_softmax_on_every_isa() {
         for cols in [1usize, 2, 15, 16, 17, 31, 32, 33, 48, 63, 70, 196] {
             let row: Vec<f32> = (0..cols).map(|i| (i * 7919 % 1009) as f32 / 30.0 - 9.0).collect();
             let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -105,7 +105,7 @@ mod tests {
                 let mut logits = row.clone();
                 let mut words = vec![u32::MAX; cols.div_ceil(2)];
                 let mut inverse = [f32::NAN];
-                powers(isa, &mut logits, cols, scale, &mut words, &mut inverse);
+                softmax_numerators(isa, &mut logits, cols, scale, &mut words, &mut inverse);
                 for (i, exact) in exact.iter().enumerate() {
                     let found = bf16_value(words[i / 2] >> (16 * (i % 2)) & 0xffff) * inverse[0];
                     let error = (f64::from(found) * sum - exact).abs() / exact;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn powers_hide_nothing_that_is_not_a_number() {
+    fn numerators_of_non_finite_logits_are_nan() {
         for cols in [5usize, 40] {
             for bad in [f32::NAN, f32::INFINITY] {
                 for isa in Isa::available() {
@@ -125,7 +125,7 @@ mod tests {
                     logits[3] = bad;
                     let mut words = vec![0; cols.div_ceil(2)];
                     let mut inverse = [0.0];
-                    powers(isa, &mut logits, cols, 1.0, &mut words, &mut inverse);
+                    softmax_numerators(isa, &mut logits, cols, 1.0, &mut words, &mut inverse);
                     let found = bf16_value(words[0] & 0xffff) * inverse[0];
                     assert!(found.is_nan(), "{bad} became {found} on {}", isa.name());
                 }

@@ -88,13 +88,13 @@ fn nan_stays_nan() {
 
 #[test]
 #[should_panic(expected = "rows beyond the output")]
-fn rows_that_do_not_exist_are_refused() {
+fn rows_beyond_output_panic() {
     let layer = Depthwise::new(Isa::widest(), &[1.0; 9], &[0.0], 3, 2);
     layer.apply(Features::new(&[0.0; 25], 5, 5, 1), 2..4, &mut [0.0; 6]);
 }
 
 #[test]
-fn patches_are_the_images_pixels_and_zeros_beyond() {
+fn patches_copy_pixels_and_pad_with_zeros() {
     let shapes = [(4, 4, 0), (3, 2, 1), (3, 1, 1), (4, 2, 3)];
     let sizes = [(1, 1), (2, 2), (4, 4), (5, 3), (16, 9), (23, 8)];
     for (shape, (width, height)) in shapes.iter().flat_map(|s| sizes.map(|size| (s, size))) {

@@ -23,7 +23,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 /// Runs one kernel on every instruction set and returns the baseline's result.
-fn same_everywhere(run: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
+fn assert_same_on_every_isa(run: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
     let available = Isa::available();
     let baseline = run(available[0]);
     for &isa in &available[1..] {
@@ -33,17 +33,17 @@ fn same_everywhere(run: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
 }
 
 #[test]
-fn the_widest_instruction_set_is_an_available_one() {
+fn widest_isa_is_available() {
     assert!(Isa::available().contains(&Isa::widest()));
 }
 
 #[test]
-fn layer_norm_is_right_on_every_isa() {
+fn layer_norm_matches_f64_on_every_isa() {
     for dim in AWKWARD {
         for rows in [1, 3] {
             let x: Vec<f32> = values(rows * dim, 1).iter().map(|v| v + 100.0).collect();
             let (weight, bias) = (values(dim, 2), values(dim, 3));
-            let found = same_everywhere(|isa| {
+            let found = assert_same_on_every_isa(|isa| {
                 let mut out = vec![0.0; x.len()];
                 layer_norm(isa, &x, &weight, &bias, 1e-5, &mut out);
                 out
@@ -65,10 +65,10 @@ fn layer_norm_is_right_on_every_isa() {
 }
 
 #[test]
-fn standardising_is_a_layer_norm_without_its_affine_part() {
+fn standardise_equals_layer_norm_without_affine() {
     for dim in AWKWARD {
         let x = values(3 * dim, 6);
-        let found = same_everywhere(|isa| {
+        let found = assert_same_on_every_isa(|isa| {
             let mut out = vec![f32::NAN; x.len()];
             standardise(isa, &x, dim, 1e-5, &mut out);
             out
@@ -81,10 +81,10 @@ fn standardising_is_a_layer_norm_without_its_affine_part() {
 }
 
 #[test]
-fn softmax_is_right_on_every_isa() {
+fn softmax_matches_f64_on_every_isa() {
     for cols in AWKWARD {
         let logits = values(3 * cols, 4);
-        let found = same_everywhere(|isa| {
+        let found = assert_same_on_every_isa(|isa| {
             let mut out = logits.clone();
             softmax(isa, &mut out, cols);
             out
@@ -100,11 +100,11 @@ fn softmax_is_right_on_every_isa() {
 }
 
 #[test]
-fn relu6_is_right_on_every_isa() {
+fn relu6_clamps_and_keeps_nan_on_every_isa() {
     for count in AWKWARD {
         let mut x = values(count, 5);
         x[0] = f32::NAN;
-        let found = same_everywhere(|isa| {
+        let found = assert_same_on_every_isa(|isa| {
             let mut out = x.clone();
             relu6(isa, &mut out);
             out
@@ -128,11 +128,11 @@ fn gelu_meets_tabulated_values() {
 }
 
 #[test]
-fn rows_of_levels_are_summed_alike_on_every_isa() {
+fn add_levels_is_identical_on_every_isa() {
     for count in AWKWARD {
         let levels: Vec<u8> = (0..count).map(|i| (i * 37 % 256) as u8).collect();
         let before = values(count, 7);
-        let found = same_everywhere(|isa| {
+        let found = assert_same_on_every_isa(|isa| {
             let mut sums = before.clone();
             add_levels(isa, &levels, 0.375, &mut sums);
             sums
@@ -144,7 +144,7 @@ fn rows_of_levels_are_summed_alike_on_every_isa() {
 }
 
 #[test]
-fn operations_at_the_peak_are_counted_by_rounds_on_every_isa() {
+fn peak_operations_scale_with_rounds_on_every_isa() {
     for isa in Isa::available() {
         for precision in Precision::ALL {
             let one = peak_operations(isa, precision, 1);

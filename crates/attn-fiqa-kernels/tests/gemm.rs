@@ -69,7 +69,7 @@ proptest! {
 /// A sum that reveals how it was computed: the second product is 1 + 2⁻¹¹ + 2⁻²⁴, whose last digit
 /// is lost if the product is rounded before the addition, and is all that remains otherwise.
 #[test]
-fn the_baseline_does_not_fuse_and_every_other_instruction_set_does() {
+fn every_isa_except_baseline_fuses_multiply_add() {
     const INNER: usize = 16;
     let factor = 1.0 + (-12f32).exp2();
     let mut inner = [0.0; INNER];
@@ -98,7 +98,7 @@ fn the_baseline_does_not_fuse_and_every_other_instruction_set_does() {
 }
 
 #[test]
-fn strided_views_skip_what_lies_between_rows() {
+fn strided_views_skip_row_padding() {
     let wide = [1.0, 2.0, 9.0, 3.0, 4.0, 9.0];
     for isa in Isa::available() {
         let mut dst = [0.0; 4];
@@ -116,6 +116,6 @@ fn strided_views_skip_what_lies_between_rows() {
 
 #[test]
 #[should_panic(expected = "does not fit")]
-fn a_view_beyond_its_slice_is_refused() {
+fn view_beyond_slice_panics() {
     Matrix::strided(&[0.0; 5], 2, 2, 4);
 }

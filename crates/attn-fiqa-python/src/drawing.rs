@@ -18,7 +18,7 @@ use crate::args::{color as color_of, count, one_of, within};
 use crate::error::{bad_landmarks, bad_request, failed};
 use crate::face::{Face, State};
 use crate::guard::detached;
-use crate::image::{Input, dtype, in_order, tuple};
+use crate::image::{Input, dtype, to_channel_order, tuple};
 use crate::landmarks::landmarks as landmarks_of;
 
 /// Maximum side of a crop, in pixels.
@@ -51,7 +51,7 @@ pub(crate) fn align<'py>(
             let aligned = align_face(&decoded.image, points, side)
                 .map_err(|error| bad_landmarks(error, path.as_deref()))?;
             let crop = Image::from_rgb(side, side, aligned.crop.rgb().to_vec());
-            let crop = in_order(crop.expect("a crop is an image: this is a bug"), order);
+            let crop = to_channel_order(crop.expect("a crop is an image: this is a bug"), order);
             pixels.extend_from_slice(crop.rgb());
         }
         Ok::<_, PyErr>(pixels)
@@ -93,7 +93,7 @@ pub(crate) fn draw<'py>(
     let (order, path) = (input.order, input.path());
     let image = detached(py, || {
         let decoded = input.decode().map_err(|failure| failed(&failure, path.as_deref()))?;
-        Ok::<_, PyErr>(in_order(draw_faces(&decoded.image, &drawn), order))
+        Ok::<_, PyErr>(to_channel_order(draw_faces(&decoded.image, &drawn), order))
     })??;
     pixels(py, image)
 }
@@ -140,16 +140,16 @@ pub(crate) fn overlay<'py>(
             })?;
             ColorRange::new(low, high).map_err(bad_request)?
         }
-        None => own_range(&values),
+        None => value_range(&values),
     };
     let style = MapStyle { colormap, alpha, side, ..MapStyle::new(range) };
     let drawn = overlay_map(&crop, &grid, &style).map_err(bad_request)?;
     let image = Image::from_rgb(side, side, drawn.rgb);
-    pixels(py, in_order(image.expect("an overlay is an image: this is a bug"), order))
+    pixels(py, to_channel_order(image.expect("an overlay is an image: this is a bug"), order))
 }
 
 /// From the lowest to the highest finite value.
-pub(crate) fn own_range(values: &[f32]) -> ColorRange {
+pub(crate) fn value_range(values: &[f32]) -> ColorRange {
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     ColorRange::new(low, high).expect("finite values: this is a bug")

@@ -321,16 +321,16 @@ impl Face {
         crate::notebook::html(py, &self.0)
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Packed,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (PickledFace,))> {
         let restore = py.import("attn_fiqa._native")?.getattr("restore_face")?;
-        Ok((restore, (Packed::of(&self.0),)))
+        Ok((restore, (PickledFace::of(&self.0),)))
     }
 }
 
 /// The pickled form of a face.
 #[derive(FromPyObject, IntoPyObject)]
 #[pyo3(from_item_all)]
-pub(crate) struct Packed {
+pub(crate) struct PickledFace {
     index: usize,
     crop_origin: String,
     bbox: Option<[f32; 4]>,
@@ -350,7 +350,7 @@ pub(crate) struct Packed {
     notes: Vec<String>,
 }
 
-impl Packed {
+impl PickledFace {
     pub(crate) fn of(state: &State) -> Self {
         let State { methods, notes, .. } = state;
         let state = state.clone();
@@ -410,6 +410,6 @@ impl Packed {
 
 /// Restores a pickled face.
 #[pyfunction]
-pub(crate) fn restore_face(packed: Packed) -> PyResult<Face> {
+pub(crate) fn restore_face(packed: PickledFace) -> PyResult<Face> {
     packed.unpack().map(Face).ok_or_else(|| crate::error::bad_request("not a pickled face"))
 }

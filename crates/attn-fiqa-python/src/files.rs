@@ -25,14 +25,14 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList};
 use crate::args::{path, repr};
 use crate::arrow::{ArrowTable, TableBuilder, row_dict};
 use crate::error::{AttnFiqaError, bad_request, failed};
-use crate::face::{Context, Face, Packed, State, described};
-use crate::guard::{catching, detached};
+use crate::face::{Context, Face, PickledFace, State, described};
+use crate::guard::{catch_panic, detached};
 use crate::loaded::Wanted;
 
 /// Number of buffered rows.
 const ROWS_AHEAD: usize = 64;
 /// The longest delay until Ctrl-C takes effect.
-const SLICE: Duration = Duration::from_millis(50);
+const WAIT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What to do with an image without a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +200,7 @@ impl FileScores {
         loop {
             let event = py.detach(|| match &*self.lock() {
                 None => Event::End,
-                Some(run) => match run.rows.recv_timeout(SLICE) {
+                Some(run) => match run.rows.recv_timeout(WAIT_INTERVAL) {
                     Ok(Ok(row)) => Event::Row(Box::new(row)),
                     Ok(Err(panic)) => Event::Panic(panic),
                     Err(RecvTimeoutError::Timeout) => Event::Wait,
@@ -238,7 +238,7 @@ impl FileScores {
                 OnError::Skip => {}
                 OnError::Raise => {
                     self.halt(py)?;
-                    return Err(raised(&row));
+                    return Err(row_error(&row));
                 }
             }
         }
@@ -286,13 +286,13 @@ fn work(
         Ok(()) if !stop.load(Ordering::Relaxed) => Ok(()),
         _ => Err(ControlFlow::<Infallible>::Continue(())),
     };
-    if let Err(panic) = catching(|| pipeline.run(items, stream, send)) {
+    if let Err(panic) = catch_panic(|| pipeline.run(items, stream, send)) {
         let _ = sender.send(Err(panic));
     }
 }
 
 /// The exception for a row without a score.
-fn raised(row: &RowState) -> PyErr {
+fn row_error(row: &RowState) -> PyErr {
     let status = attn_fiqa::status::Status::ALL.into_iter().find(|s| s.name() == row.status());
     let status = status.expect("a status has a name: this is a bug");
     let message = row.message().unwrap_or_default();
@@ -446,14 +446,14 @@ impl FileScore {
         }
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (PackedRow,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (PickledRow,))> {
         let restore = py.import("attn_fiqa._native")?.getattr("restore_row")?;
         let row = &self.0;
-        let packed = PackedRow {
+        let packed = PickledRow {
             path: row.path.clone(),
             is_first: row.is_first,
             size: row.size,
-            face: row.face.as_ref().map(Packed::of),
+            face: row.face.as_ref().map(PickledFace::of),
             failure: row.failure.clone(),
             notes: row.notes.to_vec(),
         };
@@ -464,18 +464,18 @@ impl FileScore {
 /// The pickled form of a row.
 #[derive(FromPyObject, IntoPyObject)]
 #[pyo3(from_item_all)]
-pub(crate) struct PackedRow {
+pub(crate) struct PickledRow {
     path: String,
     is_first: bool,
     size: Option<(usize, usize)>,
-    face: Option<Packed>,
+    face: Option<PickledFace>,
     failure: Option<(String, String)>,
     notes: Vec<String>,
 }
 
 /// Restores a pickled row.
 #[pyfunction]
-pub(crate) fn restore_row(packed: PackedRow) -> PyResult<FileScore> {
+pub(crate) fn restore_row(packed: PickledRow) -> PyResult<FileScore> {
     let face = packed.face.map(crate::face::restore_face).transpose()?;
     Ok(FileScore(RowState {
         path: packed.path,

@@ -136,7 +136,7 @@ fn read_file(path: &Path) -> Result<ImageData, Failure> {
 }
 
 /// The image in the channel order of the caller's array.
-pub(crate) fn in_order(image: Image, order: Option<ChannelOrder>) -> Image {
+pub(crate) fn to_channel_order(image: Image, order: Option<ChannelOrder>) -> Image {
     match order {
         Some(ChannelOrder::Bgr) => image.with_red_and_blue_exchanged(),
         _ => image,

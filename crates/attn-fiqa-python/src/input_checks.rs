@@ -12,15 +12,15 @@ use attn_fiqa::detect::Detector;
 use attn_fiqa::pixels::{ChannelOrder, Image};
 
 /// Number of faces needed to judge the channel order.
-const FACES: u64 = 8;
+const MIN_FACES: u64 = 8;
 /// A warning is issued if, in the middle of faces, blue exceeds red by this many levels on average.
 /// Measured on groups of eight aligned faces of LFW and FairFace: red exceeds blue by at least 39.
-const BLUER: f64 = 8.0;
+const MIN_BLUE_EXCESS: f64 = 8.0;
 /// Number of crops whose alignment is checked.
-pub(crate) const CHECKED: usize = 8;
+pub(crate) const MAX_CHECKED_CROPS: usize = 8;
 /// A crop counts as not aligned if the mean distance of the landmarks found from the template's is
 /// at least this fraction of the distance between the template's eyes.
-const FAR: f64 = 0.25;
+const MAX_LANDMARK_DISTANCE: f64 = 0.25;
 
 /// What a scorer has seen so far.
 pub(crate) struct InputChecks {
@@ -57,7 +57,7 @@ impl InputChecks {
             colors.redness += redness(side, rgb);
         }
         let mean = colors.redness / colors.faces.max(1) as f64;
-        if colors.faces < FACES || mean > -BLUER {
+        if colors.faces < MIN_FACES || mean > -MIN_BLUE_EXCESS {
             return None;
         }
         colors.warned = true;
@@ -73,7 +73,7 @@ impl InputChecks {
     }
 
     /// Whether the alignment still has to be checked: true once.
-    pub(crate) fn wants_alignment(&self) -> bool {
+    pub(crate) fn take_alignment_check(&self) -> bool {
         !self.alignment_checked.swap(true, Ordering::Relaxed)
     }
 }
@@ -115,5 +115,5 @@ fn is_aligned(detector: &Detector, crop: &Crop) -> bool {
     let pairs = found.0.iter().zip(template);
     let distances = pairs.map(|(&[x, y], [u, v])| (f64::from(x) - u).hypot(f64::from(y) - v));
     let eyes = (template[1][0] - template[0][0]).hypot(template[1][1] - template[0][1]);
-    distances.sum::<f64>() / 5.0 / eyes < FAR
+    distances.sum::<f64>() / 5.0 / eyes < MAX_LANDMARK_DISTANCE
 }

@@ -9,7 +9,7 @@ use crate::error::bad_request;
 use crate::image::{dtype, tuple};
 
 /// The landmarks of one face or of several.
-pub(crate) struct Given {
+pub(crate) struct GivenLandmarks {
     pub(crate) faces: Vec<Landmarks>,
     /// Whether the shape was that of a single face.
     pub(crate) is_one: bool,
@@ -20,7 +20,7 @@ const EXPECTED: &str = "expected landmarks as numbers of shape (5, 2) or (faces,
                         other one, [x, y] each";
 
 /// Numbers of shape (5, 2) or (faces, 5, 2), as an array or nested lists.
-pub(crate) fn landmarks(given: &Bound<'_, PyAny>) -> PyResult<Given> {
+pub(crate) fn landmarks(given: &Bound<'_, PyAny>) -> PyResult<GivenLandmarks> {
     let py = given.py();
     let numpy = py.import(intern!(py, "numpy"))?;
     let unreadable =
@@ -41,5 +41,5 @@ pub(crate) fn landmarks(given: &Bound<'_, PyAny>) -> PyResult<Given> {
     let face = |values: &[f32]| {
         Landmarks(std::array::from_fn(|point| [values[2 * point], values[2 * point + 1]]))
     };
-    Ok(Given { faces: values.chunks_exact(10).map(face).collect(), is_one })
+    Ok(GivenLandmarks { faces: values.chunks_exact(10).map(face).collect(), is_one })
 }

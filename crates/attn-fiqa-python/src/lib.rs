@@ -56,7 +56,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::guard::keep_caught_panics_quiet();
+        super::guard::silence_caught_panics();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

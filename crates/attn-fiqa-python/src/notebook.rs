@@ -4,7 +4,7 @@ use attn_fiqa::crop::Crop;
 use attn_fiqa::visualize::{MapStyle, PatchGrid, encode_png, overlay, render_map};
 use pyo3::prelude::*;
 
-use crate::drawing::own_range;
+use crate::drawing::value_range;
 use crate::error::AttnFiqaError;
 use crate::face::State;
 
@@ -49,7 +49,7 @@ fn images(face: &State) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
         return Ok(images);
     };
     let map = PatchGrid::new(values, *grid, *grid).map_err(|error| error.to_string())?;
-    let style = MapStyle { side: *side, ..MapStyle::new(own_range(values)) };
+    let style = MapStyle { side: *side, ..MapStyle::new(value_range(values)) };
     let crop = Crop::from_rgb(*side, rgb.clone()).ok_or("a crop of another size")?;
     let drawn = render_map(&map, &style).map_err(|error| error.to_string())?;
     images.push(("map", png(&drawn.rgb)?));

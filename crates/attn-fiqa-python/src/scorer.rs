@@ -25,15 +25,15 @@ use crate::face::{Context, Face, described};
 use crate::files::{FileScores, Files};
 use crate::guard::detached;
 use crate::image::Input;
-use crate::input_checks::{CHECKED, InputChecks, check_alignment};
+use crate::input_checks::{InputChecks, MAX_CHECKED_CROPS, check_alignment};
 use crate::landmarks::landmarks as landmarks_of;
 use crate::loaded::{Arguments, Loaded, Wanted};
 use crate::process::PerProcess;
 
 /// Number of crops copied and scored between two checks for signals: initially, and at most.
-const CROPS_AT_ONCE: (usize, usize) = (32, 512);
+const CROP_BATCH_SIZES: (usize, usize) = (32, 512);
 /// The number of crops grows while a batch takes less than this.
-const LONG: Duration = Duration::from_millis(300);
+const TARGET_BATCH_TIME: Duration = Duration::from_millis(300);
 
 const PRECISIONS: [(&str, PrecisionChoice); 5] = [
     ("f32", PrecisionChoice::Fixed(Precision::F32)),
@@ -138,8 +138,8 @@ impl Scorer {
             ));
         }
         let arguments = Arguments {
-            model: model.map(lasting),
-            detector: detector.map(lasting),
+            model: model.map(absolute_if_file),
+            detector: detector.map(absolute_if_file),
             precision: one_of("precision", precision, &PRECISIONS)?,
             threads: count("threads", threads)?,
             methods: methods_of(methods)?,
@@ -243,7 +243,7 @@ impl Scorer {
         let wanted = Wanted { maps, embeddings };
         let found = detached(py, || match given {
             None => loaded.score(input, wanted, choice),
-            Some(given) => loaded.score_by(input, wanted, &given.faces),
+            Some(given) => loaded.score_with_landmarks(input, wanted, &given.faces),
         })??;
         match found {
             Ok(faces) => {
@@ -281,7 +281,7 @@ impl Scorer {
         let grid = config.image_size / config.patch_size;
         let dim = config.embedding_head.as_ref().map_or(0, |head| head.dim());
         let mut collected = Collected::new(&context, wanted, grid, dim);
-        let (mut done, mut at_once) = (0, CROPS_AT_ONCE.0);
+        let (mut done, mut at_once) = (0, CROP_BATCH_SIZES.0);
         while done < crops.len() {
             let start = Instant::now();
             let batch = crops.copied(done, crops.len().min(done + at_once));
@@ -290,8 +290,8 @@ impl Scorer {
             if let Some(text) = self.input_checks.check_colors(pixels, crops.order()) {
                 warn(py, text)?;
             }
-            if self.input_checks.wants_alignment() {
-                let checked = &batch[..batch.len().min(CHECKED)];
+            if self.input_checks.take_alignment_check() {
+                let checked = &batch[..batch.len().min(MAX_CHECKED_CROPS)];
                 let said = detached(py, || {
                     let detector = loaded.builtin_detector()?;
                     Ok::<_, PyErr>(check_alignment(&detector, checked))
@@ -301,8 +301,8 @@ impl Scorer {
             let outcomes = detached(py, || engine.assess(&batch, &request))?.map_err(refused)?;
             outcomes.into_iter().for_each(|outcome| collected.push(&context, outcome));
             py.check_signals()?;
-            if start.elapsed() < LONG {
-                at_once = (2 * at_once).min(CROPS_AT_ONCE.1);
+            if start.elapsed() < TARGET_BATCH_TIME {
+                at_once = (2 * at_once).min(CROP_BATCH_SIZES.1);
             }
         }
         collected.into_arrays(py, &context)
@@ -429,7 +429,7 @@ fn choice(
 
 /// An absolute path if the file exists, so that a pickled scorer finds it from any working
 /// directory; the name of a model stays as it is.
-fn lasting(path: PathBuf) -> PathBuf {
+fn absolute_if_file(path: PathBuf) -> PathBuf {
     if !path.is_file() {
         return path;
     }
@@ -479,7 +479,7 @@ impl Loaded {
     }
 
     /// The faces of an image at the given landmarks, in the order of the landmarks.
-    fn score_by(
+    fn score_with_landmarks(
         &self,
         input: Input,
         wanted: Wanted,

@@ -17,7 +17,7 @@ type Failure = Box<dyn Error>;
 const OLDEST: &str = "(3, 11)";
 
 #[test]
-fn the_suite_of_the_package_passes() -> Result<(), Failure> {
+fn python_suite_passes() -> Result<(), Failure> {
     if !runs(
         Command::new("python3")
             .args(["-c", &format!("import sys; assert sys.version_info >= {OLDEST}")]),

@@ -64,7 +64,7 @@ const noOverflow = async (page) => {
 
 for (const colorScheme of ['light', 'dark']) {
   for (const width of [320, 1600]) {
-    test(`no violation and no sideways scrolling: ${colorScheme}, ${width} pixels`, async () => {
+    test(`no axe violations or horizontal overflow: ${colorScheme}, ${width} pixels`, async () => {
       await withPage(
         browser,
         service.url,
@@ -85,7 +85,7 @@ for (const colorScheme of ['light', 'dark']) {
     });
   }
 
-  test(`no violation in the camera dialog and the form for the key: ${colorScheme}`, async () => {
+  test(`no axe violations in the camera dialog and API key form: ${colorScheme}`, async () => {
     await withPage(
       browser,
       service.url,
@@ -108,7 +108,7 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-test('labels on photos have a contrast of 4.5 at least in every band', async () => {
+test('photo labels have a contrast of at least 4.5 in every band', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ASTRONAUT);
     for (const band of ['unusable', 'poor', 'fair', 'good', 'excellent']) {
@@ -132,7 +132,7 @@ function luminance(colour) {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-test('all sizes of text and all widths in between fit', async () => {
+test('nothing overflows at common widths or at 200 % text size', async () => {
   await withPage(browser, service.url, async (page) => {
     await fill(page);
     for (const width of [320, 375, 480, 641, 768, 832, 1024, 1280]) {
@@ -174,7 +174,7 @@ async function tabTo(page, wanted, limit = 60) {
   throw new Error(`not reached in ${limit} presses of Tab: ${wanted}`);
 }
 
-test('everything is done by keyboard alone', async () => {
+test('the page is usable by keyboard alone', async () => {
   await withPage(
     browser,
     service.url,
@@ -223,7 +223,7 @@ test('everything is done by keyboard alone', async () => {
   );
 });
 
-test('results are announced and pictures described', async () => {
+test('results are announced and images have alt text', async () => {
   await withPage(browser, service.url, async (page) => {
     const summary = page.locator('#summary');
     assert.equal(await summary.getAttribute('role'), 'status');
@@ -270,7 +270,7 @@ test('reduced motion is respected', async () => {
   }
 });
 
-test('the page is sent under a strict policy and uses nothing inline', async () => {
+test('the page has a strict CSP and no inline scripts or styles', async () => {
   const response = await fetch(service.url);
   assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
   const policy = response.headers.get('content-security-policy');

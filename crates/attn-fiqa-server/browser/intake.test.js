@@ -85,7 +85,7 @@ test('a photo that is dropped anywhere is scored', async () => {
   });
 });
 
-test('what is dropped without a file is answered with what to do', async () => {
+test('dropping a link shows advice', async () => {
   await withPage(browser, service.url, async (page) => {
     const transfer = await page.evaluateHandle(() => {
       const made = new DataTransfer();
@@ -118,7 +118,7 @@ test('a pasted photo is scored', async () => {
   );
 });
 
-test('a pasted text is answered with what to do', async () => {
+test('pasting text shows advice', async () => {
   await withPage(
     browser,
     service.url,
@@ -134,7 +134,7 @@ test('a pasted text is answered with what to do', async () => {
   );
 });
 
-test('photos from the camera are scored as the camera gives them', async () => {
+test('camera photos are scored unmirrored', async () => {
   await withPage(browser, service.url, async (page) => {
     await page.getByRole('button', { name: 'Use the camera' }).click();
     const dialog = page.getByRole('dialog', { name: 'Take photos' });
@@ -158,7 +158,7 @@ test('photos from the camera are scored as the camera gives them', async () => {
   });
 });
 
-test('of several cameras another can be chosen', async () => {
+test('another camera can be selected', async () => {
   const other = await startBrowser(
     '--use-fake-device-for-media-stream=device-count=2',
     '--use-fake-ui-for-media-stream',
@@ -186,7 +186,7 @@ test('of several cameras another can be chosen', async () => {
   }
 });
 
-test('a camera that is refused is answered with what to do', async () => {
+test('a denied camera permission shows advice', async () => {
   await withPage(browser, service.url, async (page) => {
     await page.evaluate(() => {
       navigator.mediaDevices.getUserMedia = () =>
@@ -200,7 +200,7 @@ test('a camera that is refused is answered with what to do', async () => {
   });
 });
 
-test('without a camera interface, as over plain HTTP, the chooser opens', async () => {
+test('the file chooser opens if mediaDevices is missing', async () => {
   await withPage(browser, service.url, async (page) => {
     await page.evaluate(() =>
       Object.defineProperty(navigator, 'mediaDevices', { value: undefined }),
@@ -215,7 +215,7 @@ test('without a camera interface, as over plain HTTP, the chooser opens', async 
   });
 });
 
-test('the examples show a best photo at once', async () => {
+test('the example photos are scored and the best is marked', async () => {
   await withPage(browser, service.url, async (page) => {
     await page.getByRole('button', { name: 'Try an example' }).click();
     await settled(page);
@@ -224,7 +224,7 @@ test('the examples show a best photo at once', async () => {
   });
 });
 
-test('more photos than the page takes are left out, and it says so', async () => {
+test('photos beyond the limit are left out with a message', async () => {
   await withPage(browser, service.url, async (page) => {
     // Never answered.
     await page.route('**/v1/score*', () => {});

@@ -31,7 +31,7 @@ after(async () => {
 
 const problem = (page, name) => card(page, name).locator('.problem');
 
-test('a photo without a face', async () => {
+test('a photo without a face is reported', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, { name: 'sky.png', mimeType: 'image/png', buffer: gradientPng(320, 240) });
     assert.match(
@@ -47,7 +47,7 @@ test('a photo without a face', async () => {
   });
 });
 
-test('a damaged file among good ones', async () => {
+test('a damaged file is reported and the others are scored', async () => {
   const whole = await readFile(ASTRONAUT);
   await withPage(browser, service.url, async (page) => {
     await choose(
@@ -64,7 +64,7 @@ test('a damaged file among good ones', async () => {
   });
 });
 
-test('a file that is no image, by its type or by its bytes', async () => {
+test('a non-image is rejected by type or by content', async () => {
   await withPage(browser, service.url, async (page) => {
     const scored = [];
     page.on('request', (request) => scored.push(request.url()));
@@ -80,7 +80,7 @@ test('a file that is no image, by its type or by its bytes', async () => {
   });
 });
 
-test('a type that the service refuses, and a photo that it finds too large', async () => {
+test('415 and 413 responses are explained', async () => {
   await withPage(browser, service.url, async (page) => {
     for (const [status, title] of [
       [415, 'This kind of image cannot be read'],
@@ -107,7 +107,7 @@ test('a type that the service refuses, and a photo that it finds too large', asy
   });
 });
 
-test('a busy service is asked again after the time that it names', async () => {
+test('a busy service is retried after its Retry-After time', async () => {
   await withPage(browser, service.url, async (page) => {
     const asked = [];
     await page.route('**/v1/score*', (route) => {
@@ -131,7 +131,7 @@ test('a busy service is asked again after the time that it names', async () => {
   });
 });
 
-test('photos for which a small queue has no room are scored in the end', async () => {
+test('photos refused by a full queue are eventually scored', async () => {
   const small = await startService('--max-queue', '1');
   try {
     await withPage(browser, small.url, async (page) => {
@@ -149,7 +149,7 @@ test('photos for which a small queue has no room are scored in the end', async (
   }
 });
 
-test('a photo that is larger than the service takes', async () => {
+test('a photo over the body limit is reported', async () => {
   const small = await startService('--max-body', '100K');
   try {
     await withPage(browser, small.url, async (page) => {
@@ -167,7 +167,7 @@ test('a photo that is larger than the service takes', async () => {
   }
 });
 
-test('a service that stays busy is given up after five repetitions, until a person asks', async () => {
+test('a busy service is retried five times, then only on request', async () => {
   await withPage(browser, service.url, async (page) => {
     let asked = 0;
     let busy = true;
@@ -192,7 +192,7 @@ test('a service that stays busy is given up after five repetitions, until a pers
   });
 });
 
-test('a wait of an hour is left to the person', async () => {
+test('a long Retry-After is not retried automatically', async () => {
   await withPage(browser, service.url, async (page) => {
     let asked = 0;
     await page.route('**/v1/score*', (route) => {
@@ -205,7 +205,7 @@ test('a wait of an hour is left to the person', async () => {
   });
 });
 
-test('a key is asked for, refused when wrong, and used for all photos when right', async () => {
+test('a required API key is requested, checked and used for all photos', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'attn-fiqa-page-'));
   const file = join(folder, 'key');
   await writeFile(file, 'correct-horse-battery-staple\n', { mode: 0o600 });
@@ -248,7 +248,7 @@ test('a key is asked for, refused when wrong, and used for all photos when right
   }
 });
 
-test('a refusal of an older key that comes late does not count', async () => {
+test('a late 401 for an older key is ignored', async () => {
   await withPage(browser, service.url, async (page) => {
     const held = [];
     await page.route('**/v1/score*', (route) => {
@@ -268,7 +268,7 @@ test('a refusal of an older key that comes late does not count', async () => {
   });
 });
 
-test('a service that is gone', async () => {
+test('an unreachable service is reported', async () => {
   const short = await startService();
   await withPage(browser, short.url, async (page) => {
     await choose(page, ASTRONAUT);
@@ -280,7 +280,7 @@ test('a service that is gone', async () => {
   });
 });
 
-test('a connection that is cut while the service lives', async () => {
+test('a dropped connection is retried, then reported', async () => {
   await withPage(browser, service.url, async (page) => {
     let asked = 0;
     await page.route('**/v1/score*', (route) => {
@@ -296,7 +296,7 @@ test('a connection that is cut while the service lives', async () => {
   });
 });
 
-test('an answer that is not the service’s', async () => {
+test('a non-JSON error response is reported', async () => {
   await withPage(browser, service.url, async (page) => {
     await page.route('**/v1/score*', (route) =>
       route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad gateway</h1>' }),

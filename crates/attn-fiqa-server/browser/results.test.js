@@ -44,7 +44,7 @@ const names = (page) => page.locator('#faces tbody th').allTextContents();
 const scoreOf = (page) =>
   page.waitForResponse((response) => response.url().includes('/v1/score') && response.ok());
 
-test('of several photos the best is marked, and put first on request', async () => {
+test('the best of several photos is marked, and sorted first on request', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, FACES[2], FACES[0], FACES[1]);
     const best = page.locator('.card.best');
@@ -64,7 +64,7 @@ test('of several photos the best is marked, and put first on request', async () 
   });
 });
 
-test('two copies of a photo are equally good and have different names', async () => {
+test('duplicate photos tie and get unique names', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ASTRONAUT);
     assert.ok(await page.locator('.badge').isHidden());
@@ -77,7 +77,7 @@ test('two copies of a photo are equally good and have different names', async ()
   });
 });
 
-test('the table is sorted by any column', async () => {
+test('the table is sorted by the clicked column', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ...FACES);
     const header = (name) => page.getByRole('columnheader', { name });
@@ -142,7 +142,7 @@ test('the results are copied as JSON', async () => {
   );
 });
 
-test('the results are copied as the CSV that the command line writes', async () => {
+test('copied CSV matches the command line', async () => {
   await withPage(
     browser,
     service.url,
@@ -181,7 +181,7 @@ test('the results are copied as the CSV that the command line writes', async () 
   );
 });
 
-test('without a clipboard object, as over plain HTTP, copying works too', async () => {
+test('copying works without navigator.clipboard', async () => {
   await withPage(
     browser,
     service.url,
@@ -239,7 +239,7 @@ async function colourAt(page, frame, x, y) {
   }, base64);
 }
 
-test('the map lies over the face, as opaque as the slider says', async () => {
+test('the map covers the face with the opacity of the slider', async () => {
   await withPage(browser, service.url, async (page) => {
     const answered = scoreOf(page);
     await choose(page, ASTRONAUT);
@@ -282,7 +282,7 @@ test('the map lies over the face, as opaque as the slider says', async () => {
   });
 });
 
-test('a photo that is stored turned is shown upright with its box on the face', async () => {
+test('EXIF orientation is applied to the photo and its box', async () => {
   await withPage(browser, service.url, async (page) => {
     // Stored rotated by 90° to the left, with the orientation that rotates it back.
     const base64 = await page.evaluate(async () => {
@@ -336,7 +336,7 @@ test('an aligned crop is one face that fills the image', async () => {
   });
 });
 
-test('a format that only the service can read is scored, and the page says that it cannot show it', async () => {
+test('a format that the browser cannot display is still scored', async () => {
   await withPage(browser, service.url, async (page) => {
     // The size of an aligned crop, which is scored without face detection.
     const buffer = greyPpm(112, 112);
@@ -359,7 +359,7 @@ test('a format that only the service can read is scored, and the page says that 
   });
 });
 
-test('a picked face stands out among the others until it is picked again', async () => {
+test('picking a face toggles its highlight', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ASTRONAUT);
     const pick = page.getByRole('button', { name: 'Face 1: show it in the photo' });
@@ -506,7 +506,7 @@ test('a model without a calibration shows its score, and no band', async () => {
   });
 });
 
-test('a model that gives no maps is asked for less, and not again for each photo', async () => {
+test('map columns are not requested again after not-in-model', async () => {
   await withPage(browser, service.url, async (page) => {
     const asked = [];
     await page.route('**/v1/score*', (route) => {
@@ -525,7 +525,7 @@ test('a model that gives no maps is asked for less, and not again for each photo
   });
 });
 
-test('a calibration by ranks claims no rate of recognition', async () => {
+test('a rank-based calibration shows no recognition rate', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ASTRONAUT);
     assert.equal(await page.locator('.meaning').count(), 1);
@@ -538,7 +538,7 @@ test('a calibration by ranks claims no rate of recognition', async () => {
   });
 });
 
-test('causes are shown in words, with what to do', async () => {
+test('causes are shown in words with advice', async () => {
   await withPage(
     browser,
     service.url,
@@ -584,13 +584,13 @@ test('causes are shown in words, with what to do', async () => {
   );
 });
 
-test('the words for causes are those of the documentation', async () => {
+test('cause descriptions match docs/reasons.md', async () => {
   const text = await readFile(repositoryFile('docs/reasons.md'), 'utf8');
   const rows = [...text.matchAll(/^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$/gm)];
   assert.deepEqual(Object.fromEntries(rows.map(([, name, ...words]) => [name, words])), CAUSES);
 });
 
-test('photos are removed singly and all at once, and their memory is freed', async () => {
+test('removed photos free their object URLs', async () => {
   await withPage(browser, service.url, async (page) => {
     await choose(page, ...FACES.slice(0, 3));
     const urls = await page
@@ -628,7 +628,7 @@ test('photos are removed singly and all at once, and their memory is freed', asy
   });
 });
 
-test('removing a photo ends its request, and the next one starts', async () => {
+test('removing a photo aborts its request and starts the next', async () => {
   await withPage(browser, service.url, async (page) => {
     let held = 0;
     let ended = 0;

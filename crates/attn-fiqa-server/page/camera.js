@@ -3,7 +3,7 @@
 import { byId, element } from './dom.js';
 
 /** Width requested from the camera, which uses the nearest it supports. */
-const WISHED_WIDTH = 1920;
+const IDEAL_WIDTH = 1920;
 
 /**
  * Sets up the dialog. Each photo taken is passed to `onFiles([file])`.
@@ -50,7 +50,7 @@ class Camera {
     try {
       const stream = await navigator.mediaDevices.getUserMedia({
         audio: false,
-        video: { ...choice, width: { ideal: WISHED_WIDTH } },
+        video: { ...choice, width: { ideal: IDEAL_WIDTH } },
       });
       // The dialog may have been closed, or another camera chosen, in the meantime.
       if (!this.#dialog.open || this.#stream) {

@@ -17,7 +17,7 @@ export const CAUSES = {
 };
 
 /** Maximum number of causes listed per face, and the minimum points that each costs. */
-const NAMED = 3;
+const MAX_CAUSES = 3;
 const MIN_POINTS = 2;
 
 /**
@@ -29,7 +29,7 @@ export function costs(face) {
   const words = [...causes]
     .sort((a, b) => b.gain - a.gain)
     .filter(({ gain }) => gain >= MIN_POINTS)
-    .slice(0, NAMED)
+    .slice(0, MAX_CAUSES)
     .map(({ cause, gain }) => `${description(cause)} (${Math.round(gain)} points)`);
   return words.length > 0 ? words.join(', ') : null;
 }

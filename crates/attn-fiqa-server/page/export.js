@@ -3,7 +3,7 @@
 import { facesOf } from './best.js';
 
 /** Arrays of hundreds of numbers, and values only needed to draw them. */
-const LEFT_OUT = ['map', 'map_side', 'crop_transform', 'embedding'];
+const EXCLUDED_KEYS = ['map', 'map_side', 'crop_transform', 'embedding'];
 
 /** The service's answers with photo names, as JSON. */
 export function toJson(photos) {
@@ -43,7 +43,7 @@ function answered(photos) {
 }
 
 function shortened(face) {
-  return Object.fromEntries(Object.entries(face).filter(([name]) => !LEFT_OUT.includes(name)));
+  return Object.fromEntries(Object.entries(face).filter(([name]) => !EXCLUDED_KEYS.includes(name)));
 }
 
 function cell(value) {

@@ -34,7 +34,7 @@ const BY_KIND = {
 };
 
 /** Kinds of failed requests that may succeed when retried. */
-const REPEATABLE = ['busy', 'failed', 'cut-off', 'gone'];
+const RETRYABLE = ['busy', 'failed', 'cut-off', 'gone'];
 
 /**
  * Why an image has no score, or `null` if it has one:
@@ -68,7 +68,7 @@ export function problemOfRequest(error) {
   const detail = error.requestId
     ? `${sentence(error.detail ?? 'no message')} Request ${error.requestId}.`
     : error.detail && sentence(error.detail);
-  return { title, advice, detail, repeatable: REPEATABLE.includes(error.kind) };
+  return { title, advice, detail, repeatable: RETRYABLE.includes(error.kind) };
 }
 
 /** The same for a file that is not an image according to the browser, and is not sent. */

@@ -163,7 +163,7 @@ struct LandmarkColumns {
 }
 
 /// Notes joined into one line.
-fn describe(notes: &[Note]) -> Option<String> {
+fn join_notes(notes: &[Note]) -> Option<String> {
     let notes: Vec<String> = notes.iter().map(Note::to_string).collect();
     (!notes.is_empty()).then(|| notes.join("; "))
 }
@@ -172,7 +172,7 @@ impl ImageAnswer {
     pub(crate) fn new(name: String, image: ScoredImage, model: &Model, columns: Columns) -> Self {
         let ScoredImage { size, notes, faces, .. } = image;
         let (width, height) = size.unzip();
-        let notes = describe(&notes);
+        let notes = join_notes(&notes);
         let (status, message, faces) = match faces {
             Ok(faces) => ("ok", notes, faces),
             Err(failure) => (failure.status.name(), Some(failure.message), Vec::new()),

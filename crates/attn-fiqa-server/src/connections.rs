@@ -47,18 +47,18 @@ const MAX_HEADER: usize = 16 << 10;
 /// When the service is asked to stop, how long requests are still read from open connections before
 /// idle ones are closed: a client may be sending one at that moment. Every answer says that its
 /// connection closes.
-const LAST_REQUESTS: Duration = Duration::from_secs(1);
+const DRAIN_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often to check whether connections are still open.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The pause after a system error, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// File descriptors reserved for other uses than connections.
-const OTHER_FILES: u64 = 64;
+const RESERVED_FILES: u64 = 64;
 
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+const TOO_MANY_CONNECTIONS_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
     content-length: 188\r\n\r\n\
     {\"error\":{\"status\":503,\"code\":\"too-many-connections\",\"field\":null,\"expected\":null,\
@@ -156,9 +156,9 @@ impl Service {
         let Connections { graceful, permits, most, .. } = connections;
         let open = || most - permits.available_permits();
         let answered = async {
-            let last = tokio::time::Instant::now() + LAST_REQUESTS.min(limit / 4);
+            let last = tokio::time::Instant::now() + DRAIN_PERIOD.min(limit / 4);
             while open() > 0 && tokio::time::Instant::now() < last {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             graceful.shutdown().await;
         };
@@ -230,7 +230,7 @@ impl Connections {
             .header_read_timeout(shared.options.header_timeout)
             .max_header_size(MAX_HEADER)
             .max_buf_size(4 * MAX_HEADER);
-        let most = shared.options.max_connections.min(open_files());
+        let most = shared.options.max_connections.min(max_open_files());
         Self {
             shared: Arc::clone(shared),
             router,
@@ -260,7 +260,7 @@ impl Connections {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             metrics.refused_connections.inc();
             // As much as fits into the socket's buffer, which is all of it.
-            let _ = stream.try_write(TOO_MANY);
+            let _ = stream.try_write(TOO_MANY_CONNECTIONS_RESPONSE);
             return;
         };
         // Answers are written in one piece, so there is nothing to gain from waiting for more.
@@ -289,7 +289,7 @@ impl Connections {
 /// The number of files that can be open for connections, after raising the system's soft limit to
 /// the hard limit.
 #[cfg(unix)]
-fn open_files() -> usize {
+fn max_open_files() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let found = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: found.maximum, maximum: found.maximum };
@@ -297,13 +297,13 @@ fn open_files() -> usize {
         Ok(()) => found.maximum,
         Err(_) => found.current,
     };
-    let limit = limit.map_or(u64::MAX, |limit| limit.saturating_sub(OTHER_FILES).max(1));
+    let limit = limit.map_or(u64::MAX, |limit| limit.saturating_sub(RESERVED_FILES).max(1));
     usize::try_from(limit).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }
 
 #[cfg(not(unix))]
-fn open_files() -> usize {
-    let _ = OTHER_FILES;
+fn max_open_files() -> usize {
+    let _ = RESERVED_FILES;
     Semaphore::MAX_PERMITS
 }
 
@@ -312,8 +312,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_to_too_many_connections_is_well_formed() {
-        let text = std::str::from_utf8(TOO_MANY).expect("text");
+    fn too_many_connections_response_is_well_formed() {
+        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS_RESPONSE).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         assert!(
             head.contains(&format!("content-length: {}\r\n", body.len()))

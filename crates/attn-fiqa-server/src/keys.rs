@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_holds_one_key_per_line() {
+    fn key_files_are_parsed_and_validated() {
         let folder = std::env::temp_dir().join(format!("attn-fiqa-keys-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let file = folder.join("keys");

@@ -14,10 +14,10 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 
 /// How long to keep reading.
-const LONGEST: Duration = Duration::from_secs(5);
+const MAX_LINGER: Duration = Duration::from_secs(5);
 
 /// Maximum number of bytes to keep reading.
-const MOST: u64 = 64 << 20;
+const MAX_LINGER_BYTES: u64 = 64 << 20;
 
 /// A body; if it is dropped before its end, the rest is read and discarded in the background.
 pub(crate) struct Lingering {
@@ -62,13 +62,13 @@ impl Drop for Lingering {
     fn drop(&mut self) {
         let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
         if let (true, Ok(runtime)) = (self.unasked, Handle::try_current()) {
-            runtime.spawn(tokio::time::timeout(LONGEST, read_on(body)));
+            runtime.spawn(tokio::time::timeout(MAX_LINGER, discard_rest(body)));
         }
     }
 }
 
-async fn read_on(mut body: Incoming) {
-    let mut left = MOST;
+async fn discard_rest(mut body: Incoming) {
+    let mut left = MAX_LINGER_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         left = left.saturating_sub(bytes);

@@ -11,9 +11,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// Weight of the latest batch in the mean time per image.
-const LATEST: f64 = 0.2;
+const EWMA_WEIGHT: f64 = 0.2;
 /// Used until the first batch has been timed.
-const SECONDS_PER_IMAGE: f64 = 0.02;
+const INITIAL_SECONDS_PER_IMAGE: f64 = 0.02;
 
 type RouteStatus = [(&'static str, String); 2];
 
@@ -60,7 +60,7 @@ impl Metrics {
             queue_depth: Gauge::default(),
             images_in_flight: Gauge::default(),
             bytes_in_flight: Gauge::default(),
-            seconds_per_image: AtomicU64::new(SECONDS_PER_IMAGE.to_bits()),
+            seconds_per_image: AtomicU64::new(INITIAL_SECONDS_PER_IMAGE.to_bits()),
         };
         let m = &metrics;
         registry.register("requests", "Answered requests by route and status", m.requests.clone());
@@ -105,7 +105,7 @@ impl Metrics {
             return;
         }
         let latest = duration.as_secs_f64() / images as f64;
-        let mean = self.seconds_per_image() * (1.0 - LATEST) + latest * LATEST;
+        let mean = self.seconds_per_image() * (1.0 - EWMA_WEIGHT) + latest * EWMA_WEIGHT;
         self.seconds_per_image.store(mean.to_bits(), Ordering::Relaxed);
     }
 

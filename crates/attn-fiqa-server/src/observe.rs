@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clients_id_is_taken_if_it_is_plain() {
+    fn safe_client_request_ids_are_kept() {
         let ids = RequestIds::new();
         let of = |id: &str| {
             let value = HeaderValue::from_str(id).expect("a header");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_those_that_browsers_send() {
+    fn malformed_cors_origins_are_rejected() {
         let cors = |origin: &str| cors(&[origin.to_owned()]);
         for right in ["*", "https://example.org", "http://localhost:3000", "http://[::1]:80"] {
             assert!(cors(right).expect(right).is_some());

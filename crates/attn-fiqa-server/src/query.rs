@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_known_and_given_once() {
+    fn unknown_and_repeated_parameters_are_rejected() {
         let query = ScoreQuery::parse(Some("faces=best&columns=map,band&aligned=true"));
         let query = query.expect("a query");
         assert_eq!(query.faces, Some(Faces::Best));

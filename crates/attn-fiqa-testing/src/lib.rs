@@ -80,25 +80,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_skip_is_one_line_that_names_its_test() {
+    fn skips_are_recorded_one_per_line() {
         let file = std::env::temp_dir().join(format!("attn-fiqa-skips-{}", std::process::id()));
         for reason in ["no python3", "no bash"] {
             record(&file, &format!("{}: {reason}\n", test_name()));
         }
         let found = std::fs::read_to_string(&file).expect("the recorded skips");
         std::fs::remove_file(&file).expect("a file to remove");
-        let name = "attn_fiqa_testing::tests::a_skip_is_one_line_that_names_its_test";
+        let name = "attn_fiqa_testing::tests::skips_are_recorded_one_per_line";
         assert_eq!(found, format!("{name}: no python3\n{name}: no bash\n"));
     }
 
     #[test]
     #[should_panic(expected = "the checkout is incomplete")]
-    fn a_golden_file_that_is_absent_fails_the_test() {
+    fn missing_golden_file_panics() {
         golden("no-such-file");
     }
 
     #[test]
-    fn the_golden_files_are_here() {
+    fn golden_files_exist() {
         for name in ["README.md", "vit", "edc", "image"] {
             golden(name);
         }

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_the_reference_program() {
+    fn random_bits_match_splitmix64_reference() {
         // The first three of SplitMix64 from the seed 1234567.
         let mut random = Random::from_state(1_234_567);
         let expected =
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_of_one_or_none_gives_zero() {
+    fn bound_of_zero_or_one_gives_zero() {
         let mut random = Random::new(1, "bounds");
         assert_eq!((random.below(0), random.below(1)), (0, 0));
         assert!((0..1000).all(|_| random.below(3) < 3));

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_up_to_its_limit() {
+    fn file_size_limit_is_enforced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, b"four").unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_named() {
+    fn non_regular_files_are_rejected_by_kind() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(open_regular_file(folder.path()), Err(OpenError::Folder)));
         let absent = open_regular_file(&folder.path().join("absent"));
@@ -120,7 +120,7 @@ mod tests {
     /// appear between the first check and the opening.
     #[cfg(unix)]
     #[test]
-    fn a_pipe_that_takes_the_place_of_a_file_is_not_waited_for() {
+    fn opening_never_blocks_on_a_swapped_in_pipe() {
         use std::process::Command;
         use std::sync::atomic::{AtomicBool, Ordering};
 

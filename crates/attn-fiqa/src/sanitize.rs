@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_truncated_and_says_so() {
+    fn long_text_is_truncated_with_ellipsis() {
         assert_eq!(sanitized_name(&"x".repeat(101)), format!("{}…", "x".repeat(100)));
         assert_eq!(sanitized_name(&"x".repeat(100)), "x".repeat(100));
         assert_eq!(sanitized_line("grüße", 3), "grü…");

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_many_threads_are_refused_before_any_is_started() {
+    fn too_many_threads_are_rejected() {
         let wanted = NonZeroUsize::new(100_000);
         let error = Threads::with_isa(wanted, Isa::widest()).expect_err("too many");
         assert_eq!(error, ThreadsError::TooMany { wanted: 100_000 });
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_instruction_set_is_carried() {
+    fn threads_keep_their_instruction_set() {
         for isa in Isa::available() {
             let threads = Threads::with_isa(NonZeroUsize::new(1), isa).expect("a thread");
             assert_eq!(threads.clone().isa(), isa);

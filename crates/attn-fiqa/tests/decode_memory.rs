@@ -18,36 +18,36 @@ use image::codecs::gif::GifEncoder;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ExtendedColorType, Frame, ImageFormat, RgbaImage};
 
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
+static CURRENT_BYTES: AtomicUsize = AtomicUsize::new(0);
+static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
 // SAFETY: every call is passed unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        let now = CURRENT_BYTES.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         // SAFETY: by the caller's contract.
         let place = unsafe { System.alloc(layout) };
         // Memory that is reserved and released untouched is not used.
-        if layout.size() < PROBES.load(Ordering::Relaxed) {
-            PEAK.fetch_max(now, Ordering::Relaxed);
+        if layout.size() < PROBE_SIZE.load(Ordering::Relaxed) {
+            PEAK_BYTES.fetch_max(now, Ordering::Relaxed);
         }
         place
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // Shrinking happens in place; growing may need both the old and the new block at once.
-        let now = NOW.fetch_add(size, Ordering::Relaxed);
+        let now = CURRENT_BYTES.fetch_add(size, Ordering::Relaxed);
         let at_once = if size > layout.size() { now + size } else { now };
-        PEAK.fetch_max(at_once, Ordering::Relaxed);
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        PEAK_BYTES.fetch_max(at_once, Ordering::Relaxed);
+        CURRENT_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: by the caller's contract.
         unsafe { System.realloc(place, layout, size) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        CURRENT_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: by the caller's contract.
         unsafe { System.dealloc(place, layout) }
     }
@@ -57,17 +57,17 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Allocations of this size and above are not counted.
-static PROBES: AtomicUsize = AtomicUsize::new(usize::MAX);
+static PROBE_SIZE: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// The peak number of bytes that `run` held at once, not counting the probe for available memory,
 /// which is exactly `probe` bytes.
 fn peak(probe: usize, run: impl FnOnce()) -> usize {
-    PROBES.store(probe, Ordering::Relaxed);
-    let before = NOW.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    PROBE_SIZE.store(probe, Ordering::Relaxed);
+    let before = CURRENT_BYTES.load(Ordering::Relaxed);
+    PEAK_BYTES.store(before, Ordering::Relaxed);
     run();
-    PROBES.store(usize::MAX, Ordering::Relaxed);
-    PEAK.load(Ordering::Relaxed) - before
+    PROBE_SIZE.store(usize::MAX, Ordering::Relaxed);
+    PEAK_BYTES.load(Ordering::Relaxed) - before
 }
 
 const WIDTH: u32 = 1000;
@@ -198,7 +198,7 @@ fn measure(name: &str, bytes: &[u8]) -> (usize, usize) {
 
 /// A single test: the allocator counts for the whole process.
 #[test]
-fn decoding_takes_no_more_memory_than_estimated_from_the_header() {
+fn peak_memory_stays_within_memory_needed() {
     for (name, bytes) in images() {
         let (needed, used) = measure(&name, &bytes);
         assert!(used <= needed, "{name}: {used} bytes used, and {needed} were said");
@@ -220,14 +220,14 @@ fn decoding_takes_no_more_memory_than_estimated_from_the_header() {
             assert!(used <= needed && needed <= 2 * used + (3 << 20), "{used} used, {needed} said");
         }
     }
-    small_code_blocks_count_wherever_they_are_stated();
-    a_profile_is_not_unpacked();
-    memory_needed_refuses_the_headers_that_decode_refuses();
+    small_code_blocks_are_counted_in_both_headers();
+    icc_bomb_is_not_decompressed();
+    memory_needed_rejects_oversized_and_invalid_files();
     changed_headers_never_panic();
 }
 
 /// JPEG 2000 with precincts of two samples, which limit the size of its code-blocks.
-fn small_code_blocks_count_wherever_they_are_stated() {
+fn small_code_blocks_are_counted_in_both_headers() {
     const SIDE: u32 = 256;
     const STYLE: &[u8] = b"\xFF\x52";
     const TILE_PART: &[u8] = b"\xFF\x90";
@@ -276,7 +276,7 @@ fn changed_headers_never_panic() {
 }
 
 /// A profile that unpacks to 64 MiB.
-fn a_profile_is_not_unpacked() {
+fn icc_bomb_is_not_decompressed() {
     let mut packed = b"k\0\0".to_vec();
     let mut encoder = ZlibEncoder::new(&mut packed, Compression::best());
     encoder.write_all(&vec![b'x'; 64 << 20]).unwrap();
@@ -292,7 +292,7 @@ fn a_profile_is_not_unpacked() {
     assert_eq!(notes, [Note::IccIgnored]);
 }
 
-fn memory_needed_refuses_the_headers_that_decode_refuses() {
+fn memory_needed_rejects_oversized_and_invalid_files() {
     let limits = DecodeLimits { max_pixels: 99, max_bytes: 1 << 20 };
     let refused = |bytes: &[u8]| memory_needed(bytes, &limits).unwrap_err().status;
     let image = DynamicImage::ImageRgb8(image::RgbImage::new(10, 10));

@@ -15,7 +15,7 @@ use attn_fiqa::score::Method;
 use attn_fiqa::threads::Threads;
 
 #[test]
-fn nothing_starts_the_threads_of_the_process() {
+fn global_rayon_pool_stays_unused() {
     for count in [1, 2] {
         let threads = Threads::new(NonZeroUsize::new(count)).unwrap();
         for precision in [Precision::F32, Precision::Bf16] {

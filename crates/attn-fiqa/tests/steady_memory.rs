@@ -54,7 +54,7 @@ fn allocated(run: impl Fn()) -> [usize; 2] {
 }
 
 #[test]
-fn an_image_allocates_its_results_and_nothing_else() {
+fn assessing_crops_allocates_only_their_results() {
     const IMAGES: usize = 12;
     let spec = Spec { patch: 8, ..TINY };
     let bytes = to_safetensors(&spec.tensors(3), &[]);

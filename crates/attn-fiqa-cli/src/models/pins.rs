@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::registry::{read_limited, write_whole};
+use super::registry::{read_limited, write_atomic};
 
 const HEADER: &str = "# Written by `attn-fiqa model pull`: the SHA-256 of each file at its first \
                       download, and the\n# licence accepted then. Remove an entry to trust a \
@@ -62,6 +62,6 @@ impl Pins {
         self.pins.retain(|other| (&other.repo, &other.file) != (&pin.repo, &pin.file));
         self.pins.push(pin);
         let file = File { pin: self.pins.clone() };
-        write_whole(&self.path, &format!("{HEADER}{}", toml::to_string(&file)?))
+        write_atomic(&self.path, &format!("{HEADER}{}", toml::to_string(&file)?))
     }
 }

@@ -85,7 +85,7 @@ impl Registry {
     fn write(&self) -> anyhow::Result<()> {
         let models = Models { model: self.own.clone() };
         let text = toml::to_string(&models).context("the names of models")?;
-        write_whole(&self.own_file, &format!("{HEADER}{text}"))
+        write_atomic(&self.own_file, &format!("{HEADER}{text}"))
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) fn read_limited(path: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// Writes a file, creating its folder; nobody ever reads a half-written file.
-pub(super) fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn write_atomic(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;

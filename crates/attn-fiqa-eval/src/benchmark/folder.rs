@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{BenchmarkImage, ImageSource};
-use crate::files::names::{join, without_ending};
+use crate::files::names::{join, without_extension};
 use crate::files::{FileError, FileProblem, Missing, first_names};
 
 /// Maximum nesting of folders.
@@ -27,7 +27,7 @@ fn image_files(folder: &Path) -> Result<Vec<String>, FileError> {
                 continue;
             }
             let relative = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy();
-            if without_ending(&relative).len() < relative.len() && !relative.ends_with(".npy") {
+            if without_extension(&relative).len() < relative.len() && !relative.ends_with(".npy") {
                 files.push(relative.replace('\\', "/"));
             }
             if files.len() > MAX_IMAGES {

@@ -57,7 +57,7 @@ mod tests {
     use attn_fiqa::random::Random;
 
     #[test]
-    fn a_solution_solves_its_system() {
+    fn cholesky_solves_linear_system() {
         let mut random = Random::new(1, "cholesky");
         for size in [1, 2, 7, 33] {
             let half: Vec<f64> = (0..size * size).map(|_| random.normal()).collect();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_positive_definite_is_refused() {
+    fn non_positive_definite_matrix_is_rejected() {
         assert!(Cholesky::of(&[1.0, 2.0, 2.0, 1.0], 2).is_none());
         assert!(Cholesky::of(&[0.0], 1).is_none());
         assert!(Cholesky::of(&[f64::NAN], 1).is_none());

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_area_is_that_of_the_steps() {
+    fn pauc_integrates_step_curve() {
         // Ten pairs of two samples; the three with the lowest scores are errors.
         let samples: Vec<Sample> = (0..20).map(|i| sample(i / 2, None, 1.0)).collect();
         let pair =
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn brier_scores_count_degraded_pictures_alone() {
+    fn brier_score_of_even_odds_is_one_quarter() {
         let blur = Some(Degradation::Blur);
         let samples = [sample(0, None, 1.0), sample(0, blur, 0.9), sample(0, blur, 0.1)];
         let pairs = [MatedPair { a: 0, b: 1, cosine: 0.9 }];

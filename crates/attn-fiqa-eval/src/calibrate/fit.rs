@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_choices_as_good_the_best_founded_is_taken() {
+    fn near_equal_candidates_prefer_the_conservative_one() {
         let candidate = |ridge, beta, agreement| Candidate { ridge, beta, agreement, errors: None };
         let mut choices = [
             candidate(1e-4, 0.01, 0.8002),

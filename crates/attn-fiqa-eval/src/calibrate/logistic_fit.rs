@@ -63,7 +63,7 @@ mod tests {
     use attn_fiqa::random::Random;
 
     #[test]
-    fn the_model_that_generated_the_outcomes_is_found() {
+    fn logistic_fit_recovers_generating_model() {
         let truth = MatchProbability { slope: 0.9, intercept: -7.0 };
         let mut random = Random::new(3, "logistic");
         let values: Vec<f64> = (0..20_000).map(|_| 7.0 + 2.0 * random.normal()).collect();
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_separated_perfectly_gives_a_steep_and_finite_model() {
+    fn separable_outcomes_give_steep_finite_model() {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
         let outcomes: Vec<bool> = values.iter().map(|&value| value >= 50.0).collect();
         let found = fit_logistic(&values, &outcomes).expect("both outcomes");

@@ -7,13 +7,13 @@ use attn_fiqa::score::Method;
 use attn_fiqa::status::Failure;
 use rayon::prelude::*;
 
-use super::recognition::{between_faces, dot};
+use super::recognition::{dot, non_mated_cosines};
 use super::{CalibrateError, MatedPair, Measurements, Sample};
 use crate::degrade::{Degradation, Level, seed_for};
 
 /// Maximum number of samples of one face that are compared with each other; the number of
 /// comparisons grows with its square.
-const COMPARED: usize = 12;
+const MAX_COMPARED_SAMPLES: usize = 12;
 
 /// Number of faces whose samples are made and assessed together.
 const FACES_AT_ONCE: usize = 16;
@@ -140,7 +140,7 @@ pub fn measure(
         mean: mean(
             clean.iter().filter_map(|face| Some(face.as_ref().ok()?.unit_embedding.as_slice())),
         ),
-        tokens: Spread::new(engine.config().embed_dim),
+        tokens: TokenVariance::new(engine.config().embed_dim),
         samples: Vec::new(),
         pairs: Vec::new(),
         faces: 0,
@@ -165,7 +165,7 @@ pub fn measure(
     }
     let embeddings: Vec<Vec<f32>> =
         clean.into_iter().filter_map(|face| face.ok().map(|face| face.unit_embedding)).collect();
-    let (non_mated, highest_non_mated) = engine.install(|| between_faces(&embeddings, fmr));
+    let (non_mated, highest_non_mated) = engine.install(|| non_mated_cosines(&embeddings, fmr));
     let penalty = collector.tokens.penalty(engine.query_weight());
     let SampleCollector { samples, pairs, .. } = collector;
     Ok(Measurements { samples, pairs, fmr, non_mated, highest_non_mated, penalty })
@@ -184,13 +184,13 @@ impl Sampling {
     }
 }
 
-type Made<'a> = (&'a (&'a Face, Degradation, Level), Result<Assessed, Failure>);
+type AssessedSample<'a> = (&'a (&'a Face, Degradation, Level), Result<Assessed, Failure>);
 
 /// Collects samples.
 struct SampleCollector {
     /// The mean of the clean faces' embeddings of length 1.
     mean: Vec<f64>,
-    tokens: Spread,
+    tokens: TokenVariance,
     samples: Vec<Sample>,
     pairs: Vec<MatedPair>,
     faces: usize,
@@ -201,7 +201,7 @@ impl SampleCollector {
     fn add(
         &mut self,
         clean: &Result<Assessed, Failure>,
-        degraded: Vec<Made<'_>>,
+        degraded: Vec<AssessedSample<'_>>,
     ) -> Result<(), Failure> {
         let clean = clean.as_ref().map_err(Clone::clone)?;
         let degraded = degraded
@@ -220,7 +220,7 @@ impl SampleCollector {
         }
         let embeddings: Vec<&[f32]> = std::iter::once(clean)
             .chain(degraded.iter().map(|(_, _, assessed)| assessed))
-            .take(COMPARED)
+            .take(MAX_COMPARED_SAMPLES)
             .map(|assessed| assessed.unit_embedding.as_slice())
             .collect();
         for (b, unit) in embeddings.iter().enumerate() {
@@ -263,13 +263,13 @@ fn sample(
 }
 
 /// Running variances of the elements of mean tokens (Welford 1962).
-struct Spread {
+struct TokenVariance {
     count: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
 }
 
-impl Spread {
+impl TokenVariance {
     fn new(dim: usize) -> Self {
         Self { count: 0.0, mean: vec![0.0; dim], squares: vec![0.0; dim] }
     }
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn utility_is_the_cosine_after_the_mean_is_taken_away() {
+    fn centred_cosine_subtracts_the_mean() {
         let mean = [0.5, 0.0];
         // (1, 0) − mean = (0.5, 0); (0, 1) − mean = (−0.5, 1).
         let expected = -0.25 / (0.5 * 1.25f64.sqrt());
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn the_penalty_is_the_covariance_of_independent_elements() {
-        let mut spread = Spread::new(2);
+        let mut spread = TokenVariance::new(2);
         [[1.0, 10.0], [3.0, 10.0], [5.0, 16.0], [7.0, 16.0]].iter().for_each(|t| spread.add(t));
         // Variances 5 and 9.
         let found = spread.penalty(&[1.0, 2.0, 0.0, -1.0]);

@@ -20,7 +20,7 @@ const FALSE_MATCHES: f64 = 3.0;
 const LEAST_AGREEMENT: f64 = 0.6;
 
 /// Maximum number of faces compared with each other; 4,000 give eight million comparisons.
-const MOST_FACES: usize = 4000;
+const MAX_COMPARED_FACES: usize = 4000;
 
 /// How likely samples are to match, estimated from the norm of their embedding.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,8 +129,8 @@ impl Measurements {
 
 /// The number of comparisons between embeddings of different faces, `[face, dim]` of unit length,
 /// and their highest cosines in descending order: those that may match at `fmr`, and the next one.
-pub(super) fn between_faces(embeddings: &[Vec<f32>], fmr: f64) -> (usize, Vec<f32>) {
-    let embeddings = &embeddings[..embeddings.len().min(MOST_FACES)];
+pub(super) fn non_mated_cosines(embeddings: &[Vec<f32>], fmr: f64) -> (usize, Vec<f32>) {
+    let embeddings = &embeddings[..embeddings.len().min(MAX_COMPARED_FACES)];
     let comparisons = embeddings.len() * embeddings.len().saturating_sub(1) / 2;
     let keep = (comparisons as f64 * fmr) as usize + 1;
     let rows = (1..embeddings.len()).into_par_iter().map(|face| {

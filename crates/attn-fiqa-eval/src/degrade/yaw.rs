@@ -40,7 +40,7 @@ pub(super) fn turn(crop: &Crop, degrees: f64, seed: u64) -> Crop {
     let from_nominal = |place: f64| (place + 0.5) * unit - 0.5;
     warp(crop, |column, row| {
         let [x, y] = back.apply([to_nominal(column), to_nominal(row)]);
-        match surface.seen(x, y, &turn) {
+        match surface.visible_column(x, y, &turn) {
             Some(x) => (from_nominal(x), from_nominal(y)),
             None => (-1.0, -1.0),
         }
@@ -104,7 +104,7 @@ impl Surface {
 
     /// The column of the point that is visible at `(x, y)` after the rotation: the nearest to the
     /// camera.
-    fn seen(&self, x: f64, y: f64, turn: &Turn) -> Option<f64> {
+    fn visible_column(&self, x: f64, y: f64, turn: &Turn) -> Option<f64> {
         let from_nose = y - NOSE[1];
         let nose = libm::exp(-from_nose * from_nose / (2.0 * NOSE_VARIANCES[1]));
         let down = down(y);
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_of_the_surface_is_seen_where_the_turn_puts_it() {
+    fn rotated_surface_point_is_visible_at_its_projection() {
         let surface = Surface::new();
         for degrees in [-75.0_f64, -40.0, -10.0, 5.0, 30.0, 60.0] {
             let angle = degrees.to_radians();
@@ -143,23 +143,23 @@ mod tests {
             let cheek = if degrees > 0.0 { 40.0 } else { 72.0 };
             for (x, y) in [(56.0, 69.0), (cheek, 80.0)] {
                 let (place, _) = turn.place(x, height(x, y));
-                let found = surface.seen(place, y, &turn).expect("something is there");
+                let found = surface.visible_column(place, y, &turn).expect("something is there");
                 assert!((found - x).abs() < 0.2, "{degrees}°: {found} ≠ {x}");
             }
         }
         // Far to the side of the head there is nothing.
-        assert_eq!(surface.seen(-300.0, 60.0, &Turn { sine: 0.5, cosine: 0.75 }), None);
+        assert_eq!(surface.visible_column(-300.0, 60.0, &Turn { sine: 0.5, cosine: 0.75 }), None);
     }
 
     #[test]
-    fn the_eye_that_turns_away_is_hidden_by_the_nose_at_last() {
+    fn far_eye_is_occluded_at_large_yaw() {
         let surface = Surface::new();
         let hidden = |degrees: f64| {
             let angle = degrees.to_radians();
             let turn = Turn { sine: libm::sin(angle), cosine: libm::cos(angle) };
             let [x, y] = TEMPLATE_112[1];
             let (place, _) = turn.place(x, height(x, y));
-            surface.seen(place, y, &turn).is_none_or(|found| (found - x).abs() > 2.0)
+            surface.visible_column(place, y, &turn).is_none_or(|found| (found - x).abs() > 2.0)
         };
         assert!(!hidden(20.0) && hidden(75.0));
     }

@@ -17,7 +17,7 @@ pub(super) fn curves(
     let curve = |(&target, operating): (&Target, Vec<_>)| {
         let points = discards.iter().zip(operating).enumerate();
         let points = points.map(|(point, (&discard, operating))| {
-            let super::sweep::Operating { threshold, fmr, fnmr } = operating;
+            let super::sweep::CrfiqaRates { threshold, fmr, fnmr } = operating;
             let (mated, non_mated) = (retained.mated[point], retained.non_mated[point]);
             CurvePoint { discard, threshold, fmr, fnmr, mated, non_mated }
         });

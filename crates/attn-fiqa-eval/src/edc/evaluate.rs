@@ -125,7 +125,7 @@ mod tests {
     use crate::stream::Stream;
 
     #[test]
-    fn one_call_gives_what_the_evaluator_gives() {
+    fn evaluate_matches_evaluator() {
         let mut stream = Stream::new(3, 0);
         let mut number = |below: usize| stream.below(below) as f64 / below as f64;
         let mated: Vec<bool> = (0..600).map(|index| index % 3 == 0).collect();

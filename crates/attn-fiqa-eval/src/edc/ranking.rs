@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quality_that_is_no_number_is_refused() {
+    fn nan_quality_is_rejected() {
         let error = Ranking::new(&[0.0, f64::NAN]).expect_err("no order");
         assert_eq!(error, EvalError::NoQuality { what: "comparison", index: 1 });
     }

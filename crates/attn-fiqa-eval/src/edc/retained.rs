@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_lie_where_the_copies_run_out() {
+    fn cutoffs_discard_the_requested_number_of_copies() {
         let count = 3 * BLOCKS + 17;
         let order: Vec<u32> = (0..count as u32).map(|n| (n * 7 + 3) % count as u32).collect();
         let mut places = vec![0; count];

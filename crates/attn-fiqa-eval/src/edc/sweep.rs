@@ -5,7 +5,7 @@ use super::{Evaluator, Retained};
 /// A threshold and the error rates that it realises under
 /// [`Protocol::Crfiqa`](super::Protocol::Crfiqa).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Operating {
+pub(crate) struct CrfiqaRates {
     /// A distance; absent if there is no non-mated comparison.
     pub(crate) threshold: Option<f64>,
     /// Fraction of non-mated distances ≤ threshold.
@@ -36,7 +36,7 @@ pub(crate) fn sweep(
     evaluator: &Evaluator<'_>,
     retained: &Retained<'_>,
     targets: &[f64],
-) -> Vec<Vec<Operating>> {
+) -> Vec<Vec<CrfiqaRates>> {
     let comparisons = evaluator.comparisons();
     let points = retained.points();
     let mut searches: Vec<Vec<Search>> = (0..points)
@@ -86,8 +86,8 @@ pub(crate) fn sweep(
     }
 
     let operating = |point: usize, search: &Search| match retained.non_mated[point] {
-        0 => Operating::default(),
-        _ => Operating {
+        0 => CrfiqaRates::default(),
+        _ => CrfiqaRates {
             threshold: Some(comparisons.distance(search.at as usize)),
             fmr: Some(search.fmr),
             fnmr: fraction_left(search.accepted, retained.mated[point]),

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_stand_in_the_order_of_their_numbers() {
+    fn parallel_map_preserves_order() {
         let count = |seen: &mut u64, piece: u64| {
             *seen += 1;
             (piece * piece, *seen)

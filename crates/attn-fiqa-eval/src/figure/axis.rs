@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn powers_of_ten_are_equally_far_apart() {
+    fn log_axis_spaces_powers_of_ten_evenly() {
         let axis = Axis::log10((2e-4, 0.5), (0.0, 100.0));
         assert_eq!(labels(&axis), ["1e−4", "1e−3", "0.01", "0.1", "1"]);
         assert!((axis.at(1e-2) - 50.0).abs() < 1e-9);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_nothing_is_widened() {
+    fn zero_width_range_is_widened() {
         assert!(Axis::linear((0.5, 0.5), 4, (0.0, 1.0)).at(0.5) > 0.4);
         assert_eq!(rounded_out(0.0, 0.0, 4), (-1.0, 1.0));
         let (low, high) = rounded_out(0.0, 0.0123, 4);

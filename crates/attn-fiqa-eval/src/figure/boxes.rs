@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_box_is_tukeys() {
+    fn box_plot_follows_tukey() {
         let values: Vec<f64> = (1..=9).map(f64::from).chain([30.0]).collect();
         let group = BoxGroup::of("level", &values).unwrap();
         assert_eq!(group.quartiles, [3.25, 5.5, 7.75]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_value_is_a_line() {
+    fn single_value_gives_degenerate_box() {
         let group = BoxGroup::of("level", &[2.0]).unwrap();
         assert_eq!((group.quartiles, group.whiskers), ([2.0; 3], [2.0; 2]));
         assert!(BoxGroup::of("level", &[]).is_err());

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_stands_out_from_its_ground() {
+    fn colours_meet_wcag_contrast() {
         for (name, light, dark) in SERIES_COLOURS {
             assert!(contrast(light, GROUND.1) >= 3.0, "{name} on light");
             assert!(contrast(dark, GROUND.2) >= 3.0, "{name} on dark");

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_sum_to_one_and_hold_both_ends() {
+    fn histogram_includes_both_ends_and_sums_to_one() {
         let histograms = Histogram::of(&[&[0.0, 0.25, 0.5, 1.0], &[0.5]]).unwrap();
         let Histogram { low, high, counts } = &histograms[0];
         assert_eq!((*low, *high, histograms[0].total()), (0.0, 1.0, 4));

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_as_wide_as_their_letters() {
+    fn text_width_is_sum_of_advances() {
         assert!(width("FNMR at FMR 1e-3", 12.0) > 80.0);
         assert!((width("aa", 10.0) - 2.0 * width("a", 10.0)).abs() < 1e-9);
         assert_eq!(width("", 10.0), 0.0);

@@ -77,7 +77,7 @@ fn draw(pixmap: &mut Pixmap, shape: &Shape, transform: Transform) {
                 .pre_translate(*x as f32, *y as f32)
                 .pre_rotate(turn)
                 .pre_translate(shift as f32, 0.0);
-            let mut letters = Letters::default();
+            let mut letters = GlyphPath::default();
             font::outlines(text, *size, &mut letters, |letters, x, scale| {
                 letters.x = x as f32;
                 letters.scale = scale as f32;
@@ -116,19 +116,19 @@ fn polyline(points: &[(f64, f64)], closed: bool) -> Option<Path> {
 
 /// Glyph outlines, one after the other on the baseline.
 #[derive(Default)]
-struct Letters {
+struct GlyphPath {
     path: PathBuilder,
     x: f32,
     scale: f32,
 }
 
-impl Letters {
+impl GlyphPath {
     fn at(&self, x: f32, y: f32) -> (f32, f32) {
         (self.x + x * self.scale, -y * self.scale)
     }
 }
 
-impl OutlineBuilder for Letters {
+impl OutlineBuilder for GlyphPath {
     fn move_to(&mut self, x: f32, y: f32) {
         let (x, y) = self.at(x, y);
         self.path.move_to(x, y);

@@ -46,7 +46,7 @@ impl EmbeddingFile {
     /// a matrix has no list or not one name per row.
     pub fn read(path: &Path, list: Option<&Path>) -> Result<Self, FileError> {
         let file = path.to_string_lossy().into_owned();
-        let is_matrix = has_ending(path, "npy");
+        let is_matrix = has_extension(path, "npy");
         if list.is_some() && (!is_matrix || path.is_dir()) {
             let expected = "a .npy matrix, the only kind that needs a list of names";
             return Err(FileError::new(&file, FileProblem::WrongKind { expected }));
@@ -55,7 +55,7 @@ impl EmbeddingFile {
             read_folder(path, &file)
         } else if is_matrix {
             read_matrix(path, &file, list)
-        } else if has_ending(path, "parquet") {
+        } else if has_extension(path, "parquet") {
             read_parquet(path, &file)
         } else {
             fs::metadata(path).map_err(|error| FileError::io(path, error))?;
@@ -87,7 +87,7 @@ impl EmbeddingFile {
     }
 }
 
-fn has_ending(path: &Path, ending: &str) -> bool {
+fn has_extension(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
@@ -163,7 +163,7 @@ fn npy_files(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
             let path = entry.path();
             if kind.is_dir() && depth < MAX_DEPTH {
                 folders.push((path, depth + 1));
-            } else if has_ending(&path, "npy") {
+            } else if has_extension(&path, "npy") {
                 files.push(path);
             }
         }

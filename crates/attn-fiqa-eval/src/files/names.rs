@@ -8,21 +8,21 @@ use super::error::{quoted, sanitized};
 use super::{FileError, FileProblem};
 
 /// Extensions that do not belong to a stem.
-const ENDINGS: [&str; 9] =
+const EXTENSIONS: [&str; 9] =
     [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".npy", ".ppm"];
 
 /// A name without an image extension.
-pub(crate) fn without_ending(name: &str) -> &str {
+pub(crate) fn without_extension(name: &str) -> &str {
     let stem_of = |ending: &&str| {
         let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
         end.eq_ignore_ascii_case(ending).then_some(stem)
     };
-    ENDINGS.iter().find_map(stem_of).unwrap_or(name)
+    EXTENSIONS.iter().find_map(stem_of).unwrap_or(name)
 }
 
 /// The components of a path, last first, the first of them without its extension.
 fn parts(name: &str) -> impl Iterator<Item = &str> {
-    let parts = without_ending(name).rsplit(['/', '\\']);
+    let parts = without_extension(name).rsplit(['/', '\\']);
     parts.filter(|part| !part.is_empty() && *part != ".")
 }
 
@@ -94,19 +94,19 @@ pub(crate) fn matched(
 }
 
 /// Maximum number of names quoted in a message.
-const NAMED: usize = 3;
+const MAX_NAMES_QUOTED: usize = 3;
 
 /// The first of some names, quoted, for a message.
 pub fn first_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let mut names = names.map(quoted);
-    let first: Vec<String> = names.by_ref().take(NAMED).collect();
+    let first: Vec<String> = names.by_ref().take(MAX_NAMES_QUOTED).collect();
     let more = if names.next().is_some() { ", …" } else { "" };
     format!("{}{more}", first.join(", "))
 }
 
 /// How many names end in the same components, and the first of them.
 #[derive(Debug, Clone, Copy)]
-struct Ending {
+struct SuffixMatches {
     first: usize,
     count: usize,
 }
@@ -122,15 +122,15 @@ fn suffixes(name: &str) -> impl Iterator<Item = u64> {
 
 /// Names by all of their suffixes, and by their whole path.
 #[derive(Default)]
-struct Endings {
-    any: HashMap<u64, Ending>,
-    exact: HashMap<u64, Ending>,
+struct SuffixIndex {
+    any: HashMap<u64, SuffixMatches>,
+    exact: HashMap<u64, SuffixMatches>,
 }
 
-impl Endings {
+impl SuffixIndex {
     fn add(&mut self, index: usize, name: &str) {
-        let count = |map: &mut HashMap<u64, Ending>, end| {
-            map.entry(end).or_insert(Ending { first: index, count: 0 }).count += 1;
+        let count = |map: &mut HashMap<u64, SuffixMatches>, end| {
+            map.entry(end).or_insert(SuffixMatches { first: index, count: 0 }).count += 1;
         };
         let mut last = None;
         for end in suffixes(name) {
@@ -168,7 +168,7 @@ pub(crate) fn join(
     if exact.iter().all(Option::is_some) {
         return Ok(exact.into_iter().map(|index| as_exact(index?)).collect());
     }
-    let (mut of_entries, mut of_images) = (Endings::default(), Endings::default());
+    let (mut of_entries, mut of_images) = (SuffixIndex::default(), SuffixIndex::default());
     let mut distinct: Vec<usize> = by_path.into_values().collect();
     distinct.extend(repeated);
     distinct.sort_unstable();
@@ -177,7 +177,7 @@ pub(crate) fn join(
     let join = Join { file, entries, images, of_entries, of_images, distinct, same };
     let find = |(image, exact): (&String, Option<usize>)| match exact {
         Some(index) => Ok(as_exact(index)),
-        None => join.by_ending(image),
+        None => join.by_suffix(image),
     };
     images.iter().zip(exact).map(find).collect()
 }
@@ -187,8 +187,8 @@ struct Join<'a, S> {
     file: &'a str,
     entries: &'a [String],
     images: &'a [String],
-    of_entries: Endings,
-    of_images: Endings,
+    of_entries: SuffixIndex,
+    of_images: SuffixIndex,
     /// One entry per name, and further ones with different content.
     distinct: Vec<usize>,
     same: S,
@@ -196,7 +196,7 @@ struct Join<'a, S> {
 
 impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
     /// The entry of an image whose whole path no entry has.
-    fn by_ending(&self, image: &str) -> Result<Option<Found>, FileError> {
+    fn by_suffix(&self, image: &str) -> Result<Option<Found>, FileError> {
         let ends: Vec<u64> =
             suffixes(image).take_while(|end| self.of_entries.any.contains_key(end)).collect();
         let Some(deepest) = ends.last() else { return Ok(None) };
@@ -241,7 +241,7 @@ impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
     fn shorter_entry(
         &self,
         image: &str,
-        fits: Ending,
+        fits: SuffixMatches,
         end: u64,
         depth: usize,
     ) -> Result<Option<Found>, FileError> {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_by_path_by_stem_and_by_as_much_of_the_path_as_it_takes() {
+    fn names_match_by_path_stem_or_path_suffix() {
         let found = |names: &[&str], name| find(names, name).expect("no doubt");
         assert_eq!(
             found(&["a/x.jpg", "b/x.jpg"], "b/x.jpg"),
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_an_entry_takes_none_of_another_folder() {
+    fn missing_entry_is_not_matched_across_folders() {
         let indices = |names: &[&str], images: &[&str]| -> Vec<Option<usize>> {
             let found = find_all(names, images).expect("no doubt");
             found.into_iter().map(|found| Some(found?.index)).collect()
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_images_as_entries_are_matched_without_comparing_each_with_each() {
+    fn matching_many_names_is_not_quadratic() {
         let entries: Vec<String> = (0..40_000).map(|n| format!("{n}.jpg")).collect();
         let images: Vec<String> = (0..40_000).map(|n| format!("set.tar/{n}.jpg")).collect();
         let start = std::time::Instant::now();
@@ -361,11 +361,11 @@ mod tests {
     }
 
     #[test]
-    fn stems_have_no_folder_and_no_ending() {
+    fn stem_strips_folder_and_extension() {
         assert_eq!(stem("a/b.c/x y.JPG"), "x y");
         assert_eq!(stem("x"), "x");
         assert_eq!(stem("a\\b.png"), "b");
         assert_eq!(stem(""), "");
-        assert_eq!(without_ending("é.jpg"), "é");
+        assert_eq!(without_extension("é.jpg"), "é");
     }
 }

@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_those_of_numpy() {
+    fn npy_bytes_match_numpy() {
         // Written by numpy.save from float32 arrays, NumPy 2.4.
         for (shape, literal) in [
             (vec![2, 3], "'shape': (2, 3), }"),

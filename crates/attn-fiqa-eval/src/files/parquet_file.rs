@@ -78,7 +78,7 @@ mod tests {
 
     /// A wrong byte anywhere gives an error or another value, never a panic.
     #[test]
-    fn every_byte_may_be_wrong() {
+    fn corrupted_parquet_does_not_panic() {
         let whole = file();
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.parquet");

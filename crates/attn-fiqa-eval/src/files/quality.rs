@@ -12,7 +12,7 @@ use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 pub const SCORE: &str = "score";
 
 /// Numeric columns of `attn-fiqa score` that describe where a face is, not how good it is.
-const NO_QUALITIES: [&str; 13] = [
+const NON_QUALITY_COLUMNS: [&str; 13] = [
     "face",
     "box_x",
     "box_y",
@@ -40,7 +40,7 @@ pub fn quality_columns(path: &Path) -> Result<Vec<String>, FileError> {
         return Err(FileError::new(&path.to_string_lossy(), FileProblem::WrongKind { expected }));
     };
     let mut columns = table::numeric_columns(path, kind)?;
-    columns.retain(|column| !NO_QUALITIES.contains(&column.as_str()));
+    columns.retain(|column| !NON_QUALITY_COLUMNS.contains(&column.as_str()));
     Ok(columns)
 }
 

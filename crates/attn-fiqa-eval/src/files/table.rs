@@ -95,7 +95,7 @@ fn parquet_number(file: &str, row: u64, column: &str, cell: &Field) -> Result<f6
 
 /// The state of a column while its cells are read.
 #[derive(Debug)]
-struct Seen {
+struct ColumnScan {
     name: String,
     /// Whether any cell is not empty.
     any: bool,
@@ -103,7 +103,7 @@ struct Seen {
     numbers: bool,
 }
 
-impl Seen {
+impl ColumnScan {
     fn new(name: String) -> Self {
         Self { name, any: false, numbers: true }
     }
@@ -125,7 +125,8 @@ pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, Fi
         Kind::Csv => {
             let heading = csv_heading(path)?;
             let names: Vec<&str> = heading.iter().map(String::as_str).collect();
-            let mut columns: Vec<Seen> = heading.iter().cloned().map(Seen::new).collect();
+            let mut columns: Vec<ColumnScan> =
+                heading.iter().cloned().map(ColumnScan::new).collect();
             each_csv_row(path, &names, |_, cells| {
                 for (column, cell) in columns.iter_mut().zip(cells) {
                     let cell = cell.trim();
@@ -133,22 +134,22 @@ pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, Fi
                 }
                 Ok(())
             })?;
-            Ok(Seen::numeric(columns))
+            Ok(ColumnScan::numeric(columns))
         }
         Kind::JsonLines => {
-            let mut columns: Vec<Seen> = Vec::new();
+            let mut columns: Vec<ColumnScan> = Vec::new();
             each_json_row(path, |_, _, row| {
                 for (name, value) in row {
                     let place = columns.iter().position(|column| column.name == name);
                     let place = place.unwrap_or_else(|| {
-                        columns.push(Seen::new(name));
+                        columns.push(ColumnScan::new(name));
                         columns.len() - 1
                     });
                     columns[place].add(value.is_null(), value.is_number());
                 }
                 Ok(())
             })?;
-            Ok(Seen::numeric(columns))
+            Ok(ColumnScan::numeric(columns))
         }
         Kind::Parquet => parquet_numeric_columns(path),
     }
@@ -166,14 +167,15 @@ fn parquet_numeric_columns(path: &Path) -> Result<Vec<String>, FileError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let mut columns: Vec<Seen> = names.iter().map(|&name| Seen::new(name.to_owned())).collect();
+    let mut columns: Vec<ColumnScan> =
+        names.iter().map(|&name| ColumnScan::new(name.to_owned())).collect();
     each_parquet_row(path, &names, |_, cells| {
         for (column, cell) in columns.iter_mut().zip(cells) {
             column.add(matches!(cell, Field::Null), true);
         }
         Ok(())
     })?;
-    Ok(Seen::numeric(columns))
+    Ok(ColumnScan::numeric(columns))
 }
 
 pub(super) fn damaged(path: &Path, error: parquet::errors::ParquetError) -> FileError {
@@ -281,7 +283,7 @@ pub(super) fn each_parquet_row(
         .build()
         .map_err(damaged)?;
     // The reader panics on some damaged pages.
-    let given_up = || FileError::new(&file, FileProblem::Damaged(GIVEN_UP.to_owned()));
+    let given_up = || FileError::new(&file, FileProblem::Damaged(READER_PANICKED.to_owned()));
     let rows = caught(|| reader.get_row_iter(Some(projection))).ok_or_else(given_up)?;
     let mut rows = rows.map_err(damaged)?;
     for index in 0_u64.. {
@@ -298,7 +300,7 @@ pub(super) fn each_parquet_row(
 }
 
 /// How a panic of the reader is reported.
-const GIVEN_UP: &str = "its pages are not those that its metadata describe";
+const READER_PANICKED: &str = "its pages are not those that its metadata describe";
 
 /// The text of a Parquet field.
 pub(super) fn text(file: &str, row: u64, field: &Field) -> Result<String, FileError> {

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_stream_is_kept_and_a_long_one_sampled_evenly() {
+    fn reservoir_keeps_short_streams_and_samples_long_ones() {
         let mut short = Reservoir::new(10, 0);
         [3.0, 1.0, 2.0].into_iter().for_each(|value| short.add(value));
         assert_eq!(short.into_sorted(), [1.0, 2.0, 3.0]);

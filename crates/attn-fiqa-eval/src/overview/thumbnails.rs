@@ -47,7 +47,7 @@ impl Thumbnails {
 }
 
 /// The requested images: the faces by image.
-type Wanted<'f> = BTreeMap<&'f str, Vec<&'f RankedFace>>;
+type FacesByImage<'f> = BTreeMap<&'f str, Vec<&'f RankedFace>>;
 
 /// Reads the images of some faces and cuts each face out by its box, or uses the whole image if
 /// there is no box.
@@ -56,7 +56,7 @@ type Wanted<'f> = BTreeMap<&'f str, Vec<&'f RankedFace>>;
 /// the current folder. In an archive, it consists of the path of the archive and the name inside
 /// it, as [`Sources`] writes them; each archive is read once.
 pub fn thumbnails(faces: &[&RankedFace], folder: Option<&Path>) -> Thumbnails {
-    let mut wanted = Wanted::new();
+    let mut wanted = FacesByImage::new();
     for face in faces {
         wanted.entry(&face.path).or_default().push(face);
     }
@@ -134,7 +134,12 @@ fn unescaped(name: &str) -> Option<std::ffi::OsString> {
 
 impl Thumbnails {
     /// Reads an archive until every requested member has been found.
-    fn add_members(&mut self, archive: &Path, members: Vec<(&str, String)>, wanted: &Wanted<'_>) {
+    fn add_members(
+        &mut self,
+        archive: &Path,
+        members: Vec<(&str, String)>,
+        wanted: &FacesByImage<'_>,
+    ) {
         let mut missing: BTreeMap<String, &str> =
             members.into_iter().map(|(name, member)| (member, name)).collect();
         let input = [Input::Path(archive.to_owned())];
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_is_cut_out_by_its_box_and_a_missing_image_is_named() {
+    fn thumbnail_is_cut_by_box_or_reported_missing() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("halves.png"), halves()).expect("written");
         std::fs::write(folder.path().join("text.png"), "no image").expect("written");
@@ -268,7 +273,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn escaped_names_lead_back_to_their_bytes() {
+    fn escaped_paths_are_decoded_to_bytes() {
         use std::os::unix::ffi::OsStrExt;
         for (name, bytes) in [
             ("é.jpg", "é.jpg".as_bytes()),

@@ -17,28 +17,31 @@ const BANDS: usize = 4;
 const COLUMNS: usize = 3;
 
 /// A figure and the name of its file.
-pub(super) struct Named {
+pub(super) struct NamedFigure {
     pub(super) name: String,
     pub(super) figure: Figure,
 }
 
 /// Every figure, in the order of the page.
-pub(super) fn all(results: &Results) -> Result<Vec<Named>, FigureError> {
+pub(super) fn all(results: &Results) -> Result<Vec<NamedFigure>, FigureError> {
     let mut all = Vec::new();
     for (number, summary) in summaries(results).iter().enumerate() {
         let name = format!("pauc-{}-{}-{}", number + 1, summary.protocol, rate(summary.fmr));
-        all.extend(ranking(summary, results)?.map(|figure| Named { name, figure }));
+        all.extend(ranking(summary, results)?.map(|figure| NamedFigure { name, figure }));
     }
     for &protocol in &results.settings.protocols {
         for &fmr in &results.settings.fmr {
             let name = format!("edc-{protocol}-{}", rate(fmr));
-            all.extend(edc(results, protocol, fmr)?.map(|figure| Named { name, figure }));
+            all.extend(edc(results, protocol, fmr)?.map(|figure| NamedFigure { name, figure }));
         }
     }
-    all.push(Named { name: "comparison-scores".to_owned(), figure: comparison_scores(results)? });
-    all.push(Named { name: "det".to_owned(), figure: det(results)? });
+    all.push(NamedFigure {
+        name: "comparison-scores".to_owned(),
+        figure: comparison_scores(results)?,
+    });
+    all.push(NamedFigure { name: "det".to_owned(), figure: det(results)? });
     let qualities = qualities(results)?;
-    all.extend(qualities.map(|figure| Named { name: "quality-scores".to_owned(), figure }));
+    all.extend(qualities.map(|figure| NamedFigure { name: "quality-scores".to_owned(), figure }));
     Ok(all)
 }
 

@@ -89,7 +89,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn names_are_no_commands() {
+    fn latex_special_characters_are_escaped() {
         assert_eq!(super::escaped(r"a_b\input{x}%"), r"a\_b\textbackslash{}input\{x\}\%");
     }
 }

@@ -163,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_come_in_order_whatever_the_memory(
+        fn records_are_sorted_for_any_memory_limit(
             records in prop::collection::vec(any::<[u8; 3]>(), 0..200),
             memory in 0_usize..700,
         ) {

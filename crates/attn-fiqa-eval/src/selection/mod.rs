@@ -239,14 +239,14 @@ fn record(group: &str, row: &ScoreRow<'_>, number: u64) -> Record {
     record[..GROUP].copy_from_slice(&Sha256::digest(group)[..GROUP]);
     // 101 ranks below the quality 0.
     record[GROUP] = (100 - row.quality.unwrap_or(-1)) as u8;
-    let score = row.score.map_or(u64::MAX, |score| !ascending(score));
+    let score = row.score.map_or(u64::MAX, |score| !sortable_bits(score));
     record[GROUP + 1..GROUP + RANK].copy_from_slice(&score.to_be_bytes());
     record[GROUP + RANK..].copy_from_slice(&number.to_be_bytes());
     record
 }
 
 /// Bits that sort like the finite numbers they represent.
-fn ascending(number: f64) -> u64 {
+fn sortable_bits(number: f64) -> u64 {
     // Turns −0 into 0.
     let bits = (number + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
@@ -360,14 +360,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bits_of_numbers_are_in_the_order_of_the_numbers() {
+    fn sort_key_preserves_numeric_order() {
         let numbers = [f64::MIN, -2.0, -1e-300, 0.0, 1e-300, 0.5, f64::MAX];
-        assert!(numbers.windows(2).all(|pair| ascending(pair[0]) < ascending(pair[1])));
-        assert_eq!(ascending(-0.0), ascending(0.0));
+        assert!(numbers.windows(2).all(|pair| sortable_bits(pair[0]) < sortable_bits(pair[1])));
+        assert_eq!(sortable_bits(-0.0), sortable_bits(0.0));
     }
 
     #[test]
-    fn a_fraction_of_a_group_is_rounded_up_once() {
+    fn group_quota_rounds_up_without_float_error() {
         let quota = |fraction, top, rows| {
             let options = SelectionOptions { top, top_fraction: fraction, ..Default::default() };
             options.quota(rows)
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_those_of_a_path() {
+    fn folder_is_parent_of_path() {
         for (path, expected) in [("a/b/c.jpg", "a/b"), ("c.jpg", "."), ("/c.jpg", "/")] {
             assert_eq!(folder(path), expected);
         }

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_found_again() {
+    fn cached_rows_survive_reopening() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Table::open(folder.path(), "network", 2).unwrap();
         append(&mut open(), &[(1, 0.5), (2, 0.25)]);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_was_cut_off_is_dropped_and_written_again() {
+    fn truncated_cache_rows_are_dropped_and_rewritten() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Table::open(folder.path(), "network", 2).unwrap();
         append(&mut open(), &[(1, 0.5), (2, 0.25)]);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn two_runs_do_not_write_one_table() {
+    fn table_is_locked_against_a_second_run() {
         let folder = tempfile::tempdir().unwrap();
         let _first = Table::open(folder.path(), "network", 2).unwrap();
         let message = Table::open(folder.path(), "network", 2).unwrap_err().to_string();

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_further_or_moved_method_computes_only_what_is_new() {
+    fn added_or_reordered_methods_compute_only_new_scores() {
         let folder = tempfile::tempdir().unwrap();
         let config = images(folder.path(), 40);
         let cache = folder.path().join("cache");

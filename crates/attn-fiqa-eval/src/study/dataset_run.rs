@@ -13,7 +13,7 @@ use super::missing::MissingImages;
 use super::networks::without_flip;
 use super::results::{DatasetRecord, MissingRecord, QualityRecord, Results};
 use super::run::{Event, StudyRun};
-use super::scores::{Scored, attention, correlations, lengths, scores_file, write_scores};
+use super::scores::{Scored, attention, correlations, embedding_norms, scores_file, write_scores};
 use crate::figure::Histogram;
 use crate::files::{EmbeddingFile, Failed, QualityFile, first_names};
 
@@ -122,12 +122,13 @@ impl DatasetRun<'_, '_> {
                 found.from_cache
             ));
         }
-        let norms =
-            with_norms.then(|| lengths(images, found.width, found.reader()?)).transpose()?;
+        let norms = with_norms
+            .then(|| embedding_norms(images, found.width, found.reader()?))
+            .transpose()?;
         let (present, read) = (self.missing.without_missing(found.present()), found.reader()?);
         let templates =
             TemplateEmbeddings::gather(&self.dataset.benchmark, present, found.width, what, read)?;
-        Ok((Embedded { templates, failures: name_failures(&found.failures) }, norms))
+        Ok((Embedded { templates, failures: describe_failures(&found.failures) }, norms))
     }
 
     fn embed_from_file(
@@ -148,7 +149,7 @@ impl DatasetRun<'_, '_> {
             Ok(found.is_some())
         };
         let dim = file.embeddings.dim();
-        let norms = with_norms.then(|| lengths(names.len(), dim, read)).transpose()?;
+        let norms = with_norms.then(|| embedding_norms(names.len(), dim, read)).transpose()?;
         let present = self.missing.without_missing(rows.iter().map(Option::is_some).collect());
         let (benchmark, what) = (&self.dataset.benchmark, self.what(recogniser));
         let templates = TemplateEmbeddings::gather(benchmark, present, dim, what, read)?;
@@ -325,7 +326,7 @@ impl DatasetRun<'_, '_> {
 }
 
 /// Some of the images that failed, and why.
-pub(super) fn name_failures(failures: &[(String, attn_fiqa::status::Failure)]) -> Vec<String> {
+pub(super) fn describe_failures(failures: &[(String, attn_fiqa::status::Failure)]) -> Vec<String> {
     let first = failures.iter().take(FAILURES_NAMED);
     first.map(|(name, failure)| format!("{name}: {}: {failure}", failure.status)).collect()
 }

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loose_image_of_a_crops_size_is_aligned_by_its_landmarks() {
+    fn crop_sized_ijbc_image_is_aligned_by_landmarks() {
         let folder = tempfile::tempdir().unwrap();
         let config = two_loose_images(folder.path(), POINTS);
         let crop = Dataset::open(&config, Missing::Fail).unwrap().crop(0, 112).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_images_key_is_its_bytes_and_landmarks_and_not_its_list() {
+    fn image_key_depends_on_landmarks_not_pair_list() {
         let folder = tempfile::tempdir().unwrap();
         let keys = |config: &DatasetConfig| {
             let mut dataset = Dataset::open(config, Missing::Fail).unwrap();

@@ -9,7 +9,7 @@ use super::StudyError;
 use super::cache::write_atomic;
 use super::compute::{self, Column};
 use super::config::{MethodConfig, ModelConfig, ScoresFrom, StudyConfig};
-use super::dataset_run::name_failures;
+use super::dataset_run::describe_failures;
 use super::inputs::Dataset;
 use super::results::CorrelationRecord;
 use super::run::{Event, StudyRun};
@@ -29,7 +29,7 @@ pub(super) struct Scored {
 impl From<Column> for Scored {
     fn from(found: Column) -> Self {
         Self {
-            failures: name_failures(&found.failures),
+            failures: describe_failures(&found.failures),
             failed: found.scores.iter().filter(|score| !score.is_finite()).count(),
             scores: found.scores,
         }
@@ -91,7 +91,7 @@ fn methods_of(config: &StudyConfig, model: &ModelConfig) -> Vec<(usize, Method)>
 }
 
 /// The norm of each image's embedding; minus infinity if it has none.
-pub(super) fn lengths(
+pub(super) fn embedding_norms(
     images: usize,
     dim: usize,
     mut read: impl FnMut(u32, &mut [f32]) -> Result<bool, StudyError>,

@@ -111,10 +111,10 @@ fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) ->
         })
         .collect();
     let ranks =
-        ranks(&rows.iter().map(|row| competing(row, row.mean_relative)).collect::<Vec<_>>());
+        ranks(&rows.iter().map(|row| ranked_value(row, row.mean_relative)).collect::<Vec<_>>());
     let by_set: Vec<Vec<Option<usize>>> = (0..datasets.len())
         .map(|set| {
-            let of_set: Vec<_> = rows.iter().map(|row| competing(row, row.pauc[set])).collect();
+            let of_set: Vec<_> = rows.iter().map(|row| ranked_value(row, row.pauc[set])).collect();
             self::ranks(&of_set)
         })
         .collect();
@@ -127,7 +127,7 @@ fn summary(results: &Results, protocol: Protocol, recogniser: &str, fmr: f64) ->
     Summary { protocol, recogniser, fmr, datasets, rows, warnings }
 }
 
-fn competing(row: &SummaryRow, value: Option<f64>) -> Option<f64> {
+fn ranked_value(row: &SummaryRow, value: Option<f64>) -> Option<f64> {
     value.filter(|_| row.series == Series::Method)
 }
 

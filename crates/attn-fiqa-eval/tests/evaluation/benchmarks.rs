@@ -55,7 +55,7 @@ fn lfw_has_folds_and_persons() {
 }
 
 #[test]
-fn a_benchmark_that_lacks_images_says_how_many_before_any_work() {
+fn missing_images_are_reported_on_open() {
     let folder = lfw_folder("pairs.txt");
     for image in ["Ann/Ann_0002.jpg", "Cy/Cy_0001.jpg"] {
         std::fs::remove_file(folder.path().join("lfw-deepfunneled").join(image)).expect("it");
@@ -73,7 +73,7 @@ fn a_benchmark_that_lacks_images_says_how_many_before_any_work() {
 }
 
 #[test]
-fn a_protocol_of_another_length_than_it_announces_is_refused() {
+fn malformed_lfw_pairs_are_rejected() {
     let folder = lfw_folder("pairs.txt");
     folder.write("pairs.txt", PAIRS_TXT.replace("Bo_Li\t2\tCy\t1\n", ""));
     let error = folder.said(&open(BenchmarkKind::Lfw, folder.path()).expect_err("refused"));
@@ -172,7 +172,7 @@ fn cfp_pairs_frontal_with_profile() {
 }
 
 #[test]
-fn adience_compares_within_persons_and_draws_as_many_between_them() {
+fn adience_balances_mated_and_non_mated_pairs() {
     let folder = Folder::new();
     for fold in 0..5 {
         let mut text = "user_id\toriginal_image\tface_id\tage\tgender\n".to_owned();
@@ -214,7 +214,7 @@ fn ijbc_folder() -> Folder {
 }
 
 #[test]
-fn ijbc_templates_are_means_over_media_and_as_good_as_their_worst_image() {
+fn ijbc_templates_average_media_and_take_worst_quality() {
     let folder = ijbc_folder();
     let ijbc = open(BenchmarkKind::IjbC, folder.path()).expect("complete");
     assert_eq!((ijbc.images.len(), ijbc.template_count()), (4, 2));
@@ -236,7 +236,7 @@ fn ijbc_templates_are_means_over_media_and_as_good_as_their_worst_image() {
 }
 
 #[test]
-fn ijbc_images_are_checked_where_there_are_any_and_its_files_against_each_other() {
+fn ijbc_missing_images_and_inconsistent_files_are_rejected() {
     let folder = ijbc_folder();
     for name in ["1.jpg", "2.jpg", "4.jpg"] {
         folder.write(&format!("loose_crop/{name}"), name);
@@ -280,7 +280,7 @@ fn a_plain_list_is_read_with_images_and_without() {
 }
 
 #[test]
-fn benchmarks_are_known_by_name() {
+fn benchmark_kinds_round_trip_through_names() {
     for kind in BenchmarkKind::ALL {
         assert_eq!(kind.name().parse::<BenchmarkKind>(), Ok(kind));
         let text = serde_json::to_string(&kind).expect("JSON");

@@ -76,7 +76,7 @@ fn fitted(measured: &Measurements, seed: u64) -> Fit {
 }
 
 #[test]
-fn a_linear_relation_is_recovered_and_evaluated_on_held_out_faces() {
+fn linear_relation_is_recovered_on_held_out_faces() {
     let weights: Vec<f64> = (0..12).map(|i| f64::from(i % 5) * 0.2 - 0.4).collect();
     let measured = made_up(60, &weights);
     let found = fitted(&measured, 3);
@@ -129,7 +129,7 @@ fn a_linear_relation_is_recovered_and_evaluated_on_held_out_faces() {
 }
 
 #[test]
-fn without_a_threshold_the_rank_correlation_decides() {
+fn fit_without_threshold_uses_rank_correlation() {
     let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
     measured.non_mated = 2999;
     let found = fitted(&measured, 1);
@@ -141,7 +141,7 @@ fn without_a_threshold_the_rank_correlation_decides() {
 }
 
 #[test]
-fn missing_ground_truth_is_reported() {
+fn uninformative_utility_fits_poorly_or_is_rejected() {
     let mut measured = made_up(40, &[0.5, -0.3, 0.2, 0.1]);
     let mut seed = 77;
     for sample in &mut measured.samples {
@@ -200,7 +200,7 @@ fn the_norm_extends_the_match_probability_to_clean_faces() {
 }
 
 #[test]
-fn a_scale_has_its_anchors_where_they_hold() {
+fn scale_anchors_match_probabilities_and_clean_quantiles() {
     let measured = made_up(60, &[0.3, -0.2, 0.1]);
     let recognition = RecognitionTarget::of(&measured).expect("a threshold");
     // Degraded samples that match half of the time score 0, clean ones 10 … 69.

@@ -42,7 +42,7 @@ fn difference(a: &Crop, b: &Crop) -> f64 {
 }
 
 #[test]
-fn level_0_changes_nothing_and_names_are_read_back() {
+fn level_zero_is_identity_and_names_round_trip() {
     let crop = picture(SIDE);
     for kind in Degradation::ALL {
         assert_eq!(kind.apply(&crop, Level::NONE, 1), crop, "{kind}");
@@ -82,7 +82,7 @@ fn strength_grows_with_every_level() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_pixels_and_another_one_others() {
+fn degradations_are_deterministic_per_seed() {
     let crop = picture(SIDE);
     let seeded = [
         Degradation::Noise,
@@ -104,7 +104,7 @@ fn the_same_seed_gives_the_same_pixels_and_another_one_others() {
 /// The pixels that each degradation gave when this was written: a recorded seed must keep its
 /// meaning, on every machine.
 #[test]
-fn pixels_are_the_same_on_every_machine() {
+fn degraded_pixels_match_pinned_hashes() {
     // Made from integers only: a sine may differ between machines.
     let levels = (0..48 * 48 * 3).map(|i| 20 + ((i / 144 * 7 + i * 13) ^ (i / 11)) as u8 % 216);
     let crop = Crop::from_rgb(48, levels.collect()).expect("a crop");
@@ -133,7 +133,7 @@ fn pixels_are_the_same_on_every_machine() {
 }
 
 #[test]
-fn a_blur_is_the_convolution_with_a_gaussian() {
+fn blur_matches_gaussian_convolution() {
     let crop = picture(40);
     // At side 40 the full strength is 8 · 40/112 pixels.
     let sigma: f64 = 8.0 * 0.6 * 40.0 / 112.0;
@@ -177,7 +177,7 @@ fn flat_images_stay_flat_without_noise_or_border() {
 }
 
 #[test]
-fn downsampled_pixels_are_means_of_areas() {
+fn downsampling_averages_areas_and_interpolates_back() {
     // 112 → 28 pixels: each the mean of 4×4, which reappears in the middle of its area.
     let crop = picture(SIDE);
     let quarter = (28.0f64 / 112.0).ln() / (8.0f64 / 112.0).ln();
@@ -197,7 +197,7 @@ fn downsampled_pixels_are_means_of_areas() {
 }
 
 #[test]
-fn light_is_multiplied_and_noise_has_its_deviation() {
+fn light_and_noise_match_their_parameters() {
     let deviation = |crop: &Crop, mean: f64| {
         let squares = crop.rgb().iter().map(|&level| (f64::from(level) - mean).powi(2));
         (squares.sum::<f64>() / crop.rgb().len() as f64).sqrt()
@@ -245,7 +245,7 @@ fn occlusion_covers_its_fraction_from_one_edge() {
 }
 
 #[test]
-fn a_quarter_turn_moves_every_pixel_to_its_place() {
+fn quarter_turn_moves_pixels_exactly() {
     let crop = picture(SIDE);
     let turned = Degradation::Rotation.apply(&crop, Level::FULL, 4);
     let last = SIDE - 1;
@@ -264,7 +264,7 @@ fn a_quarter_turn_moves_every_pixel_to_its_place() {
 }
 
 #[test]
-fn a_shift_moves_by_its_distance() {
+fn shift_moves_centroid_by_its_distance() {
     let mut rgb = vec![0; SIDE * SIDE * 3];
     for (index, pixel) in rgb.chunks_exact_mut(3).enumerate() {
         let (row, column) = (index / SIDE, index % SIDE);
@@ -290,7 +290,7 @@ fn a_shift_moves_by_its_distance() {
 }
 
 #[test]
-fn motion_draws_a_point_into_a_line() {
+fn motion_blur_spreads_point_into_line() {
     let mut rgb = vec![0; SIDE * SIDE * 3];
     let middle = (56 * SIDE + 56) * 3;
     rgb[middle..middle + 3].fill(255);
@@ -318,7 +318,7 @@ fn motion_draws_a_point_into_a_line() {
 }
 
 #[test]
-fn degradations_together_happen_in_the_order_of_an_images_way() {
+fn combined_degradations_apply_in_fixed_order() {
     let crop = picture(SIDE);
     let (dark, jpeg, turn) = (Degradation::Darkness, Degradation::Jpeg, Degradation::Rotation);
     let level = level(0.4);
@@ -331,7 +331,7 @@ fn degradations_together_happen_in_the_order_of_an_images_way() {
 }
 
 #[test]
-fn every_degradation_makes_a_cause_of_its_own() {
+fn degradations_map_one_to_one_to_causes() {
     let mut causes: Vec<_> = Degradation::ALL.map(Degradation::cause).to_vec();
     causes.sort();
     assert_eq!(causes, attn_fiqa::causes::Cause::ALL);

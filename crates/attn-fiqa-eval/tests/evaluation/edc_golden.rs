@@ -5,7 +5,7 @@ use attn_fiqa_eval::edc::{Evaluator, PAUC_LIMIT, Protocol, Ranking, Target, grid
 use crate::support::{Set, assert_near, golden, numbers};
 
 #[test]
-fn crfiqa_thresholds_rates_and_areas_are_those_of_the_published_code() {
+fn crfiqa_curves_match_published_code() {
     for golden in golden() {
         let set = Set::golden(&golden);
         let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -33,7 +33,7 @@ fn crfiqa_thresholds_rates_and_areas_are_those_of_the_published_code() {
 }
 
 #[test]
-fn iso_steps_and_areas_are_those_of_the_reference_code() {
+fn iso_curves_match_reference_code() {
     for golden in golden() {
         let set = Set::golden(&golden);
         let ranking = Ranking::new(&set.quality).expect("a ranking");

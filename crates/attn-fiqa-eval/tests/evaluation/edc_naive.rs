@@ -29,7 +29,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn crfiqa_is_its_definition(set in sets(), target in prop_oneof![
+    fn crfiqa_matches_naive_implementation(set in sets(), target in prop_oneof![
         Just(0.0), Just(1e-3), Just(0.01), Just(0.1), Just(0.25), Just(1.0)
     ]) {
         let found = curve(&set, Protocol::Crfiqa, Target::Fmr(target));
@@ -42,7 +42,7 @@ proptest! {
     }
 
     #[test]
-    fn nist_is_its_definition(set in sets(), target in 0.0..1.0) {
+    fn nist_matches_naive_implementation(set in sets(), target in 0.0..1.0) {
         let found = curve(&set, Protocol::Nist, Target::Fmr(target));
         let expected = naive::nist(&set, &naive::every(&set), target);
         for (point, expected) in found.points.iter().zip(expected) {
@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn nist_and_iso_of_one_starting_fnmr_have_one_threshold(set in sets(), start in 0.0..1.0) {
+    fn nist_and_iso_agree_at_starting_fnmr(set in sets(), start in 0.0..1.0) {
         let target = Target::Fnmr(start);
         let [nist, iso] = [Protocol::Nist, Protocol::Iso].map(|p| curve(&set, p, target));
         prop_assert!(near(nist.start(), iso.start()), "{:?} {:?}", nist.start(), iso.start());
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn iso_of_a_target_fmr_has_the_rates_of_the_one_rule(set in sets(), target in 0.0..1.0) {
+    fn iso_rates_at_target_fmr_match_naive(set in sets(), target in 0.0..1.0) {
         let found = curve(&set, Protocol::Iso, Target::Fmr(target));
         let (_, fmr, fnmr) = naive::decide(&set, &naive::every(&set), target).expect("a point");
         prop_assert_eq!(found.points[0].fmr, Some(fmr));
@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn a_given_threshold_is_the_threshold(set in sets(), at in 0_usize..250) {
+    fn explicit_threshold_is_applied_unchanged(set in sets(), at in 0_usize..250) {
         let at = at % set.comparisons.len();
         // A threshold that a comparison meets exactly, on the comparisons' own scale.
         let target = Target::Threshold(set.comparisons.values()[at]);
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn iso_is_its_definition(set in sets(), start in 0.0..1.0) {
+    fn iso_matches_naive_implementation(set in sets(), start in 0.0..1.0) {
         let found = curve(&set, Protocol::Iso, Target::Fnmr(start));
         let expected = naive::iso(&set, &naive::every(&set), start);
         prop_assert_eq!(found.points.len(), expected.len());
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn the_two_scales_of_one_score_give_one_curve(set in sets()) {
+    fn similarity_and_distance_scales_give_equal_curves(set in sets()) {
         let scores = set.comparisons.values().to_vec();
         let mated = set.comparisons.mated().to_vec();
         let as_distance = scores.iter().map(|score| -score).collect();
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn areas_lie_between_the_ideal_and_the_worst(set in sets(), limit in 0.01..0.95) {
+    fn pauc_lies_between_ideal_and_worst_case(set in sets(), limit in 0.01..0.95) {
         for protocol in Protocol::ALL {
             let curve = curve(&set, protocol, Target::Fmr(0.1));
             if let Some(area) = curve.pauc(limit) {
@@ -150,7 +150,7 @@ proptest! {
 }
 
 #[test]
-fn one_sweep_for_several_targets_equals_one_per_target() {
+fn multi_target_sweep_equals_single_targets() {
     let set = Set::made_up(3, 4_000, 50.0);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
     let evaluator = Evaluator::new(&set.comparisons);

@@ -111,7 +111,7 @@ fn lines(svg: &str, stroke: &str) -> Vec<Vec<(f64, f64)>> {
 }
 
 #[test]
-fn every_kind_is_whole_in_both_formats() {
+fn every_figure_kind_renders_to_svg_and_png() {
     for (name, figure) in every_kind() {
         let svg = figure.svg(SvgColours::Fixed);
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{name}");
@@ -144,7 +144,7 @@ fn every_kind_is_whole_in_both_formats() {
 }
 
 #[test]
-fn a_curve_lands_where_its_axes_say() {
+fn edc_curve_is_drawn_to_scale() {
     let curve = series("m", Series::Method, &[(0.0, 0.4), (0.5, 0.1), (1.0, 0.0)]);
     let mut panel = EdcPanel { title: String::new(), series: vec![curve], steps: false };
     let svg = edc_grid("", &[panel.clone()], 1, None).expect("a figure").svg(SvgColours::Fixed);
@@ -176,7 +176,7 @@ fn a_method_keeps_its_colour_from_panel_to_panel() {
 }
 
 #[test]
-fn names_cannot_leave_their_element() {
+fn svg_text_is_escaped() {
     let name = "</text><script>alert('\"&\u{1}')</script>";
     let curve = series(name, Series::Method, &[(0.0, 0.1), (0.5, 0.05)]);
     let panel = EdcPanel { title: name.to_owned(), series: vec![curve], steps: false };
@@ -186,7 +186,7 @@ fn names_cannot_leave_their_element() {
 }
 
 #[test]
-fn requests_that_cannot_be_drawn_are_refused() {
+fn empty_nan_and_oversized_figures_are_rejected() {
     let empty = edc_grid("EDC", &[], 1, None);
     assert!(matches!(empty, Err(FigureError::Empty { .. })));
     let gap = series("m", Series::Method, &[(0.0, f64::NAN)]);

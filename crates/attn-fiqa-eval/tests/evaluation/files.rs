@@ -80,7 +80,7 @@ fn errors_in_a_list_of_pairs_name_the_line() {
 }
 
 #[test]
-fn qualities_are_split_at_the_last_space_and_found_by_path_or_stem() {
+fn qualities_split_at_last_separator_and_match_stems() {
     let file =
         qualities("data/Ann Lee 1.jpg -1.250000000000000\ndata/Bo.png\t2e0\nCy,3\n").expect("it");
     let images = names(&["data/Ann Lee 1.jpg", "Bo", "Cy.jpg"]);
@@ -114,7 +114,7 @@ fn missing_images_are_named_or_left_out() {
 }
 
 #[test]
-fn images_without_a_quality_are_refused_or_count_as_the_lowest() {
+fn failed_images_are_rejected_or_ranked_lowest() {
     let file = qualities("a.jpg 1\nb.jpg nan\n").expect("qualities");
     let images = names(&["b", "a"]);
     assert_eq!(
@@ -191,7 +191,7 @@ fn a_column_of_a_table_is_read_by_name() {
 }
 
 #[test]
-fn embeddings_come_from_a_folder_or_from_a_matrix_with_a_list() {
+fn embeddings_load_from_folder_or_matrix_with_names() {
     let folder = Folder::new();
     folder.write("e/b.npy", npy::to_bytes(&[1, 2], &[3.0, 4.0]));
     folder.write("e/sub/a.npy", npy::to_bytes(&[2], &[1.0, 2.0]));
@@ -243,7 +243,7 @@ fn errors_in_embeddings_are_reported() {
 }
 
 #[test]
-fn arrays_are_read_strictly() {
+fn npy_arrays_are_read_and_malformed_ones_rejected() {
     let read = |bytes: &[u8]| npy::parse("a.npy", bytes, bytes.len() as u64);
     let array = read(&npy::to_bytes(&[2, 1], &[1.5, -2.0])).expect("an array");
     assert_eq!((array.shape, array.values), (vec![2, 1], vec![1.5, -2.0]));

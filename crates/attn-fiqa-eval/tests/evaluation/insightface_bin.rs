@@ -39,7 +39,7 @@ fn check(bytes: &[u8]) {
 }
 
 #[test]
-fn strings_of_python_2_and_bytes_of_python_3_are_read() {
+fn python2_strings_and_python3_bytes_are_read() {
     check(&pickle(|image| sized(b'U', image)));
     check(&pickle(|image| [&b"T"[..], &(image.len() as u32).to_le_bytes(), image].concat()));
     check(&pickle(|image| sized(b'C', image)));
@@ -48,7 +48,7 @@ fn strings_of_python_2_and_bytes_of_python_3_are_read() {
 }
 
 #[test]
-fn bytes_written_as_latin_1_text_by_protocol_2_are_recovered() {
+fn protocol_2_latin1_bytes_are_decoded() {
     check(&pickle(|image| {
         let text: String = image.iter().map(|&byte| char::from(byte)).collect();
         let mut bytes = b"c_codecs\nencode\nX".to_vec();
@@ -88,7 +88,7 @@ fn arrays_of_bytes_are_read() {
 }
 
 #[test]
-fn a_real_pickle_of_python_is_read_in_every_protocol() {
+fn pickles_of_protocols_2_to_5_are_read() {
     let script = "import pickle,sys\nimages=[b'\\xff\\xd8one',b'\\xff\\xd8two',b'\\xff\\xd8\\x80three',\
                   b'four']\nsys.stdout.buffer.write(pickle.dumps((images,[True,False]),int(sys.argv[1])))";
     for protocol in ["2", "3", "4", "5"] {
@@ -101,7 +101,7 @@ fn a_real_pickle_of_python_is_read_in_every_protocol() {
 }
 
 #[test]
-fn no_function_beyond_those_of_image_sets_is_called() {
+fn disallowed_globals_and_opcodes_are_rejected() {
     let hostile = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.";
     let error = read(hostile).expect_err("refused");
     assert!(error.contains("refers to `posix.system`, and this program refuses"), "{error}");
@@ -115,7 +115,7 @@ fn no_function_beyond_those_of_image_sets_is_called() {
 }
 
 #[test]
-fn broken_files_are_refused_with_the_place() {
+fn malformed_bin_files_are_rejected() {
     let good = pickle(|image| sized(b'C', image));
     for end in 0..good.len() {
         let error = read(&good[..end]).expect_err("cut");
@@ -154,7 +154,7 @@ fn broken_files_are_refused_with_the_place() {
 }
 
 #[test]
-fn a_bin_file_is_a_benchmark_of_any_kind() {
+fn bin_file_opens_as_agedb_and_cfp() {
     let folder = Folder::new();
     let path = folder.write("agedb_30.bin", pickle(|image| sized(b'C', image)));
     for (kind, path) in [

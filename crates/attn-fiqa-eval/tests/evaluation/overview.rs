@@ -96,7 +96,7 @@ fn quantile(mut values: Vec<f64>, fraction: f64) -> f64 {
 }
 
 #[test]
-fn every_number_is_that_of_an_independent_count() {
+fn overview_matches_independent_count() {
     let faces = faces();
     let (_here, path) = Place::with("scores.csv", &csv(&faces));
     let overview = Overview::read(&path, &by(&["camera"])).expect("an overview");
@@ -195,7 +195,7 @@ fn every_number_is_that_of_an_independent_count() {
 }
 
 #[test]
-fn labels_of_another_file_and_of_the_table_give_the_same_groups() {
+fn external_labels_give_same_groups_as_column() {
     let faces = faces();
     let (here, path) = Place::with("scores.csv", &csv(&faces));
     let mut labels = "name,camera\n".to_owned();
@@ -222,7 +222,7 @@ fn labels_of_another_file_and_of_the_table_give_the_same_groups() {
 }
 
 #[test]
-fn what_is_no_table_of_scores_is_refused_with_the_reason() {
+fn malformed_score_tables_are_rejected() {
     let (here, _) = Place::with("empty.csv", "path,quality\n");
     let refused = |name: &str, text: &str, options: &OverviewOptions| {
         let path = here.write(name, text);
@@ -260,7 +260,7 @@ fn what_is_no_table_of_scores_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_set_without_a_face_has_a_page_too() {
+fn overview_page_renders_without_faces() {
     let text = "{\"path\":\"x.jpg\",\"status\":\"no-face\",\"quality\":-1,\"message\":\"none\"}\n";
     let (_here, path) = Place::with("scores.jsonl", text);
     let overview = Overview::read(&path, &by(&[])).expect("an overview");
@@ -274,7 +274,7 @@ proptest! {
 
     /// Cells that are almost valid, in any combination: a table is refused or counted consistently.
     #[test]
-    fn any_table_is_refused_or_counted_consistently(
+    fn accepted_tables_have_consistent_counts(
         rows in prop::collection::vec(
             (
                 "[ab]{1}\\.jpg",

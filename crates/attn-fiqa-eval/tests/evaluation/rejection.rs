@@ -26,7 +26,7 @@ fn ring(seed: u64, images: usize) -> (Set, Vec<Pair>, Vec<f64>) {
 }
 
 #[test]
-fn operating_points_are_those_of_the_definition() {
+fn operating_points_match_naive_implementation() {
     let set = Set::made_up(8, 500, 40.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let targets = [0.0, 0.01, 0.1, 0.5].map(Target::Fmr);
@@ -42,7 +42,7 @@ fn operating_points_are_those_of_the_definition() {
 }
 
 #[test]
-fn the_equal_error_rate_lies_where_the_rates_cross() {
+fn eer_lies_where_fmr_equals_fnmr() {
     let set = Set::made_up(9, 4_000, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let eer = equal_error_rate(&evaluator);
@@ -76,7 +76,7 @@ fn naive_accuracy(set: &Comparisons, folds: &[u16]) -> Vec<(f64, f64)> {
 }
 
 #[test]
-fn accuracy_by_folds_is_its_definition() {
+fn fold_accuracy_matches_naive_implementation() {
     for seed in 0..5 {
         let set = Set::made_up(seed, 137, 25.0).comparisons;
         let folds = equal_folds(137, 10);
@@ -94,7 +94,7 @@ fn accuracy_by_folds_is_its_definition() {
 }
 
 #[test]
-fn folds_are_as_equal_as_can_be_and_must_hold_something() {
+fn folds_are_balanced_and_must_not_be_empty() {
     assert_eq!(equal_folds(7, 3), [0, 0, 0, 1, 1, 2, 2]);
     let set = Set::made_up(1, 20, 1e9).comparisons;
     let grid = ThresholdGrid::InsightFace;
@@ -112,7 +112,7 @@ fn folds_are_as_equal_as_can_be_and_must_hold_something() {
 }
 
 #[test]
-fn a_perfect_recogniser_is_always_right() {
+fn perfect_recogniser_has_full_accuracy() {
     let mated: Vec<bool> = (0..40).map(|index| index % 2 == 0).collect();
     let scores = mated.iter().map(|&mated| if mated { 0.8 } else { 0.1 }).collect();
     let set = Comparisons::new(scores, mated, ScoreScale::Cosine).expect("comparisons");
@@ -123,7 +123,7 @@ fn a_perfect_recogniser_is_always_right() {
 }
 
 #[test]
-fn advice_equals_the_rates_without_the_rejected_images() {
+fn advice_matches_rates_after_rejection() {
     let (set, pairs, qualities) = ring(4, 300);
     let evaluator = Evaluator::new(&set.comparisons);
     let give = |reject| {
@@ -156,7 +156,7 @@ fn advice_equals_the_rates_without_the_rejected_images() {
 }
 
 #[test]
-fn advice_has_intervals_that_contain_it_and_a_summary_sentence() {
+fn advice_has_confidence_intervals_and_summary_sentence() {
     // Each comparison has two images of its own, whose quality is high where errors are unlikely.
     let set = Set::made_up(4, 6_000, 1e9);
     let qualities: Vec<f64> = set.quality.iter().flat_map(|&quality| [quality; 2]).collect();
@@ -226,7 +226,7 @@ fn groups_are_measured_at_one_threshold() {
 
 /// Two comparisons lie at the threshold, one of each kind: both match, in every measure.
 #[test]
-fn a_comparison_at_the_threshold_is_never_counted_both_ways() {
+fn comparison_at_threshold_matches_in_every_measure() {
     let distances = vec![0.1, 0.2, 0.2, 0.3, 0.4, 0.5];
     let mated = [true, true, false, true, false, false];
     let set = Comparisons::new(distances, mated.to_vec(), ScoreScale::Distance);
@@ -255,7 +255,7 @@ fn a_comparison_at_the_threshold_is_never_counted_both_ways() {
 }
 
 #[test]
-fn inputs_that_do_not_match_are_refused() {
+fn mismatched_or_invalid_inputs_are_rejected() {
     let (set, pairs, qualities) = ring(4, 50);
     let evaluator = Evaluator::new(&set.comparisons);
     let give = |pairs: &[Pair], qualities: &[f64], reject, fmr| {

@@ -76,7 +76,7 @@ fn old_names_of_settings_are_still_read() {
 }
 
 #[test]
-fn a_description_is_read() {
+fn valid_study_file_is_parsed() {
     let folder = place();
     let config = StudyConfig::parse("study.toml", GOOD.to_owned(), folder.path()).expect("good");
     let here = |name: &str| -> PathBuf { folder.path().join(name) };
@@ -145,7 +145,7 @@ fn errors_name_the_line() {
 }
 
 #[test]
-fn missing_tensors_are_named() {
+fn missing_sections_and_file_are_reported() {
     assert_eq!(parse("").expect_err("empty"), "study.toml: there is no [[dataset]]");
     let without = GOOD.split("[[method]]").next().expect("a part");
     assert_eq!(parse(without).expect_err("no method"), "study.toml: there is no [[method]]");

@@ -25,7 +25,7 @@ fn scores(engine: &Engine, request: &Request, crops: &[Crop]) -> Vec<Result<Vec<
 }
 
 #[test]
-fn the_built_in_models_score_falls_as_a_face_is_degraded() {
+fn builtin_score_decreases_with_degradation() {
     let engine = engine();
     let request = Request::new(engine.default_method());
     let map = engine.quality_map().expect("the built-in model is calibrated");

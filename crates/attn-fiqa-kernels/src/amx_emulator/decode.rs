@@ -124,7 +124,7 @@ mod tests {
 
     /// The bytes come from the assembler.
     #[test]
-    fn operands_are_found() {
+    fn tile_instructions_are_decoded() {
         let expected = |operation, length, [tile, first, second]: [usize; 3], address, stride| {
             Some(Instruction { operation, length, tile, first, second, address, stride })
         };
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn other_instructions_are_not_taken_for_tiles() {
+    fn unsupported_instructions_are_not_decoded() {
         // `ud2`, `andn`, `tdpbssd`.
         for code in
             [&[0x0f, 0x0b][..], &[0xc4, 0xe2, 0x70, 0xf2, 0xc2], &[0xc4, 0xe2, 0x4b, 0x5e, 0xc4]]

@@ -112,11 +112,12 @@ impl Registers {
                     let a = bf16_values(self.word(first, row, word));
                     let b = bf16_values(self.word(second, word, column));
                     for (sum, (a, b)) in sums.iter_mut().zip(a.into_iter().zip(b)) {
-                        *sum = normal(a.mul_add(b, *sum));
+                        *sum = flush_subnormal(a.mul_add(b, *sum));
                     }
                 }
                 let before = f32::from_le_bytes(self.word(tile, row, column));
-                let sum = normal(normal(before) + normal(sums[0] + sums[1]));
+                let sum =
+                    flush_subnormal(flush_subnormal(before) + flush_subnormal(sums[0] + sums[1]));
                 self.set_word(tile, row, column, sum.to_le_bytes());
             }
         }
@@ -143,10 +144,11 @@ impl Registers {
 }
 
 fn bf16_values([a, b, c, d]: [u8; 4]) -> [f32; 2] {
-    [[a, b], [c, d]].map(|half| normal(f32::from_bits(u32::from(u16::from_le_bytes(half)) << 16)))
+    [[a, b], [c, d]]
+        .map(|half| flush_subnormal(f32::from_bits(u32::from(u16::from_le_bytes(half)) << 16)))
 }
 
 /// The value, or zero if it is subnormal.
-fn normal(value: f32) -> f32 {
+fn flush_subnormal(value: f32) -> f32 {
     if value.is_subnormal() { 0.0f32.copysign(value) } else { value }
 }

@@ -103,7 +103,7 @@ fn attention_matches_its_definition_on_awkward_sizes() {
 }
 
 #[test]
-fn a_head_does_not_remember_the_one_before() {
+fn attention_keeps_no_state_between_calls() {
     let shape = AttentionShape { heads: 2, head_dim: 9, scale: 1.0 };
     let (first, second) = (values(7 * 54, 1), values(7 * 54, 2));
     for isa in Isa::available_or_emulated() {

@@ -43,7 +43,7 @@ mod tests {
 
     /// The best of many short timings always agrees with long ones, and is not near the limit.
     #[test]
-    fn every_measurement_gives_the_same_answer() {
+    fn slow_bf16_detection_is_reproducible() {
         let Some(isa) = Isa::available().into_iter().find(|isa| isa.has(CpuFeature::Avx512Bf16))
         else {
             return;

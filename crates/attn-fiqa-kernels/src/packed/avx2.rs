@@ -35,7 +35,7 @@ register_kernel! {
     Int8Vnni: Int8 as Bytes,
     name: "avx2-vnni int8",
     features: [Fma, Avx2, AvxVnni], enabled by "avx2,fma,avxvnni",
-    tile: int8_tile of 2 registers of Avx2, dot: DotOfFour,
+    tile: int8_tile of 2 registers of Avx2, dot: Int8Dot,
     steps: usize::MAX,
     rows: [6, 5, 4, 3, 2, 1],
 }
@@ -45,7 +45,7 @@ register_kernel! {
     Int8: Int8 as WidenedBytes,
     name: "avx2 int8 widened",
     features: [Fma, Avx2], enabled by "avx2,fma",
-    tile: int8_tile of 2 registers of Avx2, dot: DotOfPairs,
+    tile: int8_tile of 2 registers of Avx2, dot: Int16Dot,
     steps: usize::MAX,
     rows: [6, 5, 4, 3, 2, 1],
 }
@@ -211,9 +211,9 @@ impl Dot<Avx2> for MultiplyAdd {
     }
 }
 
-struct DotOfFour;
+struct Int8Dot;
 
-impl Dot<Avx2> for DotOfFour {
+impl Dot<Avx2> for Int8Dot {
     type Weights = __m256i;
 
     #[inline(always)]
@@ -231,9 +231,9 @@ impl Dot<Avx2> for DotOfFour {
 /// `vpmaddubsw` saturates the sum of two products to 16 bits, which 2·255·127 exceeds, so bytes are
 /// widened to 16 bits: those of the input when it is quantized, those of the weights once per
 /// panel.
-struct DotOfPairs;
+struct Int16Dot;
 
-impl Dot<Avx2> for DotOfPairs {
+impl Dot<Avx2> for Int16Dot {
     type Weights = __m256i;
 
     #[inline(always)]

@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::register_tile::{Dot, Tile, k_loop_of_terms, register_kernel};
+use super::register_tile::{Dot, Tile, k_loop_bf16x2, register_kernel};
 use super::simd::{FloatLanes, Simd};
 use crate::lanes::{LANES, mask};
 use crate::quantize::TERM_WORDS;
@@ -32,7 +32,7 @@ register_kernel! {
     Bf16x2: Bf16x2 as Bf16Terms,
     name: "avx512 bf16x2",
     features: [Avx512f, Avx512Bf16], enabled by "avx512f,avx512bf16",
-    tile: f32_tile of 2 registers of Avx512, dot: DotOfTerms, at bias: true,
+    tile: f32_tile of 2 registers of Avx512, dot: Bf16x2Dot, at bias: true,
     steps: KC,
     rows: [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1],
 }
@@ -42,7 +42,7 @@ register_kernel! {
     Bf16: Bf16 as Bf16,
     name: "avx512 bf16",
     features: [Avx512f, Avx512Bf16], enabled by "avx512f,avx512bf16",
-    tile: f32_tile of 2 registers of Avx512, dot: DotOfTwo, at bias: true,
+    tile: f32_tile of 2 registers of Avx512, dot: Bf16Dot, at bias: true,
     steps: KC,
     rows: [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1],
 }
@@ -62,7 +62,7 @@ register_kernel! {
     Int8: Int8 as Bytes,
     name: "avx512 int8",
     features: [Avx512f, Avx512Vnni], enabled by "avx512f,avx512vnni",
-    tile: int8_tile of 2 registers of Avx512, dot: DotOfFour,
+    tile: int8_tile of 2 registers of Avx512, dot: Int8Dot,
     steps: usize::MAX,
     rows: [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1],
 }
@@ -213,9 +213,9 @@ impl Dot<Avx512> for MultiplyAdd {
     }
 }
 
-struct DotOfTwo;
+struct Bf16Dot;
 
-impl Dot<Avx512> for DotOfTwo {
+impl Dot<Avx512> for Bf16Dot {
     type Weights = __m512i;
 
     #[inline(always)]
@@ -234,10 +234,10 @@ impl Dot<Avx512> for DotOfTwo {
     }
 }
 
-/// Like [`DotOfTwo`], for sums of two bf16.
-struct DotOfTerms;
+/// Like [`Bf16Dot`], for sums of two bf16.
+struct Bf16x2Dot;
 
-impl Dot<Avx512> for DotOfTerms {
+impl Dot<Avx512> for Bf16x2Dot {
     type Weights = __m512i;
 
     #[inline(always)]
@@ -248,7 +248,7 @@ impl Dot<Avx512> for DotOfTerms {
     #[inline(always)]
     unsafe fn dot(sums: __m512i, x: __m512i, weights: __m512i) -> __m512i {
         // SAFETY: by the trait's contract.
-        unsafe { DotOfTwo::dot(sums, x, weights) }
+        unsafe { Bf16Dot::dot(sums, x, weights) }
     }
 
     #[inline(always)]
@@ -257,13 +257,13 @@ impl Dot<Avx512> for DotOfTerms {
         sums: &mut [[__m512i; REGISTERS]; ROWS],
     ) {
         // SAFETY: by the contract.
-        unsafe { k_loop_of_terms::<Avx512, Self, ROWS, REGISTERS>(tile, sums) }
+        unsafe { k_loop_bf16x2::<Avx512, Self, ROWS, REGISTERS>(tile, sums) }
     }
 }
 
-struct DotOfFour;
+struct Int8Dot;
 
-impl Dot<Avx512> for DotOfFour {
+impl Dot<Avx512> for Int8Dot {
     type Weights = __m512i;
 
     #[inline(always)]

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_finds_its_step_and_lane_on_every_isa() {
+    fn interleave_transposes_words_on_every_isa() {
         for steps in [1usize, 3, 15, 16, 17, 40] {
             let rows: Vec<u32> = (0..NR * steps).map(|word| word as u32).collect();
             for isa in Isa::available() {

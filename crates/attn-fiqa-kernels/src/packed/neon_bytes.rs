@@ -26,15 +26,15 @@ register_kernel! {
     Int8: Int8 as Bytes,
     name: "neon-dotprod int8",
     features: [Neon, Dotprod], enabled by "neon,dotprod",
-    tile: int8_tile of 4 registers of NeonRegisters, dot: SignedDotOfFour,
+    tile: int8_tile of 4 registers of NeonRegisters, dot: SignedInt8Dot,
     steps: usize::MAX,
     rows: [6, 5, 4, 3, 2, 1],
 }
 
 /// Without i8mm both operands are signed, so 128 is subtracted from the input's bytes.
-struct SignedDotOfFour;
+struct SignedInt8Dot;
 
-impl Dot<NeonRegisters> for SignedDotOfFour {
+impl Dot<NeonRegisters> for SignedInt8Dot {
     const BYTE_OFFSET: i32 = 128;
 
     type Weights = uint32x4_t;

@@ -91,13 +91,13 @@ pub(super) struct Tile<'a> {
     /// Whether this is the first block of K steps, and whether it is the last.
     first: bool,
     last: bool,
-    ahead: Ahead,
+    ahead: PanelPrefetch,
 }
 
 /// The part of the next panel that one tile prefetches. Without it, the first tile of a panel would
 /// wait for memory at every K step.
 #[derive(Clone, Copy)]
-struct Ahead {
+struct PanelPrefetch {
     next: *const u8,
     /// Bytes to prefetch every [`PREFETCH_STEPS`] steps.
     bytes: usize,
@@ -160,7 +160,7 @@ pub(super) unsafe fn for_every_tile<S: Simd, D: Dot<S>>(
                         epilogue,
                         first: from == 0,
                         last: to == weights.steps,
-                        ahead: Ahead::new(
+                        ahead: PanelPrefetch::new(
                             weights,
                             [panel, from, to],
                             steps.len(),
@@ -175,7 +175,7 @@ pub(super) unsafe fn for_every_tile<S: Simd, D: Dot<S>>(
     WIDE.set(wide);
 }
 
-impl Ahead {
+impl PanelPrefetch {
     /// For one of `tiles` tiles over the K steps `from` to `to` of `panel`, which take `steps`
     /// steps of the loop.
     fn new(
@@ -262,7 +262,7 @@ unsafe fn k_loop<S: Simd, D: Dot<S>, const ROWS: usize, const REGISTERS: usize>(
 /// That of [`f32_tile`], with an input in [`InputForm::Bf16Terms`](super::kernel::InputForm).
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn k_loop_of_terms<
+pub(super) unsafe fn k_loop_bf16x2<
     S: Simd,
     D: Dot<S>,
     const ROWS: usize,
@@ -348,7 +348,7 @@ pub(super) unsafe fn f32_tile<
     // SAFETY: by the contract; the bias holds whole panels, and lanes beyond the tile's outputs are
     // neither read nor written.
     unsafe {
-        let Edges { bias, masks } = tile.edges::<S, REGISTERS>();
+        let TileColumns { bias, masks } = tile.edges::<S, REGISTERS>();
         let mut sums = [[S::splat_words(0); REGISTERS]; ROWS];
         if AT_BIAS {
             for (row, sums) in sums.iter_mut().enumerate() {
@@ -420,7 +420,7 @@ pub(super) unsafe fn int8_tile<
             let place = weights.scales.as_ptr().add(output + register * S::LANES);
             *scales = S::load(place, S::first(S::LANES));
         }
-        let Edges { bias, masks } = tile.edges::<S, REGISTERS>();
+        let TileColumns { bias, masks } = tile.edges::<S, REGISTERS>();
         let activation = Activation::<S>::new(tile.epilogue);
         // In two loops: the sums stay in registers only if the compiler unrolls every loop that
         // indexes them, and it does not unroll a single loop that does everything.
@@ -442,7 +442,7 @@ pub(super) unsafe fn int8_tile<
 }
 
 /// What a tile's rows share: the bias, and the outputs that exist.
-struct Edges<S: Simd, const REGISTERS: usize> {
+struct TileColumns<S: Simd, const REGISTERS: usize> {
     bias: [S::F32; REGISTERS],
     masks: [S::Mask; REGISTERS],
 }
@@ -463,11 +463,11 @@ impl Tile<'_> {
     ///
     /// That of [`Simd`], and the registers must lie within a panel.
     #[inline(always)]
-    unsafe fn edges<S: Simd, const REGISTERS: usize>(&self) -> Edges<S, REGISTERS> {
+    unsafe fn edges<S: Simd, const REGISTERS: usize>(&self) -> TileColumns<S, REGISTERS> {
         // SAFETY: by the contract; the bias holds whole panels.
         unsafe {
             let mut edges =
-                Edges { bias: [S::splat(0.0); REGISTERS], masks: [S::first(0); REGISTERS] };
+                TileColumns { bias: [S::splat(0.0); REGISTERS], masks: [S::first(0); REGISTERS] };
             for register in 0..REGISTERS {
                 let first = register * S::LANES;
                 let place = self.weights.bias.as_ptr().add(self.output + first);

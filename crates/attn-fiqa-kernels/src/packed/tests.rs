@@ -26,7 +26,7 @@ fn kernels() -> Vec<(Isa, &'static dyn Kernel)> {
 }
 
 #[test]
-fn an_instruction_set_uses_the_kernels_of_its_features() {
+fn isa_selects_expected_kernels() {
     let selected = |isa: Isa| {
         let names = Precision::ALL.map(|precision| kernel::select(isa, precision).name());
         (isa.name(), names)
@@ -86,7 +86,7 @@ fn seen(precision: Precision, x: &[f32], inputs: usize) -> Vec<f32> {
     }
 }
 
-fn finished(epilogue: Epilogue, before: f32, sum: f64) -> f64 {
+fn apply_epilogue(epilogue: Epilogue, before: f32, sum: f64) -> f64 {
     match epilogue {
         Epilogue::Overwrite => sum,
         Epilogue::Add => f64::from(before) + sum,
@@ -137,7 +137,7 @@ fn products_match_nested_loops_on_awkward_sizes() {
                                     let sum =
                                         sum + bias.map_or(0.0, |bias| f64::from(bias[output]));
                                     let at = row * outputs + output;
-                                    let expected = finished(epilogue, before[at], sum);
+                                    let expected = apply_epilogue(epilogue, before[at], sum);
                                     // A byte on the border between two steps may be rounded either
                                     // way: one step of 2/255, times a weight.
                                     let allowed = match precision {
@@ -180,7 +180,7 @@ fn a_row_gives_the_same_bits_in_every_batch() {
 }
 
 #[test]
-fn parts_of_the_outputs_give_the_same_bits_as_all_of_them() {
+fn split_outputs_give_same_bits_as_whole() {
     let (inputs, outputs, rows) = (size(1100, 12), 4 * NR - 5, size(16, 3));
     let (x, weight) = (values(rows * inputs, 4), values(outputs * inputs, 5));
     let (before, bias) = (values(rows * outputs, 6), values(outputs, 7));
@@ -205,7 +205,7 @@ fn parts_of_the_outputs_give_the_same_bits_as_all_of_them() {
 
 #[test]
 #[should_panic(expected = "columns start within a panel")]
-fn part_of_a_panel_is_refused() {
+fn columns_starting_within_panel_panic() {
     let packed = PackedWeights::new(Isa::widest(), Precision::F32, &[1.0; 40], None, 1);
     let mut out = [0.0; 40];
     let (_, part) = ColumnsMut::new(&mut out, 40).split_at(8);
@@ -214,7 +214,7 @@ fn part_of_a_panel_is_refused() {
 
 #[test]
 #[should_panic(expected = "columns exceed the outputs")]
-fn columns_that_are_no_outputs_are_refused() {
+fn columns_beyond_outputs_panic() {
     let packed = PackedWeights::new(Isa::widest(), Precision::F32, &[1.0; 40], None, 1);
     let mut out = [0.0; 41];
     let out = ColumnsMut::new(&mut out, 41);
@@ -223,7 +223,7 @@ fn columns_that_are_no_outputs_are_refused() {
 
 #[test]
 #[should_panic(expected = "differ in rows")]
-fn rows_without_input_are_refused() {
+fn mismatched_row_count_panics() {
     let packed = PackedWeights::new(Isa::widest(), Precision::F32, &[1.0; 4], None, 1);
     let mut out = [0.0; 8];
     let out = ColumnsMut::new(&mut out, 4);
@@ -231,7 +231,7 @@ fn rows_without_input_are_refused() {
 }
 
 #[test]
-fn every_kernel_for_bytes_gives_the_same_bits() {
+fn int8_kernels_give_identical_bits() {
     let (inputs, outputs, rows) = (size(77, 13), 45, 17);
     let (x, weight) = (values(rows * inputs, 6), values(outputs * inputs, 7));
     let bias = values(outputs, 8);
@@ -263,7 +263,7 @@ fn the_largest_bytes_do_not_overflow() {
 }
 
 #[test]
-fn nan_is_not_hidden() {
+fn nan_propagates_through_every_kernel() {
     let weight = vec![0.5; 3 * 20];
     for (isa, kernel) in kernels() {
         let packed = PackedWeights::for_kernel(isa, kernel, &weight, None, 20);
@@ -280,7 +280,7 @@ fn nan_is_not_hidden() {
 /// Each operand is off by at most 2⁻¹⁷ of its magnitude: the high term leaves at most 2⁻⁸ of it,
 /// and the low term 2⁻⁹ of that.
 #[test]
-fn products_of_two_terms_are_nearly_those_of_f32() {
+fn bf16x2_product_error_is_bounded() {
     for (rows, inputs, outputs) in [(1, 1, 1), (3, 31, 5), (17, 33, 33), (33, size(517, 40), 40)] {
         let (x, weight) = (values(rows * inputs, 10), values(outputs * inputs, 11));
         for isa in Isa::available_or_emulated() {

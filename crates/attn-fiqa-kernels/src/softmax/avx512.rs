@@ -10,9 +10,9 @@ const LOWEST: f32 = -126.0;
 /// of rounding to bf16.
 const SERIES: [f32; 5] = [9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
 
-/// One row of [`super::powers`].
+/// One row of [`super::softmax_numerators`].
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) fn powers(logits: &[f32], scale: f32, words: &mut [u32]) -> f32 {
+pub(super) fn softmax_numerators(logits: &[f32], scale: f32, words: &mut [u32]) -> f32 {
     assert!(logits.len() <= 2 * words.len(), "a row does not fit into its words");
     // e^x = 2^(x · log₂ e).
     let scale = _mm512_set1_ps(scale * std::f32::consts::LOG2_E);

@@ -12,7 +12,7 @@ import pytest
 from conftest import FACES
 
 
-def test_arrays_have_the_bits_of_the_command_line(scorer, crops, names, command):
+def test_aligned_scores_match_command_line(scorer, crops, names, command):
     rows = {}
     for line in command("score", FACES, "--aligned", "--format", "jsonl").splitlines():
         row = json.loads(line)
@@ -27,7 +27,7 @@ def test_arrays_have_the_bits_of_the_command_line(scorer, crops, names, command)
     assert "median quality" in repr(result)
 
 
-def test_a_face_has_the_same_bits_alone_in_a_batch_and_whole(scorer, crops):
+def test_batch_and_single_scores_are_identical(scorer, crops):
     many = np.concatenate([crops] * 5)
     result = scorer.score_aligned(many, color="rgb", maps=True, embeddings=True)
     [face] = scorer.score(crops[3], color="rgb", maps=True, embeddings=True)
@@ -40,7 +40,7 @@ def test_a_face_has_the_same_bits_alone_in_a_batch_and_whole(scorer, crops):
     assert (plain.score == result.score).all()
 
 
-def test_strides_colours_and_sequences_make_no_difference(scorer, crops):
+def test_input_layout_does_not_change_scores(scorer, crops):
     expected = scorer.score_aligned(crops, color="rgb").score
     read_only = crops.copy()
     read_only.flags.writeable = False
@@ -56,7 +56,7 @@ def test_strides_colours_and_sequences_make_no_difference(scorer, crops):
         assert (scorer.score_aligned(array, color=color).score == expected).all()
 
 
-def test_no_faces_give_empty_arrays(scorer):
+def test_empty_batch_gives_empty_arrays(scorer):
     result = scorer.score_aligned(
         np.empty((0, 112, 112, 3), np.uint8), color="rgb", maps=True, embeddings=True
     )
@@ -73,7 +73,7 @@ def test_several_methods(crops):
     assert (result.scores["attn-calibrated"] == own.score).all()
 
 
-def test_eight_threads_on_one_scorer_give_the_same_bits(scorer, crops, photo):
+def test_scorer_is_thread_safe(scorer, crops, photo):
     expected = scorer.score_aligned(crops, color="rgb").score
     whole = scorer.score(photo, color="rgb")[0].score
     wrong: list[object] = []
@@ -92,7 +92,7 @@ def test_eight_threads_on_one_scorer_give_the_same_bits(scorer, crops, photo):
     assert not wrong
 
 
-def test_the_interpreter_is_free_while_faces_are_scored(scorer, crops):
+def test_score_aligned_releases_the_gil(scorer, crops):
     """Another thread keeps counting during one long call."""
     many = np.concatenate([crops[:25]] * 8)
     counted = 0
@@ -113,7 +113,7 @@ def test_the_interpreter_is_free_while_faces_are_scored(scorer, crops):
     assert during > 20, during
 
 
-def test_blue_faces_are_warned_of_once(crops):
+def test_swapped_channels_warn_once(crops):
     clear = crops[:12]
     scorer = attn_fiqa.Scorer()
     with pytest.warns(attn_fiqa.AttnFiqaWarning, match="color='bgr' and passed as color='rgb'"):
@@ -126,14 +126,14 @@ def test_blue_faces_are_warned_of_once(crops):
         attn_fiqa.Scorer().score_aligned(grey, color="rgb")
 
 
-def test_blue_frames_are_warned_of_after_a_few(photo):
+def test_swapped_channels_warn_after_eight_images(photo):
     scorer = attn_fiqa.Scorer()
     with pytest.warns(attn_fiqa.AttnFiqaWarning, match="faces of 8 images"):
         for _ in range(8):
             scorer.score(photo, color="bgr")
 
 
-def test_crops_that_are_not_aligned_are_warned_of(photo, crops):
+def test_unaligned_crops_warn(photo, crops):
     large = photo[50:250, 120:320]
     rows = np.linspace(0, 199, 112).astype(int)
     loose = large[rows][:, rows]

@@ -57,7 +57,7 @@ def names_of(shards) -> list[str]:
     return [pathlib.Path(shard.location).name for shard in shards]
 
 
-def test_shards_become_parts_that_are_one_table(tmp_path, tars, scorer):
+def test_shards_are_scored_into_one_dataset(tmp_path, tars, scorer):
     output = tmp_path / "out"
     job = batch.Job(output, aligned=True)
     shards = batch.find_shards(tars / "faces-{000..002}.tar")
@@ -77,7 +77,7 @@ def test_shards_become_parts_that_are_one_table(tmp_path, tars, scorer):
     assert json.loads((output / "_SUCCESS").read_text())["shards"] == 3
 
 
-def test_a_run_goes_on_where_it_ended(tmp_path, tars):
+def test_resumed_run_rewrites_only_missing_parts(tmp_path, tars):
     output, job = tmp_path / "out", batch.Job(tmp_path / "out", aligned=True)
     shards = batch.find_shards(tars)
     assert names_of(shards) == [f"faces-00{index}.tar" for index in range(3)]
@@ -93,14 +93,14 @@ def test_a_run_goes_on_where_it_ended(tmp_path, tars):
     assert batch.run(shards, job).found == 3
 
 
-def test_parts_are_what_the_command_filter_reads(tmp_path, tars, command):
+def test_filter_command_reads_parts(tmp_path, tars, command):
     batch.run(batch.find_shards(tars), batch.Job(tmp_path / "out", aligned=True))
     listed = command("filter", tmp_path / "out", "--top", 2, "--group-by", "all").splitlines()
     rows = table(tmp_path / "out").sort_by([("quality", "descending"), ("score", "descending")])
     assert sorted(listed) == sorted(rows["path"].to_pylist()[:2])
 
 
-def test_a_killed_run_leaves_whole_parts(tmp_path, tars):
+def test_killed_run_keeps_completed_parts(tmp_path, tars):
     program = (
         "import sys, os, signal\n"
         "from attn_fiqa import batch\n"
@@ -120,7 +120,7 @@ def test_a_killed_run_leaves_whole_parts(tmp_path, tars):
     assert table(output).num_rows == 6
 
 
-def test_other_settings_do_not_mix(tmp_path, tars):
+def test_mismatched_settings_are_rejected(tmp_path, tars):
     shards, job = batch.find_shards(tars), batch.Job(tmp_path / "out", aligned=True)
     batch.run(shards, job)
     with pytest.raises(attn_fiqa.RequestError, match="aligned was True and is False"):
@@ -134,7 +134,7 @@ def test_other_settings_do_not_mix(tmp_path, tars):
     assert job.resolved().fingerprint == dataclasses.replace(job, output="x").resolved().fingerprint
 
 
-def test_what_is_corrupt_is_rows(tmp_path, tars, images):
+def test_corrupt_archives_and_images_become_rows(tmp_path, tars, images):
     whole = (tars / "faces-001.tar").read_bytes()
     (tars / "faces-001.tar").write_bytes(whole[: 512 + len(images[2][1]) // 2])
     (tars / "faces-003.tar").write_bytes(b"no archive")
@@ -150,7 +150,7 @@ def test_what_is_corrupt_is_rows(tmp_path, tars, images):
     assert statuses["faces-004"] == ["broken-image", "ok"]
 
 
-def test_what_cannot_be_read_is_tried_again(tmp_path, tars):
+def test_unreadable_shard_is_retried_on_rerun(tmp_path, tars):
     shards, job = batch.find_shards(tars), batch.Job(tmp_path / "out", aligned=True)
     hidden = tars / "faces-001.tar"
     hidden.rename(tmp_path / "away")
@@ -170,7 +170,7 @@ def hugging_face(images, **more) -> pa.Table:
     return pa.table({"image": cells, **more})
 
 
-def test_a_column_of_images(tmp_path, images, scorer):
+def test_parquet_image_column_is_scored(tmp_path, images, scorer):
     cells = [*images, ("none.png", None)]
     pq.write_table(hugging_face(cells), tmp_path / "a.parquet", row_group_size=3)
     plain = pa.table({"jpg": [data for _, data in images], "id": [f"id{i}" for i in range(6)]})
@@ -192,7 +192,7 @@ def test_a_column_of_images(tmp_path, images, scorer):
     assert table(tmp_path / "named")["path"].to_pylist() == [f"id{i}" for i in range(6)]
 
 
-def test_a_corrupt_table_is_rows(tmp_path, images):
+def test_corrupt_parquet_files_become_rows(tmp_path, images):
     folder = tmp_path / "in"
     folder.mkdir()
     pq.write_table(hugging_face(images), folder / "a.parquet", row_group_size=2, compression="none")
@@ -217,7 +217,7 @@ def test_a_corrupt_table_is_rows(tmp_path, images):
     assert "2 images of row group 1" in broken["f.parquet"]["message"]
 
 
-def test_parts_of_a_list(tmp_path, names, command):
+def test_image_list_is_split_into_shards(tmp_path, names, command):
     lines = [f"faces/{name.name}" for name in names[:7]] + ["faces/none*.png", "faces/missing.png 3"]
     shutil.copytree(FACES, tmp_path / "faces")
     text = "\ufeff" + "\r\n".join(lines[:4]) + "\n\n" + "\n".join(lines[4:])
@@ -241,7 +241,7 @@ def test_parts_of_a_list(tmp_path, names, command):
         batch.split_list(tmp_path / "bad.txt")
 
 
-def test_patterns(tmp_path):
+def test_shard_patterns_are_expanded(tmp_path):
     for name in ["a-0.tar", "a-1.tar", "a-10.tar", "b x.tar", "{0..1}.tar", "c.zip", "no.txt"]:
         (tmp_path / name).write_bytes(b"")
 
@@ -266,7 +266,7 @@ def test_patterns(tmp_path):
     assert len(parts) == 6 and all("/" not in name and " " not in name for name in parts)
 
 
-def test_a_worker_that_cannot_compute_the_job_is_refused(tmp_path, tars, monkeypatch):
+def test_worker_rejects_unresolved_or_mismatched_job(tmp_path, tars, monkeypatch):
     [shard, *_] = batch.find_shards(tars)
     job = batch.Job(tmp_path / "out", aligned=True)
     with pytest.raises(attn_fiqa.RequestError, match="not resolved"):
@@ -283,13 +283,13 @@ def test_a_worker_that_cannot_compute_the_job_is_refused(tmp_path, tars, monkeyp
         batch.score_shard(shard, job)
 
 
-def test_auto_is_resolved_where_the_run_is_started(tmp_path):
+def test_resolving_a_job_fixes_auto_precision(tmp_path):
     job = batch.Job(tmp_path / "out", precision="auto").resolved()
     assert job.precision == attn_fiqa.Scorer(precision="auto").precision != "auto"
     assert job.settings()["precision"] == job.precision
 
 
-def test_wrong_jobs_are_refused_before_any_work(tmp_path, tars):
+def test_invalid_jobs_are_rejected_before_any_work(tmp_path, tars):
     shards = batch.find_shards(tars)
     for wrong in [{"precision": "f16"}, {"max_faces": 0}, {"methods": ["no"]}, {"model": "s3://a/b"}]:
         with pytest.raises((attn_fiqa.RequestError, attn_fiqa.ModelError)):
@@ -301,18 +301,18 @@ def test_wrong_jobs_are_refused_before_any_work(tmp_path, tars):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_part_of_another_writer_is_not_replaced_by_half_of_one(tmp_path, monkeypatch):
+def test_failed_write_keeps_existing_part(tmp_path, monkeypatch):
     folder = str(tmp_path)
-    _store.write_whole(folder, "a", b"one")
+    _store.write_atomic(folder, "a", b"one")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "no space")))
-    _store.write_whole(folder, "a", b"two")
+    _store.write_atomic(folder, "a", b"two")
     assert (tmp_path / "a").read_bytes() == b"one"
     with pytest.raises(OSError, match="no space"):
-        _store.write_whole(folder, "b", b"two")
+        _store.write_atomic(folder, "b", b"two")
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_importing_needs_no_engine(tmp_path):
+def test_batch_imports_without_engines(tmp_path):
     program = (
         "import sys; sys.modules['ray'] = sys.modules['daft'] = sys.modules['pyspark'] = None\n"
         "import attn_fiqa.batch.ray, attn_fiqa.batch.daft, attn_fiqa.batch.spark\n"
@@ -323,7 +323,7 @@ def test_importing_needs_no_engine(tmp_path):
     assert "pip install attn-fiqa[batch]" in done.stderr
 
 
-def test_images_in_memory(scorer, images, photo):
+def test_encoded_images_are_scored(scorer, images, photo):
     rows = list(scorer.score_encoded(images, aligned=True, embeddings=True))
     assert [row.path for row in rows] == [name for name, _ in images]
     assert all(row.face.embedding.shape == (128,) for row in rows)

@@ -26,7 +26,7 @@ def test_faces_are_drawn_into_a_copy(scorer, photo):
     assert (attn_fiqa.draw(photo, [], color="rgb") == photo).all()
 
 
-def test_an_overlay_is_that_of_the_command_line(scorer, command, crops, tmp_path):
+def test_overlay_matches_command_line(scorer, command, crops, tmp_path):
     Image.fromarray(crops[0]).save(tmp_path / "face.png")
     [face] = scorer.score(tmp_path / "face.png", maps=True)
     command("map", tmp_path / "face.png", "--output", tmp_path / "maps", "--range", "per-image")
@@ -41,6 +41,6 @@ def test_an_overlay_is_that_of_the_command_line(scorer, command, crops, tmp_path
     assert len(np.unique(low.reshape(-1, 3), axis=0)) == 1, "all below the range"
 
 
-def test_a_map_must_be_finite(crops):
+def test_non_finite_map_is_rejected(crops):
     with pytest.raises(attn_fiqa.RequestError):
         attn_fiqa.overlay(crops[0], [[1.0, float("nan")]], color="rgb")

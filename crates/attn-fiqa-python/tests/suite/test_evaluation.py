@@ -41,7 +41,7 @@ def files(data, tmp_path_factory):
     return folder
 
 
-def test_a_curve_and_its_area(data):
+def test_edc_curve_and_pauc(data):
     qualities, pairs, similarities, mated = data
     curve = evaluation.edc(qualities[pairs], similarities, mated, fmr=1e-2)
     assert curve.discard.shape == curve.fnmr.shape == curve.fmr.shape == curve.threshold.shape
@@ -88,7 +88,7 @@ def test_advice(data):
     assert below.fnmr_after_interval is not None
 
 
-def test_the_command_line_has_the_same_numbers(data, files, command):
+def test_pauc_matches_command_line(data, files, command):
     qualities, pairs, similarities, mated = data
     out = command(
         "edc", "--pairs", files / "pairs.csv", "--quality", files / "quality.csv", "--fmr", "1e-2",
@@ -100,7 +100,7 @@ def test_the_command_line_has_the_same_numbers(data, files, command):
     assert f"{1000 * own:.4f}" in printed
 
 
-def test_wrong_arrays_are_named(data):
+def test_invalid_arrays_are_rejected(data):
     qualities, pairs, similarities, mated = data
     for arguments, says in [
         ((qualities[pairs], similarities[:-1], mated), "each needs exactly one"),

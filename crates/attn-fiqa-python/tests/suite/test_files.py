@@ -27,7 +27,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
-def test_one_row_per_face_in_the_order_of_the_files(scorer, folder):
+def test_rows_are_in_file_order(scorer, folder):
     paths = [folder, folder / "missing.png", str(FACES / "blur-1.png")]
     rows = list(scorer.score_files(paths))
     assert [row.status for row in rows] == ["ok", "broken-image", "ok", "not-found", "ok"]
@@ -49,7 +49,7 @@ def test_errors_can_be_skipped_or_raised(scorer, folder):
     assert list(rows) == []
 
 
-def test_options_of_the_run(scorer, folder):
+def test_score_files_options(scorer, folder):
     aligned = list(scorer.score_files(folder, aligned=True))
     assert [row.status for row in aligned] == ["wrong-size", "broken-image", "ok"]
     inner = folder / "inner"
@@ -63,7 +63,7 @@ def test_options_of_the_run(scorer, folder):
     assert "too-large" in {row.status for row in rows}
 
 
-def test_a_table_goes_to_every_package(scorer, folder):
+def test_arrow_table_converts_to_other_packages(scorer, folder):
     def table(**named):
         return scorer.score_files(folder, **named).to_arrow()
 
@@ -92,20 +92,20 @@ def test_a_table_goes_to_every_package(scorer, folder):
     assert set(rows[0]) == set(table().column_names)
 
 
-def test_a_table_without_rows_has_columns(scorer, folder):
+def test_empty_table_has_columns(scorer, folder):
     rows = scorer.score_files(folder / "b.jpg", on_error="skip")
     table = pa.table(rows.to_arrow())
     assert table.num_rows == 0 and "quality" in table.column_names
     assert len(pl.DataFrame(scorer.score_files(folder / "b.jpg").to_arrow())) == 1
 
 
-def test_a_table_of_many_rows_has_them_all(scorer, tmp_path):
+def test_table_spans_several_record_batches(scorer, tmp_path):
     """More than one record batch."""
     table = scorer.score_files([tmp_path / "missing.png"] * 4100).to_arrow()
     assert len(table) == len(pl.DataFrame(table)) == pa.table(table).num_rows == 4100
 
 
-def test_a_run_can_be_left_early(scorer):
+def test_run_can_be_closed_early(scorer):
     rows = scorer.score_files([FACES] * 50)
     assert next(rows).status == "ok"
     rows.close()
@@ -121,7 +121,7 @@ def test_progress_counts_images(scorer, folder, capsys):
 
 
 @pytest.mark.parametrize("paths", [3, [3], None, [], [None], b"a.png", "no/such/folder/*.png"])
-def test_what_is_no_path_is_refused(scorer, paths):
+def test_invalid_paths_are_rejected(scorer, paths):
     with pytest.raises(attn_fiqa.RequestError):
         list(scorer.score_files(paths))
 

@@ -66,7 +66,7 @@ def attempt(call, *arguments, **named):
     return None
 
 
-def test_images(scorer):
+def test_arbitrary_images_do_not_panic(scorer):
     for image, color in itertools.product(OBJECTS, (None, "rgb", "bgr", "RGB", 3)):
         attempt(scorer.score, image, color=color)
     for image, color in itertools.product(OBJECTS, ("rgb", None)):
@@ -76,7 +76,7 @@ def test_images(scorer):
         attempt(attn_fiqa.overlay, image, np.zeros((3, 3)), color=color)
 
 
-def test_every_other_argument(scorer, photo):
+def test_arbitrary_arguments_do_not_panic(scorer, photo):
     named = ["landmarks", "max_faces", "min_confidence", "min_inter_eye_distance", "maps", "strict"]
     small = np.ascontiguousarray(photo[::8, ::8])
     for value in OBJECTS:
@@ -116,7 +116,7 @@ def test_random_shapes_types_and_strides(scorer):
         attempt(scorer.score, np.zeros((60, 60, 3), np.uint8), color="rgb", landmarks=array)
 
 
-def test_evaluation_arguments():
+def test_arbitrary_evaluation_arguments_do_not_panic():
     good = ([0.1, 0.5, 0.9, 0.3], [0.9, 0.1, 0.8, 0.2], [1, 0, 1, 0])
     for value, place in itertools.product(OBJECTS, range(3)):
         arguments = list(good)
@@ -132,12 +132,12 @@ def test_evaluation_arguments():
             attempt(evaluation.advise, good[0], [[0, 1]] * 4, *good[1:], **{name: value})
 
 
-def test_errors_of_the_callers_own_objects_reach_the_caller(scorer):
+def test_exceptions_of_caller_objects_propagate(scorer):
     with pytest.raises(OSError, match="disk on fire"):
         scorer.score(FailingFile())
 
 
-def test_another_thread_that_writes_does_no_harm(scorer, photo):
+def test_concurrent_writes_to_the_array_are_safe(scorer, photo):
     shared = photo.copy()
     ended = threading.Event()
 
@@ -191,12 +191,12 @@ def test_messages_say_what_was_expected_and_found(scorer, photo, call, says):
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "/no/such/file.safetensors", __file__])
-def test_models_that_cannot_be_loaded(model):
+def test_unloadable_models_raise_model_error(model):
     with pytest.raises(attn_fiqa.ModelError) as caught:
         attn_fiqa.Scorer(model)
     assert model in str(caught.value) and "--" not in str(caught.value)
 
 
-def test_a_detector_that_cannot_be_loaded():
+def test_unloadable_detector_raises_model_error():
     with pytest.raises(attn_fiqa.ModelError, match="conftest"):
         attn_fiqa.Scorer(detector=__file__.replace("test_hostile", "conftest"))

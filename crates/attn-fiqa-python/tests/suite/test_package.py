@@ -15,7 +15,7 @@ import pytest
 from conftest import FACES, PHOTO, ROOT
 
 
-def test_names_of_the_module():
+def test_public_names_and_exception_hierarchy():
     for name in attn_fiqa.__all__:
         assert hasattr(attn_fiqa, name)
     assert issubclass(attn_fiqa.NoFaceError, attn_fiqa.ImageError)
@@ -24,7 +24,7 @@ def test_names_of_the_module():
     assert attn_fiqa.Scorer.__module__ == attn_fiqa.Face.__module__ == "attn_fiqa"
 
 
-def test_stubs_are_those_of_the_module(tmp_path):
+def test_stubs_match_module(tmp_path):
     allowed = tmp_path / "allowed"
     # The checker treats an alias of Literal as a Union.
     aliases = ("Band", "Color", "CropOrigin", "Precision")
@@ -38,7 +38,7 @@ def test_stubs_are_those_of_the_module(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_command(command):
+def test_command_line_entry_point(command):
     assert command("--version").split()[1] == attn_fiqa.__version__
     assert "quality" in command("score", PHOTO, "--format", "csv").splitlines()[0]
     done = subprocess.run(
@@ -49,7 +49,7 @@ def test_the_command(command):
     assert done.returncode == 2
 
 
-def test_the_console_script():
+def test_console_script_loads():
     try:
         [script] = importlib.metadata.entry_points(group="console_scripts", name="attn-fiqa")
     except ValueError:
@@ -57,14 +57,14 @@ def test_the_console_script():
     assert callable(script.load())
 
 
-def test_models():
+def test_list_models_and_pull_unknown_model():
     models = attn_fiqa.models.list_models()
     assert any("built" in str(model) for model in models)
     with pytest.raises(attn_fiqa.ModelError, match="no-such-model"):
         attn_fiqa.models.pull("no-such-model")
 
 
-def test_a_calibration_is_used(tmp_path, crops):
+def test_calibrate_writes_a_usable_model(tmp_path, crops):
     from PIL import Image
 
     faces = tmp_path / "faces"
@@ -84,7 +84,7 @@ def test_a_calibration_is_used(tmp_path, crops):
         attn_fiqa.calibrate(tmp_path / "none", output)
 
 
-def test_importing_does_not_load_what_is_not_needed():
+def test_import_loads_no_optional_packages():
     program = "import attn_fiqa, sys; print(sorted({'PIL', 'cv2', 'torch', 'tqdm'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -124,7 +124,7 @@ def test_memory_stays_flat(scorer, photo, crops):
     assert grown < 8 << 20, f"{grown} bytes more after {calls} calls"
 
 
-def test_every_example_of_the_documents_runs(tmp_path, monkeypatch, scorer, photo):
+def test_python_examples_in_docs_run(tmp_path, monkeypatch, scorer, photo):
     """In one session per page, as a reader would."""
     cv2 = pytest.importorskip("cv2")
     stand_ins(monkeypatch, scorer)

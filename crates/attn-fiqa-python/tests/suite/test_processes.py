@@ -21,17 +21,17 @@ from conftest import FACES, PHOTO
 INHERITED = attn_fiqa.Scorer(threads=2)
 
 
-def of_inherited(index: int) -> tuple[float, list[float]]:
+def score_with_inherited(index: int) -> tuple[float, list[float]]:
     crops = np.stack([INHERITED.score(PHOTO)[0].crop] * 3)
     return INHERITED.score(PHOTO)[0].score, INHERITED.score_aligned(crops, color="rgb").score.tolist()
 
 
-def of_pickled(arguments: tuple[attn_fiqa.Scorer, str]) -> attn_fiqa.Face:
+def score_with_pickled(arguments: tuple[attn_fiqa.Scorer, str]) -> attn_fiqa.Face:
     scorer, path = arguments
     return scorer.score(path)[0]
 
 
-def of_files(scorer: attn_fiqa.Scorer) -> int:
+def count_file_rows(scorer: attn_fiqa.Scorer) -> int:
     return len(scorer.score_files(FACES).to_arrow())
 
 
@@ -63,23 +63,23 @@ def quiet_forks():
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_children_score_with_the_bits_of_their_parent(method):
+def test_child_processes_match_parent_scores(method):
     expected = INHERITED.score(PHOTO)[0]
     context = multiprocessing.get_context(method)
     with context.Pool(2) as pool:
-        faces = pool.map_async(of_pickled, [(INHERITED, str(PHOTO))] * 4).get(timeout=120)
-        rows = pool.map_async(of_files, [INHERITED] * 2).get(timeout=120)
+        faces = pool.map_async(score_with_pickled, [(INHERITED, str(PHOTO))] * 4).get(timeout=120)
+        rows = pool.map_async(count_file_rows, [INHERITED] * 2).get(timeout=120)
     assert [face.score for face in faces] == [expected.score] * 4
     assert faces[0].to_dict() == expected.to_dict()
     assert rows == [36, 36]
 
 
-def test_a_forked_child_uses_the_scorer_that_it_inherits():
-    expected = of_inherited(0)
+def test_forked_child_uses_inherited_scorer():
+    expected = score_with_inherited(0)
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        found = pool.map_async(of_inherited, range(4)).get(timeout=120)
+        found = pool.map_async(score_with_inherited, range(4)).get(timeout=120)
     assert found == [expected] * 4
-    assert of_inherited(0) == expected, "the parent goes on"
+    assert score_with_inherited(0) == expected, "the parent goes on"
 
 
 def from_child(work) -> tuple[object, int | None]:
@@ -97,15 +97,15 @@ def from_child(work) -> tuple[object, int | None]:
         process.kill()
 
 
-def test_a_child_of_a_child_works():
+def test_nested_fork_works():
     def child():
-        return of_inherited(0), from_child(lambda: of_inherited(0))
+        return score_with_inherited(0), from_child(lambda: score_with_inherited(0))
 
-    expected = of_inherited(0)
+    expected = score_with_inherited(0)
     assert from_child(child) == ((expected, (expected, 0)), 0)
 
 
-def test_a_fork_while_other_threads_score_does_not_hang():
+def test_fork_during_scoring_does_not_hang():
     ended = threading.Event()
 
     def work():
@@ -118,26 +118,26 @@ def test_a_fork_while_other_threads_score_does_not_hang():
     try:
         for _ in range(5):
             with multiprocessing.get_context("fork").Pool(1) as pool:
-                assert pool.map_async(of_inherited, [0]).get(timeout=120) == [of_inherited(0)]
+                assert pool.map_async(score_with_inherited, [0]).get(timeout=120) == [score_with_inherited(0)]
     finally:
         ended.set()
         for thread in threads:
             thread.join()
 
 
-def test_evaluations_work_in_a_forked_child():
+def test_evaluation_works_after_fork():
     expected = area(1)
     with multiprocessing.get_context("fork").Pool(2) as pool:
         assert pool.map_async(area, [1, 1, 1]).get(timeout=120) == [expected] * 3
 
 
-def test_executors_of_processes(crops):
+def test_process_pool_executor(crops):
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        scores = list(pool.map(of_pickled, [(INHERITED, str(PHOTO))] * 3, timeout=120))
+        scores = list(pool.map(score_with_pickled, [(INHERITED, str(PHOTO))] * 3, timeout=120))
     assert len({face.score for face in scores}) == 1
 
 
-def test_rows_of_another_process_are_refused():
+def test_rows_cannot_be_read_in_another_process():
     rows = INHERITED.score_files([FACES] * 20)
     next(rows)
 
@@ -163,7 +163,7 @@ def test_a_scorer_is_pickled_by_its_arguments():
     assert copy.score(PHOTO)[0].scores == scorer.score(PHOTO)[0].scores
 
 
-def test_an_interpreter_ends_at_once_with_work_undone():
+def test_interpreter_exits_with_unfinished_run():
     program = f"""
 import attn_fiqa
 scorer = attn_fiqa.Scorer()
@@ -175,7 +175,7 @@ next(rows)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sub-interpreters came with Python 3.12")
-def test_a_sub_interpreter_is_refused():
+def test_subinterpreters_are_rejected():
     try:
         import _interpreters as interpreters
     except ImportError:
@@ -195,7 +195,7 @@ def test_a_sub_interpreter_is_refused():
     reason="ATTN_FIQA_TORCH is not set: PyTorch is large, so its DataLoader is tested on request",
 )
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_workers_of_a_data_loader(method):
+def test_torch_data_loader_workers(method):
     import torch
     from torch.utils.data import DataLoader
 

@@ -20,7 +20,7 @@ def rows_of(command, *arguments):
     return [json.loads(line) for line in command(*arguments, "--format", "jsonl").splitlines()]
 
 
-def test_a_photo_has_the_bits_of_the_command_line(scorer, command):
+def test_photo_scores_match_command_line(scorer, command):
     [row] = rows_of(command, "score", PHOTO)
     [face] = scorer.score(PHOTO)
     assert np.float32(face.score) == np.float32(row["score"])
@@ -33,7 +33,7 @@ def test_a_photo_has_the_bits_of_the_command_line(scorer, command):
     assert np.float32(face.yaw) == np.float32(row["yaw"])
 
 
-def test_methods_maps_and_embeddings_have_the_bits_of_the_command_line(command):
+def test_methods_maps_and_embeddings_match_command_line(command):
     methods = ["attn", "attn-calibrated", "attn-max@block=3"]
     rows = rows_of(command, "score", FACES, "--method", ",".join(methods), "--columns", "map,embedding")
     scorer = attn_fiqa.Scorer(methods=methods)
@@ -52,7 +52,7 @@ def test_methods_maps_and_embeddings_have_the_bits_of_the_command_line(command):
         assert face.quality is None and face.band is None
 
 
-def test_every_way_to_pass_an_image_gives_the_same_bits(scorer, photo):
+def test_all_input_types_give_identical_scores(scorer, photo):
     data = PHOTO.read_bytes()
 
     class Interface:
@@ -93,7 +93,7 @@ def test_every_way_to_pass_an_image_gives_the_same_bits(scorer, photo):
         assert face.score == expected, type(image)
 
 
-def test_an_image_without_a_face_is_an_empty_list_or_an_error(scorer):
+def test_no_face_gives_empty_list_or_strict_error(scorer):
     wall = np.full((200, 300, 3), 90, np.uint8)
     assert scorer.score(wall, color="rgb") == []
     with pytest.raises(attn_fiqa.NoFaceError) as caught:
@@ -102,7 +102,7 @@ def test_an_image_without_a_face_is_an_empty_list_or_an_error(scorer):
     assert isinstance(caught.value, attn_fiqa.ImageError)
 
 
-def test_a_face_is_cheap_complete_and_readable(scorer):
+def test_face_attributes_and_representations(scorer):
     [face] = scorer.score(PHOTO)
     assert face.map is None and face.embedding is None
     assert face.bbox.shape == (4,) and face.landmarks.shape == (5, 2)
@@ -122,7 +122,7 @@ def test_a_face_is_cheap_complete_and_readable(scorer):
     assert shown.map.mean() == pytest.approx(face.score, abs=1e-4)
 
 
-def test_causes_say_what_costs_quality(scorer):
+def test_causes_of_a_dark_face(scorer):
     crop = scorer.score(PHOTO)[0].crop
     dark = (crop * 0.04).astype(np.uint8)
     [face] = scorer.score(dark, color="rgb")
@@ -135,7 +135,7 @@ def test_causes_say_what_costs_quality(scorer):
     assert pickle.loads(pickle.dumps(face)).causes == face.causes
 
 
-def test_a_face_survives_pickling(scorer):
+def test_faces_and_rows_pickle(scorer):
     [face] = scorer.score(PHOTO, maps=True, embeddings=True)
     copy = pickle.loads(pickle.dumps(face))
     assert copy.to_dict() == face.to_dict()
@@ -144,7 +144,7 @@ def test_a_face_survives_pickling(scorer):
     assert pickle.loads(pickle.dumps(row)).to_dict() == row.to_dict()
 
 
-def test_landmarks_keep_their_order_and_give_the_crop_of_the_detector(scorer, photo):
+def test_given_landmarks_keep_order_and_reproduce_crop(scorer, photo):
     [face] = scorer.score(photo, color="rgb")
     small = (face.landmarks - face.landmarks.mean(0)) * 0.8 + face.landmarks.mean(0)
     points = np.stack([small, face.landmarks])
@@ -162,7 +162,7 @@ def test_landmarks_keep_their_order_and_give_the_crop_of_the_detector(scorer, ph
     assert attn_fiqa.align(PHOTO, face.landmarks, size=224).shape == (224, 224, 3)
 
 
-def test_landmarks_of_no_face_are_a_face_without_a_score(scorer, photo):
+def test_mirrored_landmarks_give_face_without_score(scorer, photo):
     [face] = scorer.score(photo, color="rgb")
     mirrored = face.landmarks[[1, 0, 2, 4, 3]]
     good, bad = scorer.score(photo, color="rgb", landmarks=np.stack([face.landmarks, mirrored]))
@@ -173,19 +173,19 @@ def test_landmarks_of_no_face_are_a_face_without_a_score(scorer, photo):
         attn_fiqa.align(photo, mirrored, color="rgb")
 
 
-def test_faces_can_be_chosen(scorer):
+def test_face_selection_options(scorer):
     assert scorer.score(PHOTO, max_faces=1) != []
     assert scorer.score(PHOTO, min_inter_eye_distance=60) == []
     assert scorer.score(PHOTO, min_confidence=1.0) == []
 
 
-def test_an_aligned_image_is_taken_as_it_is(scorer, crops):
+def test_aligned_crop_is_used_unchanged(scorer, crops):
     [face] = scorer.score(crops[0], color="rgb")
     assert face.crop_origin == "aligned" and face.bbox is None and face.landmarks is None
     assert face.roll is None and (face.crop == crops[0]).all()
 
 
-def test_a_photo_on_its_side_is_turned_from_a_path_and_warned_of_from_pil(scorer, photo, tmp_path):
+def test_exif_orientation_is_applied_or_warned_about(scorer, photo, tmp_path):
     path = tmp_path / "turned.png"
     turned = Image.fromarray(np.rot90(photo).copy())
     exif = Image.Exif()
@@ -204,7 +204,7 @@ def test_a_photo_on_its_side_is_turned_from_a_path_and_warned_of_from_pil(scorer
     assert upright.score == face.score
 
 
-def test_a_model_file_is_used_and_pickled_by_its_absolute_path(command, tmp_path, monkeypatch):
+def test_model_file_is_pickled_by_absolute_path(command, tmp_path, monkeypatch):
     small = tmp_path / "small.safetensors"
     command("model", "convert", "built-in", small, "--dtype", "f16", "--quality-only")
     monkeypatch.chdir(tmp_path)
@@ -220,7 +220,7 @@ def test_a_model_file_is_used_and_pickled_by_its_absolute_path(command, tmp_path
     assert copy.score(PHOTO)[0].score == face.score
 
 
-def test_a_detector_of_others_is_used(scorer):
+def test_custom_detector_is_used(scorer):
     shared = FACES.parents[2] / "shared/data/models/yunet_n_dynamic.onnx"
     if not shared.exists():
         pytest.skip("no ../shared/data/models")

@@ -28,7 +28,7 @@ def rgb(path):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_a_head_is_turned_as_by_the_program(command, tmp_path):
+def test_yaw_matches_degrade_command(command, tmp_path):
     import yaw
 
     command("degrade", FACES / "astronaut.png", "--kinds", "yaw", "--levels", 6, "--output", tmp_path)
@@ -47,7 +47,7 @@ def test_a_head_is_turned_as_by_the_program(command, tmp_path):
 
 
 @LARGE
-def test_heads_are_turned_alike_on_every_device():
+def test_torch_yaw_matches_opencv_yaw():
     import augment
     import degrade
     import torch
@@ -74,7 +74,7 @@ class Side:
 
 
 @LARGE
-def test_fine_tuning_starts_at_the_scores_of_the_shipped_model(crops, scorer):
+def test_fine_tuning_starts_from_shipped_scores(crops, scorer):
     import export
     import torch
     from network import SIZES, Recogniser
@@ -95,7 +95,7 @@ def test_fine_tuning_starts_at_the_scores_of_the_shipped_model(crops, scorer):
 
 
 @LARGE
-def test_the_target_is_the_probability_of_a_match():
+def test_recognition_target_is_calibrated():
     import torch
     from recognition import Recognition
     from space import unit

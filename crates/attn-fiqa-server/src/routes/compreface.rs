@@ -105,7 +105,7 @@ pub(super) async fn detect(
     let mut scored = shared.score(vec![ImageData::from(upload.bytes)], &wanted).await?;
     drop(received.share);
     let scored = scored.pop().ok_or_else(ApiError::internal)?;
-    let faces = scored.faces.map_err(|failure| refuse(&failure))?;
+    let faces = scored.faces.map_err(|failure| compreface_error(&failure))?;
     let result = faces.iter().filter_map(|face| describe(&shared, face)).collect();
     Ok((Extension(handled), Json(DetectAnswer { result })).into_response())
 }
@@ -123,7 +123,7 @@ fn parse(query: Option<&str>) -> Result<Wanted, ApiError> {
     })
 }
 
-fn refuse(failure: &Failure) -> ApiError {
+fn compreface_error(failure: &Failure) -> ApiError {
     let code = if failure.status == Status::NoFace { NO_FACE } else { BAD_IMAGE };
     ApiError::of_image(failure).with_status(StatusCode::BAD_REQUEST).with_compreface_code(code)
 }

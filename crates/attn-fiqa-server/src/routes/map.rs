@@ -206,7 +206,7 @@ fn draw_faces(
     let maps = faces.iter().map(|face| {
         let patches = face.values.len().isqrt();
         Ok(MapOnPhoto {
-            to_crop: of_smaller(&face.to_crop, factor),
+            to_crop: similarity_for_reduced(&face.to_crop, factor),
             grid: PatchGrid::new(&face.values, patches, patches)?,
             style: MapStyle {
                 colormap: style.colormap,
@@ -222,7 +222,7 @@ fn draw_faces(
 }
 
 /// Maps pixels of the reduced image to pixels of the crop; the outer edges of both images coincide.
-fn of_smaller(to_crop: &Similarity, factor: f64) -> Similarity {
+fn similarity_for_reduced(to_crop: &Similarity, factor: f64) -> Similarity {
     let first = (factor - 1.0) / 2.0;
     Similarity {
         a: to_crop.a * factor,

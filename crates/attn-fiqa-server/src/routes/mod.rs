@@ -101,7 +101,7 @@ mod tests {
     use crate::{Model, ModelInfo, Service, ServiceOptions};
 
     #[tokio::test]
-    async fn a_panic_is_an_error_like_any_other() {
+    async fn handler_panic_is_a_500_json_error() {
         let checkpoint = builtin().expect("the built-in model");
         let engine = Engine::new(&checkpoint, &EngineOptions::default()).expect("an engine");
         let detector = Arc::new(Detector::builtin(engine.threads()).expect("a detector"));

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 /// Nothing from other origins, nothing inline, no embedding in a frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+const CSP_HEADER: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
                       img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -76,7 +76,7 @@ impl File {
         let kind = HeaderValue::from_static(self.kind);
         let fields = [
             (header::CONTENT_TYPE, kind),
-            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_HEADER)),
             // Revalidated each time, and answered with 304.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ];
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_page_is_served() {
+    fn all_page_files_are_embedded() {
         for folder in ["page", "docs"] {
             let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             for entry in std::fs::read_dir(place).expect("a folder") {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn files_differ_in_their_tags() {
+    fn etags_are_unique() {
         let mut tags: Vec<&str> = FILES.iter().map(File::tag).collect();
         tags.sort_unstable();
         tags.dedup();

@@ -10,7 +10,7 @@ async fn ofiq(service: &Running, path: &str, image: &[u8]) -> Answer {
 }
 
 #[tokio::test]
-async fn ofiqs_clients_get_its_answers() {
+async fn ofiq_endpoints_answer_in_ofiq_format() {
     let service = start(|_| ());
     let native = service.post("/v1/score", "image/png", photo()).await.json();
     let face = &native["images"][0]["faces"][0];
@@ -41,7 +41,7 @@ async fn ofiqs_clients_get_its_answers() {
 }
 
 #[tokio::test]
-async fn comprefaces_clients_get_its_answers() {
+async fn compreface_endpoint_answers_in_compreface_format() {
     let service = start(|_| ());
     let path = "/api/v1/detection/detect";
     let answer = service.upload(path, &[("a.png", &photo())]).await;

@@ -74,7 +74,7 @@ fn metric(serving: &Serving, name: &str) -> f64 {
 }
 
 #[test]
-fn what_was_accepted_is_answered_before_the_end() {
+fn shutdown_answers_accepted_connections() {
     let serving = serve(|_| ());
     let crop = example("faces/astronaut.png");
     // Requests at every stage: not sent, half sent, being processed.
@@ -108,7 +108,7 @@ fn what_was_accepted_is_answered_before_the_end() {
 }
 
 #[test]
-fn an_idle_service_ends_at_once() {
+fn idle_service_shuts_down_promptly() {
     let serving = serve(|_| ());
     // A used connection that is kept open does not delay the end.
     let mut idle = serving.connect();
@@ -122,7 +122,7 @@ fn an_idle_service_ends_at_once() {
 }
 
 #[test]
-fn a_hung_client_does_not_keep_the_service_for_ever() {
+fn shutdown_times_out_on_hung_clients() {
     let serving = serve(|options| options.shutdown_timeout = Duration::from_millis(200));
     let mut hung = serving.connect();
     hung.write_all(head("/v1/score", 1000).as_bytes()).expect("sent");
@@ -131,7 +131,7 @@ fn a_hung_client_does_not_keep_the_service_for_ever() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn second_signal_forces_shutdown() {
     let serving = serve(|_| ());
     let mut hung = serving.connect();
     hung.write_all(head("/v1/score", 1000).as_bytes()).expect("sent");
@@ -144,7 +144,7 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn a_header_that_never_ends_is_cut_off() {
+fn slow_and_oversized_headers_are_rejected() {
     let serving = serve(|options| options.header_timeout = Duration::from_millis(200));
     let mut slow = serving.connect();
     slow.write_all(b"POST /v1/score HTTP/1.1\r\nhost: a\r\n").expect("sent");
@@ -164,7 +164,7 @@ fn a_header_that_never_ends_is_cut_off() {
 }
 
 #[test]
-fn a_client_that_reads_no_answer_is_cut_off() {
+fn clients_that_never_read_are_disconnected() {
     let serving = serve(|options| options.write_timeout = Duration::from_millis(200));
     let mut deaf = serving.connect();
     deaf.set_write_timeout(Some(Duration::from_secs(2))).expect("a time limit");
@@ -181,7 +181,7 @@ fn a_client_that_reads_no_answer_is_cut_off() {
 }
 
 #[test]
-fn too_many_connections_are_told_so() {
+fn excess_connections_get_503() {
     let serving = serve(|options| options.max_connections = 3);
     let kept: Vec<TcpStream> = (0..3).map(|_| serving.connect()).collect();
     std::thread::sleep(Duration::from_millis(200));
@@ -198,7 +198,7 @@ fn too_many_connections_are_told_so() {
 }
 
 #[test]
-fn a_client_that_left_costs_nothing_more() {
+fn queued_jobs_of_disconnected_clients_are_abandoned() {
     let serving = serve(|options| options.batch = 1);
     let photo = example("astronaut.png");
     // All but the first few are still waiting when their clients leave.
@@ -227,7 +227,7 @@ fn a_client_that_left_costs_nothing_more() {
 
 /// A client that sends its whole body before reading sees the answer, not a reset connection.
 #[test]
-fn an_early_refusal_reaches_a_client_that_is_still_sending() {
+fn early_errors_reach_clients_still_sending() {
     let serving = serve(|options| options.max_body = 1 << 20);
     let body = vec![0; 6 << 20];
     for (path, status) in

@@ -34,7 +34,7 @@ fn slow_body() -> (mpsc::Sender<Bytes>, Body) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_understood_is_400() {
+async fn invalid_requests_are_400() {
     let service = start(|_| ());
     let png = "image/png";
     let cases: [(&str, &str, Vec<u8>, &str); 14] = [
@@ -76,7 +76,7 @@ async fn what_cannot_be_understood_is_400() {
 }
 
 #[tokio::test]
-async fn paths_and_methods() {
+async fn unknown_path_is_404_and_wrong_method_405() {
     let service = start(|_| ());
     let nothing = service.get("/v2/score").await;
     assert_eq!((nothing.status.as_u16(), nothing.error_code().as_str()), (404, "unknown-path"));
@@ -91,7 +91,7 @@ async fn paths_and_methods() {
 }
 
 #[tokio::test]
-async fn types_of_bodies() {
+async fn unsupported_content_types_are_415() {
     let service = start(|_| ());
     for kind in ["text/plain", "application/xml", "multipart/mixed; boundary=x"] {
         let answer = service.post("/v1/score", kind, photo()).await;
@@ -107,7 +107,7 @@ async fn types_of_bodies() {
 }
 
 #[tokio::test]
-async fn a_key_is_asked_for_where_one_is_set() {
+async fn configured_api_key_is_required() {
     let folder = std::env::temp_dir().join(format!("attn-fiqa-service-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let file = folder.join("keys");
@@ -132,7 +132,7 @@ async fn a_key_is_asked_for_where_one_is_set() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_before_and_while_it_is_read() {
+async fn oversized_bodies_are_413() {
     let service = start(|options| options.max_body = 10_000);
     // With a declared length: nothing is read, since this body has no bytes at all.
     let (_sender, body) = slow_body();
@@ -152,7 +152,7 @@ async fn a_body_that_is_too_large_is_refused_before_and_while_it_is_read() {
 }
 
 #[tokio::test]
-async fn too_many_images_of_one_request_are_413() {
+async fn too_many_images_are_413() {
     let service = start(|options| options.max_images = 2);
     let wall = grey(64);
     let files: [(&str, &[u8]); 3] = [("a", &wall), ("b", &wall), ("c", &wall)];
@@ -170,7 +170,7 @@ async fn too_many_images_of_one_request_are_413() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_408_and_gives_its_room_back() {
+async fn slow_body_is_408_and_releases_its_permit() {
     let service = start(|options| {
         options.body_timeout = Duration::from_millis(50);
         options.max_queue = 1;
@@ -222,7 +222,7 @@ async fn a_full_queue_is_429_before_the_body_is_read() {
 }
 
 #[tokio::test]
-async fn bytes_are_a_budget_of_their_own() {
+async fn exceeding_the_byte_budget_is_429() {
     // A quarter of the memory, a mebibyte, is for bodies.
     let service = std::sync::Arc::new(start(|options| options.max_memory = 4 << 20));
     let (sender, body) = slow_body();
@@ -253,7 +253,7 @@ async fn bytes_are_a_budget_of_their_own() {
 }
 
 #[tokio::test]
-async fn pixels_are_limited_before_they_are_decoded() {
+async fn oversized_images_are_rejected_before_decoding() {
     // A PNG of 30,000 × 30,000 pixels in a few kilobytes.
     let mut bomb = grey(64);
     bomb[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
@@ -284,7 +284,7 @@ fn crc(bytes: &[u8]) -> u32 {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_400() {
+async fn interrupted_body_is_400() {
     let service = start(|_| ());
     struct Broken;
     impl HttpBody for Broken {
@@ -302,7 +302,7 @@ async fn a_body_that_breaks_off_is_400() {
 }
 
 #[tokio::test]
-async fn readiness_is_503_until_the_model_has_scored() {
+async fn readyz_is_503_until_warm_up() {
     let service = start(|_| ());
     let answer = service.get("/readyz").await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (503, "starting"));
@@ -313,7 +313,7 @@ async fn readiness_is_503_until_the_model_has_scored() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_its_id() {
+async fn client_request_id_is_echoed() {
     let service = start(|_| ());
     let mut request = post("/v1/score?x", "image/png", photo());
     request.headers_mut().insert("x-request-id", "abc-123".parse().expect("a value"));
@@ -322,7 +322,7 @@ async fn a_request_keeps_its_id() {
 }
 
 #[tokio::test]
-async fn other_origins_are_named() {
+async fn cors_headers_are_sent_for_allowed_origins() {
     let preflight = || {
         Request::options("/v1/score")
             .header("origin", "https://example.org")
@@ -347,7 +347,7 @@ async fn other_origins_are_named() {
 }
 
 #[test]
-fn options_that_admit_nothing_are_refused() {
+fn invalid_service_options_are_rejected() {
     let build = |change: fn(&mut ServiceOptions)| {
         let mut options = ServiceOptions::default();
         change(&mut options);
@@ -360,7 +360,7 @@ fn options_that_admit_nothing_are_refused() {
 }
 
 #[tokio::test]
-async fn what_the_model_does_not_have_is_400() {
+async fn columns_missing_from_the_model_are_400() {
     use attn_fiqa::engine::{Engine, EngineOptions};
     use std::sync::Arc;
     let checkpoint = attn_fiqa::checkpoint::builtin().expect("the built-in model");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{example, grey, photo, start};
 
 #[tokio::test]
-async fn faces_are_accepted_or_refused_with_reasons() {
+async fn gate_returns_verdicts_with_reasons() {
     let service = start(|_| ());
     let bad = example("faces/blur-5.png");
     let files: [(&str, &[u8]); 4] = [
@@ -33,7 +33,7 @@ async fn faces_are_accepted_or_refused_with_reasons() {
 }
 
 #[tokio::test]
-async fn a_strict_gate_answers_with_422() {
+async fn strict_gate_returns_422_unless_accepted() {
     let service = start(|_| ());
     let bad = example("faces/blur-5.png");
     let path = "/v1/gate?strict=true";
@@ -44,7 +44,7 @@ async fn a_strict_gate_answers_with_422() {
 }
 
 #[tokio::test]
-async fn policies_are_the_services_own_or_named() {
+async fn request_policy_overrides_service_default() {
     let own = Policy::from_toml("own", "[rules]\nquality = { reject_below = 100 }").expect("rules");
     let service = start(|options| options.policy = own);
     let decision = async |path: &str| {
@@ -63,7 +63,7 @@ async fn policies_are_the_services_own_or_named() {
 }
 
 #[tokio::test]
-async fn causes_and_components_are_columns() {
+async fn cause_and_component_columns_are_returned() {
     let service = start(|_| ());
     let path = "/v1/score?columns=main_cause,causes,weak_regions,components";
     let json = service.post(path, "image/png", example("faces/blur-4.png")).await.json();

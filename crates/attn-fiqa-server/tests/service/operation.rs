@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{grey, photo, start};
 
 #[tokio::test]
-async fn metrics_count_what_was_done() {
+async fn metrics_count_requests_images_and_faces() {
     let service = start(|_| ());
     service.post("/v1/score", "image/png", photo()).await;
     service.upload("/v1/score", &[("a", &grey(64)), ("b", &photo())]).await;
@@ -31,7 +31,7 @@ async fn metrics_count_what_was_done() {
 }
 
 #[tokio::test]
-async fn the_document_describes_every_route() {
+async fn openapi_document_describes_paths_and_face_keys() {
     let service = start(|_| ());
     let document = service.get("/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
@@ -78,7 +78,7 @@ async fn the_document_describes_every_route() {
 }
 
 #[tokio::test]
-async fn requests_are_reported_without_anything_of_the_image() {
+async fn access_log_omits_client_text() {
     let service = start(|_| ());
     service.upload("/v1/score?columns=band", &[("secret-name.png", &photo())]).await;
     service.get("/secret-path?secret=1").await;

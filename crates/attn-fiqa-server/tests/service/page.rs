@@ -6,7 +6,7 @@ use axum::http::Request;
 use crate::support::start;
 
 #[tokio::test]
-async fn the_page_comes_with_a_strict_policy() {
+async fn pages_have_strict_csp_and_etag() {
     let service = start(|_| ());
     for (path, kind) in [
         ("/", "text/html; charset=utf-8"),
@@ -32,7 +32,7 @@ async fn the_page_comes_with_a_strict_policy() {
 }
 
 #[tokio::test]
-async fn no_page_names_another_origin() {
+async fn pages_reference_no_other_origin() {
     let service = start(|_| ());
     for path in ["/", "/docs", "/style.css", "/docs.css"] {
         let text = String::from_utf8(service.get(path).await.bytes).expect("text");

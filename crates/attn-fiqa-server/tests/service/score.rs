@@ -21,7 +21,7 @@ fn scores(image: &Value) -> Vec<f32> {
 }
 
 #[tokio::test]
-async fn three_ways_to_send_an_image_give_the_librarys_scores() {
+async fn all_upload_formats_give_library_scores() {
     let service = start(|_| ());
     let expected = library_scores(photo());
     assert_eq!(expected.len(), 1);
@@ -45,7 +45,7 @@ async fn three_ways_to_send_an_image_give_the_librarys_scores() {
 }
 
 #[tokio::test]
-async fn images_have_typed_statuses_and_the_request_succeeds() {
+async fn unusable_images_are_reported_per_image() {
     let service = start(|_| ());
     let photo = photo();
     let files: [(&str, &[u8]); 5] = [
@@ -74,7 +74,7 @@ async fn images_have_typed_statuses_and_the_request_succeeds() {
 }
 
 #[tokio::test]
-async fn columns_are_there_on_request() {
+async fn optional_columns_are_returned_on_request() {
     let service = start(|_| ());
     let path = "/v1/score?columns=band,landmarks,size,map,match_probability,embedding&faces=best";
     let json = service.post(path, "image/png", photo()).await.json();
@@ -100,7 +100,7 @@ async fn columns_are_there_on_request() {
 }
 
 #[tokio::test]
-async fn an_aligned_face_is_scored_as_it_is() {
+async fn aligned_crop_is_scored_without_detection() {
     let service = start(|_| ());
     let crop = example("faces/astronaut.png");
     let json = service.post("/v1/score?aligned=true&columns=map", "image/png", crop).await.json();
@@ -112,7 +112,7 @@ async fn an_aligned_face_is_scored_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_best_comes_first() {
+async fn best_ranks_faces_by_score() {
     let service = start(|_| ());
     let [sharp, blurred, worse] =
         ["astronaut", "blur-2", "blur-5"].map(|name| example(&format!("faces/{name}.png")));
@@ -140,7 +140,7 @@ async fn the_best_comes_first() {
 }
 
 #[tokio::test]
-async fn a_map_is_drawn_where_the_face_is() {
+async fn map_is_drawn_over_the_face() {
     let service = start(|_| ());
     let answer = service.post("/v1/map?side=256", "image/png", photo()).await;
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "image/png"));
@@ -170,7 +170,7 @@ async fn a_map_is_drawn_where_the_face_is() {
 }
 
 #[tokio::test]
-async fn requests_at_the_same_time_do_not_mix() {
+async fn concurrent_requests_get_their_own_scores() {
     let service = std::sync::Arc::new(start(|_| ()));
     let names = ["astronaut", "blur-1", "blur-3", "blur-5", "dark-1", "dark-3"];
     let mut expected = Vec::new();

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_depends_on_the_crop_and_not_on_the_image() {
+    fn reduced_size_is_bounded_by_crop_size() {
         let image = Image::from_rgb(900, 700, vec![200; 900 * 700 * 3]).expect("an image");
         for (angle, shrink) in [(0.0_f64, 2.0), (0.7, 2.99), (0.8, 5.5), (2.0, 60.0)] {
             let from_crop = Similarity {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_moved_by_whole_pixels_has_the_same_blocks() {
+    fn block_means_are_invariant_to_whole_pixel_shifts() {
         let (width, height) = (300, 260);
         let noise = |x: usize, y: usize| ((x * 7919 + y * 104_729 + x * y) % 251) as u8;
         let image = |dx: usize, dy: usize| {

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounding_is_that_of_the_standard_library() {
+    fn nearest_and_floor_match_std() {
         for step in 0..2600 {
             let level = step as f32 / 10.0;
             for level in [level, level.next_down(), level.next_up()].map(|v| v.clamp(0.0, 255.0)) {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_leave_less_than_a_twofold_shrink() {
+    fn remaining_shrink_after_reduction_is_below_two() {
         for tenth in 1..2000 {
             let shrink = f64::from(tenth) / 10.0;
             let rest = shrink / reduction(shrink) as f64;

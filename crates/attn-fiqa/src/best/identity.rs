@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn faces_join_the_nearest_person_that_is_near_enough() {
+    fn faces_are_grouped_by_similarity_threshold() {
         // Two persons, at 0° and 90°, whatever the lengths of the embeddings.
         let faces = [at(0.0, 1.0), at(88.0, 5.0), at(10.0, 0.1), at(95.0, 1.0), at(-8.0, 3.0)];
         let threshold = 30.0_f32.to_radians().cos();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_of_a_person_counts_and_not_its_last_face() {
+    fn faces_are_compared_with_the_identity_mean() {
         // 0° and 20° are one person at 10°; 45° is 35° away from it and 25° from its last face.
         let faces = [at(0.0, 1.0), at(20.0, 1.0), at(45.0, 1.0)];
         let threshold = 30.0_f32.to_radians().cos();

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_each_group_come_first_without_duplicates() {
+    fn best_faces_per_group_are_selected_without_duplicates() {
         let faces = [
             face(7, 0.1, 40.0, 0),
             face(3, 0.9, 40.0, 1),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_scores_the_larger_and_then_the_earlier_is_better() {
+    fn ties_prefer_larger_then_earlier_faces() {
         let faces = [face(0, 0.5, 30.0, 0), face(0, 0.5, 60.0, 1), face(0, 0.5, 30.0, 2)];
         assert_eq!(picks(&faces, 3, 0.9), [(1, 1, 3, 0), (0, 2, 3, 0), (2, 3, 3, 0)]);
     }

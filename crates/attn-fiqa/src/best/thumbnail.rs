@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn brightness_and_contrast_do_not_count_and_content_does() {
+    fn similarity_ignores_brightness_and_contrast() {
         let ramp = Thumbnail::of(&crop(112, |x, y| (x / 2 + y / 4) as u8));
         let brighter = Thumbnail::of(&crop(112, |x, y| (50 + x + y / 2) as u8));
         let negative = Thumbnail::of(&crop(112, |x, y| (200 - x / 2 - y / 4) as u8));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn one_grey_is_like_another_only() {
+    fn flat_thumbnails_match_only_each_other() {
         let [black, white] = [0, 255].map(|level| Thumbnail::of(&crop(50, |_, _| level)));
         let ramp = Thumbnail::of(&crop(50, |x, _| x as u8));
         assert_eq!(black.similarity(&white), 1.0);

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back_and_differ() {
+    fn cause_names_round_trip() {
         for (index, cause) in Cause::ALL.into_iter().enumerate() {
             assert_eq!(cause.name().parse(), Ok(cause));
             assert_eq!(cause as usize, index, "ALL is in the order of the variants");
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_main_cause_is_the_costliest() {
+    fn main_cause_has_the_largest_gain() {
         let found = |cause, strength, gain| FoundCause { cause, strength, gain };
         let list = vec![
             found(Cause::Pose, 0.5, 12.0),

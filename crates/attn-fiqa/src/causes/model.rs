@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_those_of_a_naive_product() {
+    fn cause_values_match_naive_product() {
         let mut random = Random::new(2, "causes");
         for dim in [1, 7, 8, 19] {
             let weights: Vec<f32> =
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_costs_quality_is_named_the_strongest_first() {
+    fn causes_are_filtered_by_gain_and_sorted_by_strength() {
         // Rows: noise, pose, blur, none; the token of length 1 is 1.
         let rows = |none: f32| [0.3, 0.0, 0.005, 0.0, 0.5, 0.0, none, 0.0];
         let found = model(&rows(-1.0)).read(&[1.0]);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_make_no_model_are_refused() {
+    fn invalid_model_parameters_are_rejected() {
         let weights = [0.5; 8];
         let build = |causes: &[Cause], weights: &[f32], strength: Curve, gain: Curve, regions| {
             let curves = |curve| vec![curve; causes.len()];

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn attention_is_the_mean_over_the_region_less_that_of_the_map() {
+    fn relative_attention_matches_naive_mean() {
         // Pixel by pixel, on crops of two sizes; one has patches that leave a margin.
         for (side, patch) in [(112usize, 8usize), (112, 9), (224, 16)] {
             let grid = side / patch;

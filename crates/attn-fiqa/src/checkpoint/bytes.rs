@@ -11,7 +11,7 @@ use super::error::CheckpointProblem;
 use crate::regular_file::{OpenError, ReadError, open_regular_file, read_regular_file};
 
 /// Maximum size of a file that is copied into memory, in bytes: twenty times the largest face ViT.
-const MOST_COPIED: u64 = 32 << 30;
+const MAX_COPIED_BYTES: u64 = 32 << 30;
 
 /// A file's entire content, wherever it is stored.
 pub(super) enum Bytes {
@@ -26,16 +26,17 @@ impl Bytes {
         match loading {
             Loading::Mapped => Self::map(path),
             Loading::Copied => {
-                let bytes = read_regular_file(path, MOST_COPIED).map_err(|error| match error {
-                    ReadError::Open(error) => refused(error),
-                    ReadError::TooLong(found) => CheckpointProblem::Oversized {
-                        what: "file",
-                        found,
-                        unit: "bytes",
-                        limit: MOST_COPIED,
-                    },
-                    ReadError::NoMemory(bytes) => CheckpointProblem::NoMemory { bytes },
-                })?;
+                let bytes =
+                    read_regular_file(path, MAX_COPIED_BYTES).map_err(|error| match error {
+                        ReadError::Open(error) => refused(error),
+                        ReadError::TooLong(found) => CheckpointProblem::Oversized {
+                            what: "file",
+                            found,
+                            unit: "bytes",
+                            limit: MAX_COPIED_BYTES,
+                        },
+                        ReadError::NoMemory(bytes) => CheckpointProblem::NoMemory { bytes },
+                    })?;
                 if bytes.is_empty() {
                     Err(CheckpointProblem::Empty)
                 } else {

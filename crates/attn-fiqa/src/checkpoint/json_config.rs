@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timms_networks_are_known_by_name() {
+    fn timm_heads_are_inferred_from_architecture_name() {
         let from = Provenance::Json("config.json".to_owned());
         let size = |text: &str| {
             let Ok(Value::Object(object)) = serde_json::from_str(text) else { return None };

@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use container::Contents;
-use names::Aside;
+use names::ExcludedTensor;
 use resolve::{ResolvedConfig, Sources};
 use tensor::{JoinedTensor, TensorRef};
 use verify::{Found, Verified};
@@ -341,7 +341,7 @@ impl Checkpoint {
 
         let mut inside = BTreeMap::new();
         let mut outside = Vec::new();
-        let mut asides: BTreeMap<Aside, usize> = BTreeMap::new();
+        let mut asides: BTreeMap<ExcludedTensor, usize> = BTreeMap::new();
         for (name, tensor) in tensors {
             if let Some(aside) = network.aside(&name) {
                 *asides.entry(aside).or_default() += 1;
@@ -419,7 +419,7 @@ impl Checkpoint {
                 wrappers,
                 beside,
                 unused,
-                left_out: asides.into_iter().map(describe_aside).collect(),
+                left_out: asides.into_iter().map(describe_excluded).collect(),
             },
         })
     }
@@ -436,13 +436,13 @@ impl Checkpoint {
 }
 
 /// What was left out, and how many tensors it has.
-fn describe_aside((aside, count): (Aside, usize)) -> String {
+fn describe_excluded((aside, count): (ExcludedTensor, usize)) -> String {
     match aside {
-        Aside::Copy(prefix) => {
+        ExcludedTensor::Copy(prefix) => {
             let prefix = crate::sanitize::sanitized_name(&prefix);
             format!("moving average (EMA) of the weights under `{prefix}` ({count} tensors)")
         }
-        Aside::Optimizer => format!("state of an optimizer ({count} tensors)"),
+        ExcludedTensor::Optimizer => format!("state of an optimizer ({count} tensors)"),
     }
 }
 

@@ -47,28 +47,28 @@ pub(super) struct Network {
 
 impl Network {
     /// What kind of tensor outside the network this is, if it may be left out.
-    pub(super) fn aside(&self, name: &str) -> Option<Aside> {
+    pub(super) fn aside(&self, name: &str) -> Option<ExcludedTensor> {
         // A copy may be under the network's prefix, or the network under a copy's.
         let of_copy = |copy: &&String| {
             let within = self.prefix.starts_with(copy.as_str()) && name.starts_with(&self.prefix);
             name.starts_with(copy.as_str()) && !within
         };
         if let Some(copy) = self.copies.iter().find(of_copy) {
-            return Some(Aside::Copy(copy.clone()));
+            return Some(ExcludedTensor::Copy(copy.clone()));
         }
         let last = name.rsplit('.').next().unwrap_or_default();
         if let Some(copy) = self.copies.first()
             && EMA_BOOKKEEPING.contains(&last)
         {
-            return Some(Aside::Copy(copy.clone()));
+            return Some(ExcludedTensor::Copy(copy.clone()));
         }
-        OPTIMIZER.iter().any(|part| name.contains(part)).then_some(Aside::Optimizer)
+        OPTIMIZER.iter().any(|part| name.contains(part)).then_some(ExcludedTensor::Optimizer)
     }
 }
 
 /// A tensor that is not part of the network and is left out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Aside {
+pub(super) enum ExcludedTensor {
     /// Part of the moving average under this prefix.
     Copy(String),
     /// Part of an optimizer's state.
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_are_found_and_only_known_ones() {
+    fn only_known_prefixes_are_accepted() {
         for prefix in ["", "net.", "module.", "model.net.", "backbone.", "module._orig_mod."] {
             let name = format!("{prefix}patch_embed.proj.weight");
             let found = find_network([name.as_str(), "head.weight"].into_iter()).unwrap();
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn the_weights_are_taken_and_their_moving_average_is_left_out() {
+    fn ema_weights_are_used_only_if_alone() {
         let both = ["ema.pos_embed", "pos_embed", "ema.step", "optimizer.exp_avg.0"];
         let network = find_network(both.into_iter()).unwrap().unwrap();
         assert_eq!((network.prefix.as_str(), &*network.copies), ("", &["ema.".to_owned()][..]));
-        let copy = Some(Aside::Copy("ema.".to_owned()));
+        let copy = Some(ExcludedTensor::Copy("ema.".to_owned()));
         let asides = both.map(|name| network.aside(name));
-        assert_eq!(asides, [copy.clone(), None, copy, Some(Aside::Optimizer)]);
+        assert_eq!(asides, [copy.clone(), None, copy, Some(ExcludedTensor::Optimizer)]);
         // On its own, the average is the network.
         let alone = find_network(["ema_model.module.pos_embed"].into_iter()).unwrap().unwrap();
         assert_eq!((alone.prefix.as_str(), alone.copies.len()), ("ema_model.module.", 0));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn block_indices_have_one_spelling() {
+    fn non_canonical_block_indices_are_rejected() {
         assert_eq!(block_index("blocks.10.norm1.weight"), Some(10));
         for name in ["blocks.01.a", "blocks.+1.a", "blocks.", "blocks.x.a", "norm.weight"] {
             assert_eq!(block_index(name), None, "{name}");

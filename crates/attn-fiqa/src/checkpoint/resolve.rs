@@ -11,7 +11,7 @@ use super::error::CheckpointProblem;
 use super::family::{Family, OFFICIAL_IMAGE_SIZE};
 use super::infer::{HeadShape, Shapes};
 use super::layout::head_input;
-use super::limits::MOST_MLP_RATIO;
+use super::limits::MAX_MLP_RATIO;
 use super::metadata::DeclaredConfig;
 use super::names::KEY_BIAS;
 use super::preset::Preset;
@@ -325,7 +325,7 @@ fn mlp_dim(
         (Some(found), _) => Ok((found, Provenance::Shape("blocks.0.mlp.fc1.weight"))),
         // No tensor backs this width, so it is bounded before anything is computed from it.
         (None, Some(declared))
-            if (0.5..=(MOST_MLP_RATIO * shapes.embed_dim) as f64).contains(&declared) =>
+            if (0.5..=(MAX_MLP_RATIO * shapes.embed_dim) as f64).contains(&declared) =>
         {
             Ok((declared.round() as usize, Provenance::Metadata))
         }
@@ -335,7 +335,7 @@ fn mlp_dim(
                 .mlp_ratio
                 .map_or_else(|| "absent".to_owned(), |ratio| ratio.to_string()),
             from: Provenance::Metadata,
-            expected: format!("the ratio of MLP width to token width, at most {MOST_MLP_RATIO}"),
+            expected: format!("the ratio of MLP width to token width, at most {MAX_MLP_RATIO}"),
         }),
     }
 }

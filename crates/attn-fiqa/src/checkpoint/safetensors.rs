@@ -19,11 +19,11 @@ const LENGTH_BYTES: usize = 8;
 const MAX_HEADER: usize = 100_000_000;
 
 /// Maximum header size that is parsed, in bytes: 250 per name. Parsing copies it several times.
-const MOST_HEADER: usize = 16 << 20;
+const MAX_PARSED_HEADER: usize = 16 << 20;
 
 /// Maximum number of names: a ViT of a thousand blocks, with two optimizer states per weight, has
 /// 36,000.
-const MOST_NAMES: usize = 1 << 16;
+const MAX_NAMES: usize = 1 << 16;
 
 /// Key of the text metadata in the header.
 const METADATA_KEY: &str = "__metadata__";
@@ -43,12 +43,12 @@ pub(super) fn read(file: &[u8]) -> Result<Contents, CheckpointProblem> {
     let header_len = header_len(file).ok_or_else(cut_short)?;
     let data_start = LENGTH_BYTES.checked_add(header_len).ok_or_else(cut_short)?;
     let header = file.get(LENGTH_BYTES..data_start).ok_or_else(cut_short)?;
-    if header_len > MOST_HEADER {
+    if header_len > MAX_PARSED_HEADER {
         return Err(CheckpointProblem::Oversized {
             what: "safetensors header",
             found: header_len as u64,
             unit: "bytes",
-            limit: MOST_HEADER as u64,
+            limit: MAX_PARSED_HEADER as u64,
         });
     }
     check_names(header)?;
@@ -166,12 +166,12 @@ impl<'de> Visitor<'de> for UniqueKeys<'_> {
                     Some(CheckpointProblem::DuplicateName { name: sanitized_name(&key) });
                 return Err(A::Error::custom("duplicate name"));
             }
-            if seen.len() > MOST_NAMES {
+            if seen.len() > MAX_NAMES {
                 *self.refusal = Some(CheckpointProblem::Oversized {
                     what: "safetensors header",
                     found: seen.len() as u64,
                     unit: "names or more",
-                    limit: MOST_NAMES as u64,
+                    limit: MAX_NAMES as u64,
                 });
                 return Err(A::Error::custom("too many names"));
             }

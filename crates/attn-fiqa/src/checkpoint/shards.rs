@@ -20,13 +20,13 @@ use super::{is_plain_name, safetensors};
 use crate::sanitize::sanitized_name;
 
 /// Maximum size of an index that is parsed, in bytes: 250 per name.
-const MOST_INDEX: usize = 16 << 20;
+const MAX_INDEX_BYTES: usize = 16 << 20;
 
 /// Maximum number of names, as for a single file.
-const MOST_NAMES: usize = 1 << 16;
+const MAX_NAMES: usize = 1 << 16;
 
 /// Maximum number of files; each stays open.
-const MOST_SHARDS: usize = 512;
+const MAX_SHARDS: usize = 512;
 
 /// The shards' bytes, paths and combined contents.
 pub(super) struct Sharded {
@@ -55,12 +55,12 @@ pub(super) fn open(
 ) -> Result<Sharded, CheckpointProblem> {
     let WeightMap(places) = parse(index)?;
     let names: BTreeSet<&str> = places.values().map(String::as_str).collect();
-    if names.len() > MOST_SHARDS {
+    if names.len() > MAX_SHARDS {
         return Err(CheckpointProblem::Oversized {
             what: "number of shards",
             found: names.len() as u64,
             unit: "files",
-            limit: MOST_SHARDS as u64,
+            limit: MAX_SHARDS as u64,
         });
     }
     if let Some(name) = names.iter().find(|name| !is_plain_name(name)) {
@@ -182,12 +182,12 @@ struct Index {
 struct WeightMap(BTreeMap<String, String>);
 
 fn parse(index: &[u8]) -> Result<WeightMap, CheckpointProblem> {
-    if index.len() > MOST_INDEX {
+    if index.len() > MAX_INDEX_BYTES {
         return Err(CheckpointProblem::Oversized {
             what: "index of shards",
             found: index.len() as u64,
             unit: "bytes",
-            limit: MOST_INDEX as u64,
+            limit: MAX_INDEX_BYTES as u64,
         });
     }
     let text = index.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(index);
@@ -213,7 +213,7 @@ impl<'de> Deserialize<'de> for WeightMap {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut places = BTreeMap::new();
                 while let Some((tensor, shard)) = map.next_entry::<String, String>()? {
-                    if places.len() == MOST_NAMES {
+                    if places.len() == MAX_NAMES {
                         return Err(A::Error::custom("it names too many tensors"));
                     }
                     if places.contains_key(&tensor) {

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_that_is_no_number_is_found_anywhere() {
+    fn first_non_finite_value_is_found_at_any_index() {
         assert_eq!(first_not_finite(&[]), None);
         assert_eq!(first_not_finite(&[f32::MAX; 700]), None);
         for place in [0, 1, 255, 256, 300, 699] {

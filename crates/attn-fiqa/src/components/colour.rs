@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_of_known_lab_values() {
+    fn lab_chromaticities_match_known_values() {
         // By hand, from the definitions: white and greys have no colour, red is (80.8, 69.9) under
         // D50.
         for grey in [0.0, 0.01, 0.5, 1.0] {

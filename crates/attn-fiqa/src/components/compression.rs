@@ -96,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn the_setting_is_read_back() {
+    fn jpeg_quality_is_recovered_from_quantization_table() {
         for quality in [5, 10, 30, 49, 50, 51, 75, 90, 95, 99, 100] {
             assert_eq!(jpeg_quality(&jpeg(quality)), Some(quality));
         }
     }
 
     #[test]
-    fn other_bytes_have_none() {
+    fn malformed_files_have_no_jpeg_quality() {
         assert_eq!(jpeg_quality(b"\x89PNG\r\n\x1a\n"), None);
         let whole = jpeg(80);
         for end in 0..whole.len() {

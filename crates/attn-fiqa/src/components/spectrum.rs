@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wave_reaches_as_far_as_its_frequency() {
+    fn spectrum_extent_matches_wave_frequency() {
         for fraction in [0.25, 0.5, 0.75] {
             let wave = |x: usize, _| (128.0 + 100.0 * (PI * fraction * x as f64).cos()) as u8;
             let found = extent_of(wave).expect("a spectrum");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_enlarged_image_reaches_less_far() {
+    fn upscaled_image_has_smaller_spectrum_extent() {
         // White noise, and the same noise enlarged four times with bilinear interpolation.
         let noise = |x: usize, y: usize| {
             ((x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)).wrapping_mul(2_246_822_519)

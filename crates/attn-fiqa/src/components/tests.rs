@@ -33,7 +33,7 @@ fn scalar(components: &Components, component: Component) -> u8 {
 }
 
 #[test]
-fn names_are_read_back_and_unique() {
+fn component_names_round_trip() {
     for component in Component::ALL {
         assert_eq!(Component::from_name(component.name()), Some(component));
     }
@@ -41,7 +41,7 @@ fn names_are_read_back_and_unique() {
 }
 
 #[test]
-fn geometry_is_that_of_the_landmarks() {
+fn geometry_matches_landmarks() {
     let face = components_of(|_, _| [120, 100, 90]);
     // Eyes 56.5 pixels apart at x = 165.5 and 222, y = 156; mouth 65 below; the nose a quarter of a
     // pixel to the right of their midpoint.
@@ -65,7 +65,7 @@ fn geometry_is_that_of_the_landmarks() {
 }
 
 #[test]
-fn even_light_is_uniform_and_light_from_a_side_is_not() {
+fn side_lighting_is_not_uniform_illumination() {
     let even = components_of(|_, _| [150, 120, 100]);
     assert_eq!(native(&even, Component::IlluminationUniformity), 1.0);
     assert_eq!(native(&even, Component::DynamicRange), 0.0);
@@ -91,7 +91,7 @@ fn exposure_counts_dark_and_bright_pixels() {
 }
 
 #[test]
-fn skin_is_natural_and_other_colours_are_not() {
+fn only_skin_tones_are_natural_colours() {
     assert_eq!(scalar(&components_of(|_, _| [205, 160, 130]), Component::NaturalColour), 100);
     assert_eq!(native(&components_of(|_, _| [60, 120, 200]), Component::NaturalColour), 100.0);
     let grey = components_of(|_, _| [128, 128, 128]);
@@ -100,7 +100,7 @@ fn skin_is_natural_and_other_colours_are_not() {
 }
 
 #[test]
-fn scales_are_those_of_the_standard() {
+fn scalar_mappings_match_iso_29794_5() {
     // Computed by hand from the formulas.
     let cases = [
         (Component::InterEyeDistance, 70.0, 50),
@@ -135,7 +135,7 @@ fn scales_are_those_of_the_standard() {
 }
 
 #[test]
-fn parts_outside_of_the_image_have_no_value() {
+fn unmeasurable_components_have_no_value() {
     let photo = Image::from_rgb(60, 400, vec![90; 60 * 400 * 3]).expect("an image");
     let points = [[5.0, 100.0], [55.0, 100.0], [30.0, 128.0], [10.0, 156.0], [50.0, 156.0]];
     let landmarks = Landmarks(points);

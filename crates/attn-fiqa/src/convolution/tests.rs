@@ -100,7 +100,7 @@ fn assert_near(
 }
 
 #[test]
-fn a_stem_is_a_convolution_of_the_images_pixels() {
+fn stem_matches_naive_convolution() {
     for (side, stride, padding) in [(4, 4, 0), (3, 2, 1)] {
         let bytes = file(&[("in.weight", &[5, 3, side, side]), ("in.bias", &[5])]);
         let weights = Weights::parse(&bytes, Isa::widest(), Precision::F32).unwrap();
@@ -140,7 +140,7 @@ fn a_stem_is_a_convolution_of_the_images_pixels() {
 /// Cells computed a few rows at a time are bit for bit identical to those of the whole map, whether
 /// bands are limited by their memory or by their number.
 #[test]
-fn a_layer_on_a_stem_has_the_bits_of_a_layer_on_its_cells() {
+fn apply_to_stem_is_bit_identical_to_separate_layers() {
     let (inputs, outputs) = (16, 32);
     for ((side, stride), (width, height)) in [(3, 2), (5, 1), (3, 1), (5, 3)]
         .into_iter()
@@ -171,7 +171,7 @@ fn a_layer_on_a_stem_has_the_bits_of_a_layer_on_its_cells() {
 }
 
 #[test]
-fn separable_convolutions_in_a_row_are_convolutions_in_a_row() {
+fn separable_sequence_matches_naive_convolutions() {
     let bytes = file(&[
         ("s.0.depthwise.weight", &[6, 1, 3, 3]),
         ("s.0.depthwise.bias", &[6]),
@@ -225,7 +225,7 @@ fn relu(x: &FeatureMap, added: Option<&FeatureMap>) -> FeatureMap {
 }
 
 #[test]
-fn pointwise_convolutions_end_in_three_ways() {
+fn pointwise_epilogues_match_naive_convolution() {
     let bytes = file(&[("p.weight", &[9, 17, 1, 1]), ("p.bias", &[9])]);
     let weights = Weights::parse(&bytes, Isa::widest(), Precision::F32).unwrap();
     let layer = Pointwise::load(&weights, "p", 17, 9).unwrap();

@@ -54,11 +54,15 @@ pub(crate) fn each_frame(
             let (width, height) = container::gif_size(bytes)?;
             limits.check_pixels(width, height)?;
             let decoder = GifDecoder::new(Cursor::new(bytes)).map_err(failure)?;
-            hand_on(decoder, limits, &mut each)
+            frames_within_limits(decoder, limits, &mut each)
         }
         Some(ImageFormat::WebP) => {
             container::check_webp(bytes)?;
-            hand_on(WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?, limits, &mut each)
+            frames_within_limits(
+                WebPDecoder::new(Cursor::new(bytes)).map_err(failure)?,
+                limits,
+                &mut each,
+            )
         }
         Some(ImageFormat::Png) => {
             let (width, height) = container::png_size(bytes)?;
@@ -74,7 +78,7 @@ pub(crate) fn each_frame(
     .unwrap_or_else(|_| Err(broken("the decoder failed on this file: its data are damaged")))
 }
 
-fn hand_on<'a>(
+fn frames_within_limits<'a>(
     mut decoder: impl ImageDecoder + AnimationDecoder<'a>,
     limits: &DecodeLimits,
     each: &mut impl FnMut(Image, Duration) -> ControlFlow<()>,

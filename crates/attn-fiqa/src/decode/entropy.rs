@@ -2,7 +2,7 @@
 //! are read and discarded: no pixel is computed, so this costs a fraction of decoding.
 
 pub(super) use super::huffman::Huffman;
-use super::huffman::{BitReader, Stop};
+use super::huffman::{BitReader, EntropyError};
 
 const BLOCK: usize = 8;
 const COEFFICIENTS: u8 = 64;
@@ -134,13 +134,17 @@ impl Frame {
         match walked {
             Ok(()) => ScanEnd::Complete { used: bits.skip_to_marker() },
             // A premature marker means damage; the end of the file means truncation.
-            Err(Stop::OutOfBits) if bits.at_end() => ScanEnd::OutOfData,
-            Err(Stop::OutOfBits) => ScanEnd::Damaged("a scan ends before its last block"),
-            Err(Stop::Damaged(what)) => ScanEnd::Damaged(what),
+            Err(EntropyError::OutOfBits) if bits.at_end() => ScanEnd::OutOfData,
+            Err(EntropyError::OutOfBits) => ScanEnd::Damaged("a scan ends before its last block"),
+            Err(EntropyError::Damaged(what)) => ScanEnd::Damaged(what),
         }
     }
 
-    fn walk_blocks(&mut self, scan: &Scan<'_>, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+    fn walk_blocks(
+        &mut self,
+        scan: &Scan<'_>,
+        bits: &mut BitReader<'_>,
+    ) -> Result<(), EntropyError> {
         let (first, last) =
             if self.progressive { (scan.first, scan.last) } else { (0, COEFFICIENTS - 1) };
         let dc_only = first == 0 && last == 0;
@@ -148,10 +152,10 @@ impl Frame {
             && last < COEFFICIENTS
             && (!self.progressive || dc_only || (first > 0 && scan.components.len() == 1));
         if !valid {
-            return Err(Stop::Damaged("a scan covers impossible coefficients"));
+            return Err(EntropyError::Damaged("a scan covers impossible coefficients"));
         }
         let (across, down) = match scan.components.as_slice() {
-            [] => return Err(Stop::Damaged("a scan has no component")),
+            [] => return Err(EntropyError::Damaged("a scan has no component")),
             [only] => self.components[only.index].own_blocks,
             _ => self.mcus,
         };
@@ -208,18 +212,22 @@ impl Frame {
     }
 }
 
-const NO_TABLE: Stop = Stop::Damaged("a scan uses a Huffman table that was never defined");
+const NO_TABLE: EntropyError =
+    EntropyError::Damaged("a scan uses a Huffman table that was never defined");
 
-fn dc_difference(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+fn dc_difference(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Result<(), EntropyError> {
     const MAX_CATEGORY: u8 = 11;
     let category = bits.symbol(part.dc.ok_or(NO_TABLE)?)?;
     if category > MAX_CATEGORY {
-        return Err(Stop::Damaged("a difference has too many bits"));
+        return Err(EntropyError::Damaged("a difference has too many bits"));
     }
     bits.skip(category)
 }
 
-fn sequential_block(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+fn sequential_block(
+    part: &ScanComponent<'_>,
+    bits: &mut BitReader<'_>,
+) -> Result<(), EntropyError> {
     dc_difference(part, bits)?;
     let table = part.ac.ok_or(NO_TABLE)?;
     let mut at = 1;
@@ -250,7 +258,7 @@ fn sequential_block(part: &ScanComponent<'_>, bits: &mut BitReader<'_>) -> Resul
     Ok(())
 }
 
-const BEYOND_BLOCK: Stop = Stop::Damaged("a block has more than 64 coefficients");
+const BEYOND_BLOCK: EntropyError = EntropyError::Damaged("a block has more than 64 coefficients");
 
 /// Reads the coefficients `first … last` of one block in a progressive scan.
 struct Band<'a> {
@@ -263,7 +271,7 @@ struct Band<'a> {
 }
 
 impl Band<'_> {
-    fn read(&mut self, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+    fn read(&mut self, bits: &mut BitReader<'_>) -> Result<(), EntropyError> {
         if *self.run > 0 {
             *self.run -= 1;
             return Ok(());
@@ -302,7 +310,7 @@ impl Band<'_> {
         Ok(())
     }
 
-    fn refine(&mut self, bits: &mut BitReader<'_>) -> Result<(), Stop> {
+    fn refine(&mut self, bits: &mut BitReader<'_>) -> Result<(), EntropyError> {
         let mut at = self.first;
         while *self.run == 0 && at <= self.last {
             let symbol = bits.symbol(self.table)?;
@@ -314,7 +322,7 @@ impl Band<'_> {
                 }
                 0 => {}
                 1 => bits.skip(1)?,
-                _ => return Err(Stop::Damaged("a refining bit is more than one bit")),
+                _ => return Err(EntropyError::Damaged("a refining bit is more than one bit")),
             }
             at = self.correct(at, Some(zeros), bits)?;
             if size == 1 {
@@ -334,7 +342,12 @@ impl Band<'_> {
 
     /// Reads a correction bit for every known coefficient from `at` on, up to the zero that follows
     /// `zeros` other zeros (or to the end of the band), and returns the position of that zero.
-    fn correct(&self, at: u8, zeros: Option<u8>, bits: &mut BitReader<'_>) -> Result<u8, Stop> {
+    fn correct(
+        &self,
+        at: u8,
+        zeros: Option<u8>,
+        bits: &mut BitReader<'_>,
+    ) -> Result<u8, EntropyError> {
         // Bits from `at` to `last`; none if `at` is beyond `last`.
         let from = u64::MAX.checked_shl(u32::from(at)).unwrap_or(0);
         let band = from & (u64::MAX >> (COEFFICIENTS - 1 - self.last));

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_and_other_files_are_no_images() {
+    fn non_image_files_are_not_detected_as_images() {
         let others: [&[u8]; 11] = [
             b"",
             b"P",
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_known_by_their_first_bytes() {
+    fn formats_are_detected_by_signature() {
         let avif = b"\0\0\0\x1Cftypmif1\0\0\0\0mif1avifmiaf";
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
         assert_eq!(kind(avif), Some(Kind::Unread("AVIF")));

@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_and_mirrors_have_the_numbers_of_exif() {
+    fn rotation_and_mirror_map_to_exif_orientation() {
         // Marks at (x, y) of a 3×2 image, and where a viewer displays them.
         let place = |number: u8, (x, y): (i32, i32)| match number {
             1 => (x, y),

@@ -7,10 +7,10 @@ const LONGEST: u8 = 16;
 
 /// With this many bits available, a code and the bits after it can be skipped without a check: a
 /// code and a coefficient have at most 31.
-const ENOUGH: u8 = 32;
+const UNCHECKED_BITS: u8 = 32;
 
 /// Why reading stopped.
-pub(super) enum Stop {
+pub(super) enum EntropyError {
     /// A marker or the end of the file came first.
     OutOfBits,
     /// The data contradict themselves.
@@ -158,9 +158,9 @@ impl<'a> BitReader<'a> {
     }
 
     #[inline(always)]
-    fn drop_bits(&mut self, count: u8) -> Result<(), Stop> {
+    fn drop_bits(&mut self, count: u8) -> Result<(), EntropyError> {
         if count > self.count {
-            return Err(Stop::OutOfBits);
+            return Err(EntropyError::OutOfBits);
         }
         self.window <<= count;
         self.count -= count;
@@ -173,9 +173,9 @@ impl<'a> BitReader<'a> {
     pub(super) fn coefficients(&mut self, table: &Huffman, mut at: u8, end: u8) -> Run {
         let mut non_zero = 0;
         while at < end {
-            if self.count < ENOUGH {
+            if self.count < UNCHECKED_BITS {
                 self.fill();
-                if self.count < ENOUGH {
+                if self.count < UNCHECKED_BITS {
                     break;
                 }
             }
@@ -196,7 +196,7 @@ impl<'a> BitReader<'a> {
 
     /// The next symbol.
     #[inline(always)]
-    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Stop> {
+    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, EntropyError> {
         if self.count < LONGEST {
             self.fill();
         }
@@ -207,14 +207,14 @@ impl<'a> BitReader<'a> {
                 Ok(symbol)
             }
             // The zero padding after the last bit may form an undefined code.
-            None if self.count < LONGEST => Err(Stop::OutOfBits),
-            None => Err(Stop::Damaged("a code is not in its Huffman table")),
+            None if self.count < LONGEST => Err(EntropyError::OutOfBits),
+            None => Err(EntropyError::Damaged("a code is not in its Huffman table")),
         }
     }
 
     /// Skips up to 32 bits.
     #[inline(always)]
-    pub(super) fn skip(&mut self, count: u8) -> Result<(), Stop> {
+    pub(super) fn skip(&mut self, count: u8) -> Result<(), EntropyError> {
         if self.count < count {
             self.fill();
         }
@@ -222,7 +222,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next bits, up to 16, as a number.
-    pub(super) fn take(&mut self, count: u8) -> Result<u32, Stop> {
+    pub(super) fn take(&mut self, count: u8) -> Result<u32, EntropyError> {
         if self.count < count {
             self.fill();
         }
@@ -232,15 +232,15 @@ impl<'a> BitReader<'a> {
     }
 
     /// Moves past a restart marker; bits left before it are padding.
-    pub(super) fn restart(&mut self) -> Result<(), Stop> {
+    pub(super) fn restart(&mut self) -> Result<(), EntropyError> {
         let at = self.skip_to_marker();
         match self.data.get(at + 1) {
             Some(0xD0..=0xD7) => {
                 self.at = at + 2;
                 Ok(())
             }
-            None => Err(Stop::OutOfBits),
-            Some(_) => Err(Stop::Damaged("a restart marker is missing")),
+            None => Err(EntropyError::OutOfBits),
+            Some(_) => Err(EntropyError::Damaged("a restart marker is missing")),
         }
     }
 
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_those_of_a_naive_reader() {
+    fn bit_reader_matches_naive_reader() {
         let mut random = Random::new(1, "bits");
         for _ in 0..2000 {
             let data = data(&mut random);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn coefficients_are_those_of_their_symbols() {
+    fn coefficients_match_symbol_by_symbol_decoding() {
         let mut random = Random::new(2, "coefficients");
         let mut ends = 0;
         for round in 0..4000 {

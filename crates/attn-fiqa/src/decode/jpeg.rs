@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 
 use super::entropy::{Frame, FrameComponent, Huffman, Scan, ScanComponent, ScanEnd};
 use super::memory::{Needs, times};
-use super::orientation::Stated;
+use super::orientation::OrientationReader;
 use super::{DecodeLimits, broken, unsupported};
 use crate::status::Failure;
 
@@ -118,7 +118,7 @@ struct Walk<'a> {
     scans: usize,
     jfif: bool,
     adobe_transform: Option<u8>,
-    orientation: Stated,
+    orientation: OrientationReader,
     /// Position of the first scan's marker.
     first_scan: Option<usize>,
     any_table: bool,
@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
             scans: 0,
             jfif: false,
             adobe_transform: None,
-            orientation: Stated::default(),
+            orientation: OrientationReader::default(),
             first_scan: None,
             any_table: false,
             standard_tables: false,

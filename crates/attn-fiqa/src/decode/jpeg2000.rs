@@ -97,12 +97,12 @@ fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
 /// Samples of the smallest code-block of a coding style, given the offsets of its first byte and of
 /// the number of levels and the fields after it. Precincts bound code-blocks (B.7).
 fn style(stream: &[u8], style_at: usize, levels_at: usize) -> Option<u64> {
-    const MOST_LEVELS: u8 = 32;
+    const MAX_LEVELS: u8 = 32;
     let own_precincts = stream.get(style_at)? & 1 == 1;
     let &[levels, width, height] = stream.get(levels_at..levels_at + 3)? else { return None };
     let (mut width, mut height) = (width.min(8) + 2, height.min(8) + 2);
     if own_precincts {
-        let sizes = (levels_at + 5)..(levels_at + 6 + usize::from(levels.min(MOST_LEVELS)));
+        let sizes = (levels_at + 5)..(levels_at + 6 + usize::from(levels.min(MAX_LEVELS)));
         for (level, size) in stream.get(sizes)?.iter().enumerate() {
             // Bands of all levels but the first have half the width and height.
             let halved = u8::from(level > 0);
@@ -158,18 +158,18 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Failure> {
-    const MOST_TILES: u64 = 65_535;
-    const MOST_COMPONENTS: u64 = 5;
+    const MAX_TILES: u64 = 65_535;
+    const MAX_COMPONENTS: u64 = 5;
     let size = size(bytes).ok_or_else(super::truncated)?;
     limits.check_pixels(size.width, size.height)?;
-    if size.components > MOST_COMPONENTS {
+    if size.components > MAX_COMPONENTS {
         return Err(unsupported(format!(
-            "the image has {} channels, but at most {MOST_COMPONENTS} are supported: convert it to \
+            "the image has {} channels, but at most {MAX_COMPONENTS} are supported: convert it to \
              8-bit RGB",
             size.components
         )));
     }
-    if size.tiles > MOST_TILES {
+    if size.tiles > MAX_TILES {
         return Err(broken("the file declares more tiles than JPEG 2000 allows"));
     }
     // Without it, half a file would be decoded without an error.
@@ -215,7 +215,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
         notes.push(Note::AlphaDropped);
     }
     let rgb = match channels {
-        1 | 2 => pixels::three_times_the_first(&samples, channels)?,
+        1 | 2 => pixels::replicate_first_channel(&samples, channels)?,
         3 => samples,
         _ => {
             pixels::drop_alpha(&mut samples);

@@ -89,9 +89,9 @@ fn size(bytes: &[u8]) -> Option<(u64, u64)> {
 /// one being displayed, and of copies between their stages.
 fn allowance(width: u64, height: u64) -> u64 {
     const SAMPLES: u64 = 4 * 12;
-    const FEWEST: u64 = 8 << 20;
+    const MIN_ALLOWANCE: u64 = 8 << 20;
     let groups = |side: u64| side.next_multiple_of(256);
-    times(groups(width), groups(height), SAMPLES).saturating_add(FEWEST)
+    times(groups(width), groups(height), SAMPLES).saturating_add(MIN_ALLOWANCE)
 }
 
 pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {

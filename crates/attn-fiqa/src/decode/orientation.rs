@@ -4,12 +4,12 @@ use image::metadata::Orientation;
 
 /// What a file's APP1 segments state.
 #[derive(Debug, Default)]
-pub(super) struct Stated {
+pub(super) struct OrientationReader {
     exif: Option<u8>,
     xmp: Option<u8>,
 }
 
-impl Stated {
+impl OrientationReader {
     /// Reads the body of an APP1 segment. The first EXIF block that states an orientation wins.
     pub(super) fn read(&mut self, segment: &[u8]) {
         if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
@@ -89,15 +89,15 @@ mod tests {
             (b"MM\0\x2A\0\0\0\x08\0\x01", b"\x01\x12\0\x04\0\0\0\x01\0\0\0\x06"),
         ];
         for (order, entry) in cases {
-            let mut stated = Stated::default();
+            let mut stated = OrientationReader::default();
             stated.read(&exif(order, entry));
             assert_eq!(stated.found(), Orientation::Rotate90);
         }
     }
 
     #[test]
-    fn the_first_block_that_states_one_counts_and_exif_before_xmp() {
-        let mut stated = Stated::default();
+    fn first_exif_orientation_takes_precedence_over_xmp() {
+        let mut stated = OrientationReader::default();
         stated.read(b"Exif\0\0II\x2A\0\x08\0\0\0\0\0");
         assert_eq!(stated.found(), Orientation::NoTransforms);
         stated.read(b"http://ns.adobe.com/xap/1.0/\0<a tiff:Orientation=\"3\"/>");

@@ -30,7 +30,7 @@ pub(super) fn decode(
         PixelFormat::RGB24 => samples,
         PixelFormat::CMYK32 => samples
             .chunks_exact(4)
-            .flat_map(|ink| [0, 1, 2].map(|colour| without_ink(ink[colour], ink[3])))
+            .flat_map(|ink| [0, 1, 2].map(|colour| cmyk_channel_to_rgb(ink[colour], ink[3])))
             .collect(),
         PixelFormat::L16 => return Err(unsupported("the JPEG has 16 bits per sample")),
     };
@@ -46,7 +46,7 @@ pub(super) fn decode(
 }
 
 /// The light left by an ink and black.
-fn without_ink(ink: u8, black: u8) -> u8 {
+fn cmyk_channel_to_rgb(ink: u8, black: u8) -> u8 {
     let light = (255 - u32::from(ink)) * (255 - u32::from(black));
     ((light + 127) / 255) as u8
 }

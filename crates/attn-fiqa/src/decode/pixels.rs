@@ -51,7 +51,7 @@ pub(super) fn to_rgb(
         keep_upper_bytes(&mut samples);
     }
     let rgb = match channels {
-        1 | 2 => three_times_the_first(&samples, channels)?,
+        1 | 2 => replicate_first_channel(&samples, channels)?,
         3 => samples,
         _ => {
             drop_alpha(&mut samples);
@@ -85,7 +85,7 @@ pub(super) fn drop_alpha(samples: &mut Vec<u8>) {
 }
 
 /// Grey, with or without alpha, to RGB.
-pub(super) fn three_times_the_first(samples: &[u8], channels: usize) -> Result<Vec<u8>, Failure> {
+pub(super) fn replicate_first_channel(samples: &[u8], channels: usize) -> Result<Vec<u8>, Failure> {
     let mut rgb = memory::zeros(samples.len() / channels * 3)?;
     for (colours, pixel) in rgb.chunks_exact_mut(3).zip(samples.chunks_exact(channels)) {
         colours.fill(pixel[0]);
@@ -95,7 +95,7 @@ pub(super) fn three_times_the_first(samples: &[u8], channels: usize) -> Result<V
 
 /// Grey to RGB.
 pub(super) fn grey_to_rgb(samples: &[u8]) -> Result<Vec<u8>, Failure> {
-    three_times_the_first(samples, 1)
+    replicate_first_channel(samples, 1)
 }
 
 /// Rotates and mirrors an image according to its EXIF orientation.

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_every_kind_are_read() {
+    fn ascii_and_binary_samples_are_decoded() {
         assert_eq!(pixels(b"P3 #x\n2 1 255\n1 2 3\t4\n5 255"), Ok(vec![1, 2, 3, 4, 5, 255]));
         assert_eq!(pixels(b"P2\n2 1\n15\n0 #15\n 15 "), Ok(vec![0, 0, 0, 255, 255, 255]));
         assert_eq!(pixels(b"P6\n1 1\n255\n\n #"), Ok(b"\n #".to_vec()));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_out_of_range_is_refused() {
+    fn truncated_or_out_of_range_files_are_rejected() {
         for cut in [&b"P6\n2 1\n255\n12345"[..], b"P2 2 1 255\n7 25", b"P2 2 1 255\n7 "] {
             assert!(pixels(cut).is_err_and(|message| message.contains("ends before")));
         }

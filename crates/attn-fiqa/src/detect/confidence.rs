@@ -25,7 +25,7 @@ pub(super) fn confidence(score: f32, side: f32) -> f32 {
 }
 
 /// The lowest score that gives this confidence at any size.
-pub(super) fn least_score(confidence: f32) -> f32 {
+pub(super) fn min_score(confidence: f32) -> f32 {
     let of = |(_, score): &(f32, f32)| libm::powf(confidence, 1.0 / exponent(*score));
     SCORES.iter().map(of).fold(1.0, f32::min)
 }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn it_rises_with_the_score_and_keeps_the_ends() {
+    fn confidence_is_monotone_and_preserves_0_and_1() {
         for side in [1.0, 15.0, 20.0, 25.0, 47.9, 48.0, 72.0, 1000.0] {
             assert_eq!((confidence(0.0, side), confidence(1.0, side)), (0.0, 1.0));
             let mut before = -1.0;
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn no_box_with_less_than_the_least_score_has_the_confidence() {
+    fn boxes_below_min_score_never_reach_the_confidence() {
         for wanted in [0.0, 0.3, 0.7, 0.95, 1.0] {
-            let least = least_score(wanted);
+            let least = min_score(wanted);
             for side in [1.0, 18.0, 30.0, 60.0, 72.0, 400.0] {
                 assert!(confidence(0.999 * least, side) < wanted || wanted == 0.0);
             }
         }
-        assert!((least_score(0.7) - 0.47).abs() < 1e-6);
+        assert!((min_score(0.7) - 0.47).abs() < 1e-6);
     }
 }

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn planes_are_red_green_blue_or_the_other_way_and_padded_with_black() {
+    fn planes_are_rgb_or_bgr_padded_with_black() {
         let rgb: Vec<u8> = (0..2 * 3 * 3).collect();
         let image = Image::from_rgb(3, 2, rgb).unwrap();
         let size = input_size(3, 2);

@@ -62,7 +62,7 @@ fn moved(landmarks: &Landmarks, by: &Similarity) -> Landmarks {
 }
 
 #[test]
-fn points_are_those_that_onnx_runtime_gives() {
+fn landmarks_match_onnx_runtime() {
     let crop = example(include_bytes!("../../../../examples/faces/astronaut.png"));
     let edge = (crop.width() - VIEW) / 2;
     let rows = crop.rgb().chunks_exact(3 * crop.width()).skip(edge).take(VIEW);
@@ -74,7 +74,7 @@ fn points_are_those_that_onnx_runtime_gives() {
 }
 
 #[test]
-fn a_wrong_start_ends_at_the_same_points() {
+fn refinement_converges_from_perturbed_landmarks() {
     let (network, image) = (network(), portrait());
     let exact = refined(&network, &image, &PORTRAIT).unwrap();
     assert!(error(&exact, &PORTRAIT) < 0.06, "off by {}", error(&exact, &PORTRAIT));

@@ -44,7 +44,7 @@ use landmark_network::LandmarkNetwork;
 use network::Network;
 #[cfg(feature = "onnx")]
 use network::OnnxNetwork;
-use pyramid::Seen;
+use pyramid::LevelCandidate;
 use turned::QuarterTurn;
 
 pub use error::DetectorError;
@@ -331,7 +331,7 @@ impl Detector {
                 found = turned;
             }
         }
-        let reported = |seen: Seen| Face { confidence: seen.confidence, ..seen.face };
+        let reported = |seen: LevelCandidate| Face { confidence: seen.confidence, ..seen.face };
         let faces: Vec<Face> = found.into_iter().map(reported).collect();
         #[cfg(feature = "builtin-model")]
         let faces = self.refined(image, faces);
@@ -350,7 +350,11 @@ impl Detector {
     }
 
     /// The faces at the quarter turn with the highest score.
-    fn turned_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Seen>, Failure> {
+    fn turned_faces(
+        &self,
+        image: &Image,
+        min_confidence: f32,
+    ) -> Result<Vec<LevelCandidate>, Failure> {
         let level = pyramid::at_size(self.threads.isa(), image, self.levels(image)[0]);
         let scale = (
             image.width() as f32 / level.width() as f32,
@@ -361,9 +365,9 @@ impl Detector {
             let found =
                 self.upright_faces(&turn.apply(&level), confidence_in_turned(min_confidence))?;
             if highest_score(&found) > highest_score(&best) {
-                let back = |seen: &Seen| {
+                let back = |seen: &LevelCandidate| {
                     let face = turn.undo(&seen.face, level.width(), level.height());
-                    Seen { face: face.enlarged(scale), ..seen.clone() }
+                    LevelCandidate { face: face.enlarged(scale), ..seen.clone() }
                 };
                 best = found.iter().map(back).collect();
             }
@@ -372,7 +376,11 @@ impl Detector {
     }
 
     /// Faces of an image as it is, with the detector's own landmarks.
-    fn upright_faces(&self, image: &Image, min_confidence: f32) -> Result<Vec<Seen>, Failure> {
+    fn upright_faces(
+        &self,
+        image: &Image,
+        min_confidence: f32,
+    ) -> Result<Vec<LevelCandidate>, Failure> {
         let mut levels = Vec::new();
         let mut finer: Option<Image> = None;
         for (index, size) in self.levels(image).into_iter().enumerate() {
@@ -382,15 +390,18 @@ impl Detector {
                 image.width() as f32 / level.width() as f32,
                 image.height() as f32 / level.height() as f32,
             );
-            let least = self.least_score(min_confidence);
+            let least = self.min_score(min_confidence);
             // Lower scores of a coarser level confirm candidates of the finer one.
-            let floor =
-                if index > 0 { least.min(pyramid::CONFIRMING * min_confidence) } else { least };
+            let floor = if index > 0 {
+                least.min(pyramid::CONFIRMING_SCORE_FACTOR * min_confidence)
+            } else {
+                least
+            };
             let found = self.candidates(&level, floor)?;
             let seen = |face: &Face| {
                 let side = face.bounds.area().sqrt();
                 let confidence = self.confidence(face.confidence, side);
-                Seen { side, face: face.enlarged(scale), confidence }
+                LevelCandidate { side, face: face.enlarged(scale), confidence }
             };
             levels.push(found.iter().map(seen).collect());
             if let std::borrow::Cow::Owned(level) = level {
@@ -439,9 +450,9 @@ impl Detector {
     }
 
     /// The lowest score that can give this confidence.
-    fn least_score(&self, min_confidence: f32) -> f32 {
+    fn min_score(&self, min_confidence: f32) -> f32 {
         if self.network.is_builtin() {
-            confidence::least_score(min_confidence)
+            confidence::min_score(min_confidence)
         } else {
             min_confidence
         }
@@ -487,7 +498,7 @@ fn confidence_in_turned(min_confidence: f32) -> f32 {
 }
 
 /// The highest network score; 0 without faces.
-fn highest_score(faces: &[Seen]) -> f32 {
+fn highest_score(faces: &[LevelCandidate]) -> f32 {
     faces.iter().map(|seen| seen.face.confidence).fold(0.0, f32::max)
 }
 

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn of_faces_with_the_same_landmarks_the_surest_stays() {
+    fn most_confident_face_with_shared_landmarks_is_kept() {
         let with_eyes = |at: f32, apart: f32, confidence: f32| {
             let points = [[0.0, 0.0], [1.0, 0.0], [0.5, 0.6], [0.1, 1.1], [0.9, 1.1]];
             let landmarks = Landmarks(points.map(|[x, y]| [at + apart * x, apart * y]));
@@ -90,7 +90,7 @@ mod tests {
 
     /// The many candidates of the most confident faces must not crowd out the others.
     #[test]
-    fn a_hundred_candidates_a_face_leave_every_face_and_no_more_than_the_most() {
+    fn nms_keeps_every_face_up_to_max_faces() {
         let row_of = |faces: usize, each: usize| {
             let one = |i: usize| face((i / each * 20) as f32, 0.0, 10.0, 10.0, 1.0);
             (0..faces * each).map(one).collect::<Vec<_>>()
@@ -101,7 +101,7 @@ mod tests {
 
     /// Counts the cells of a fine grid instead of using a formula.
     #[test]
-    fn the_overlap_of_boxes_is_what_counting_gives() {
+    fn iou_matches_naive_counting() {
         let (a, b) = (face(1.0, 2.0, 6.0, 4.0, 1.0), face(3.5, 0.5, 5.0, 3.5, 1.0));
         let inside = |f: &Face, x: f32, y: f32| {
             let FaceBox { x: left, y: top, width, height } = f.bounds;
@@ -124,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_kept_is_apart_and_what_goes_is_near_something_surer(candidates in faces()) {
+        fn nms_keeps_separated_faces_and_drops_overlaps(candidates in faces()) {
             let threshold = 0.3;
             let kept = nms(candidates.clone(), threshold, |face| face);
             for (index, face) in kept.iter().enumerate() {
@@ -141,7 +141,7 @@ mod tests {
         }
 
         #[test]
-        fn doing_it_twice_changes_nothing(candidates in faces()) {
+        fn nms_is_idempotent(candidates in faces()) {
             let once = nms(candidates, 0.4, |face| face);
             prop_assert_eq!(nms(once.clone(), 0.4, |face| face), once);
         }

@@ -23,20 +23,20 @@ const SMALL_ENOUGH: usize = 320;
 /// Minimum size of a face, the square root of its box's area, in levels after the finest: smaller
 /// ones are detected better, and with fewer errors, one level finer, where they have up to three
 /// times as many pixels.
-const LEAST_IN_COARSER: f32 = 100.0;
+const MIN_FACE_SIDE_COARSE: f32 = 100.0;
 /// From this size on, a candidate must also be found in the next coarser level, where a third of
 /// its size is still large enough. The network mistakes blurred folds and badges that cover
 /// hundreds of pixels for faces, but not when it sees their surroundings.
-const TO_CONFIRM: f32 = 200.0;
+const CONFIRM_FROM_SIDE: f32 = 200.0;
 /// Minimum score in the coarser level, as a fraction of the requested minimum confidence; less if a
 /// lower score can give that confidence.
-pub(super) const CONFIRMING: f32 = 0.5;
+pub(super) const CONFIRMING_SCORE_FACTOR: f32 = 0.5;
 /// Smaller images are doubled: a face of 8 pixels then has 16.
 const TINY: usize = 128;
 
 /// A candidate found in one level.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct LevelCandidate {
     /// The square root of its box's area, in pixels of the level.
     pub(super) side: f32,
     /// The face in pixels of the image; its confidence is the network's score.
@@ -48,17 +48,22 @@ pub(super) struct Seen {
 /// The valid candidates of all levels, finest first: confident enough, and neither too small for
 /// their level nor large and unconfirmed by the next. Two boxes that overlap by more than
 /// `same_face` are the same face.
-pub(super) fn joined(levels: &[Vec<Seen>], min_confidence: f32, same_face: f32) -> Vec<Seen> {
+pub(super) fn joined(
+    levels: &[Vec<LevelCandidate>],
+    min_confidence: f32,
+    same_face: f32,
+) -> Vec<LevelCandidate> {
     let mut candidates = Vec::new();
     for (index, level) in levels.iter().enumerate() {
         let coarser = levels.get(index + 1);
-        let confirmed = |seen: &Seen| {
-            let overlaps = |other: &Seen| other.face.bounds.iou(&seen.face.bounds) > same_face;
-            seen.side < TO_CONFIRM || coarser.is_none_or(|level| level.iter().any(overlaps))
+        let confirmed = |seen: &LevelCandidate| {
+            let overlaps =
+                |other: &LevelCandidate| other.face.bounds.iou(&seen.face.bounds) > same_face;
+            seen.side < CONFIRM_FROM_SIDE || coarser.is_none_or(|level| level.iter().any(overlaps))
         };
-        let counts = |seen: &&Seen| {
+        let counts = |seen: &&LevelCandidate| {
             seen.confidence >= min_confidence
-                && (index == 0 || seen.side >= LEAST_IN_COARSER)
+                && (index == 0 || seen.side >= MIN_FACE_SIDE_COARSE)
                 && confirmed(seen)
         };
         candidates.extend(level.iter().filter(counts).cloned());
@@ -103,14 +108,18 @@ mod tests {
     use crate::align::Landmarks;
     use crate::detect::FaceBox;
 
-    fn seen(x: f32, side: f32, shrink: f32, confidence: f32) -> Seen {
+    fn seen(x: f32, side: f32, shrink: f32, confidence: f32) -> LevelCandidate {
         let bounds = FaceBox { x, y: 0.0, width: side * shrink, height: side * shrink };
         let landmarks = Landmarks([[0.0; 2]; 5]);
-        Seen { side, face: Face { bounds, landmarks, confidence, refined: false }, confidence }
+        LevelCandidate {
+            side,
+            face: Face { bounds, landmarks, confidence, refined: false },
+            confidence,
+        }
     }
 
     #[test]
-    fn large_faces_are_confirmed_by_the_next_level_and_small_ones_belong_to_the_finest() {
+    fn unconfirmed_large_and_coarse_small_faces_are_dropped() {
         let fine = [
             seen(0.0, 30.0, 1.0, 0.9),
             seen(1000.0, 300.0, 1.0, 0.9),
@@ -125,7 +134,7 @@ mod tests {
             seen(6000.0, 90.0, 3.0, 0.9),
             seen(7000.0, 250.0, 3.0, 0.9),
         ];
-        let places = |levels: &[Vec<Seen>]| {
+        let places = |levels: &[Vec<LevelCandidate>]| {
             let joined = joined(levels, 0.7, 0.3);
             joined.iter().map(|seen| seen.face.bounds.x).collect::<Vec<_>>()
         };
@@ -136,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn common_sizes() {
+    fn level_sizes_of_common_images() {
         assert_eq!(levels(250, 250, WORKING_SIDE), [(250, 250)]);
         assert_eq!(levels(640, 480, WORKING_SIDE), [(640, 480), (214, 161)]);
         assert_eq!(levels(8160, 6144, WORKING_SIDE), [(1920, 1446), (640, 482), (214, 161)]);
@@ -145,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn levels_keep_the_shape_and_end_small(width in 1usize..9000, height in 1usize..9000) {
+        fn levels_keep_aspect_ratio_and_end_small(width in 1usize..9000, height in 1usize..9000) {
             let levels = levels(width, height, WORKING_SIDE);
             let longer = width.max(height);
             for &(w, h) in &levels {

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_is_upright_in_the_middle_whatever_its_turn_and_size() {
+    fn view_is_upright_and_centred() {
         let upright = TEMPLATE_112.map(|point| in_view(&turned(0.0, 1.0, [0.0; 2])).apply(point));
         let eyes = (upright[1][0] - upright[0][0]).hypot(upright[1][1] - upright[0][1]);
         assert!((eyes - EYES).abs() < 1e-9);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_in_a_view_is_mapped_back_to_the_image() {
+    fn view_landmarks_are_mapped_back_to_the_image() {
         let points = moved(&template(), &turned(0.4, 1.7, [120.0, 30.0]));
         let image = marked(&points, 400);
         // Rough landmarks: rotated, shrunk and shifted a little.
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn points_far_from_the_rough_ones_or_of_no_face_are_not_believed() {
+    fn implausible_landmarks_are_rejected() {
         let image = Image::from_rgb(200, 200, vec![0; 200 * 200 * 3]).unwrap();
         let rough = template();
         assert!(believable(&rough, &moved(&rough, &turned(0.0, 1.0, [18.0, 18.0])), &image));

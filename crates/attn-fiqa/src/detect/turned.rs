@@ -73,7 +73,7 @@ mod tests {
     /// A landmark on a bright pixel of the rotated image must map to that pixel's place in the
     /// original.
     #[test]
-    fn faces_come_back_to_where_their_pixels_were() {
+    fn undo_maps_faces_back_to_original_pixels() {
         let (width, height) = (5, 3);
         for (turn, (x, y)) in QuarterTurn::ALL.iter().flat_map(|t| [(t, (4, 0)), (t, (1, 2))]) {
             let mut rgb = vec![0; 3 * width * height];

@@ -33,7 +33,7 @@ impl Engine {
         let mut fitting: Vec<&Crop> = Vec::with_capacity(crops.len());
         fitting.extend(crops.iter().filter(|crop| self.unfit(crop).is_none()));
         let mut outcomes = Vec::with_capacity(fitting.len());
-        if self.is_read_off_mean_token(request) {
+        if self.needs_only_mean_token(request) {
             for batch in fitting.chunks(self.backend.max_batch().max(1)) {
                 self.assess_means(batch, request, &mut outcomes);
             }

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_method_is_judged() {
+    fn max_shift_covers_every_method() {
         let exact = [vec![0.0, 1.0], vec![0.0, 10.0]];
         let found = [vec![0.0, 1.0], vec![5.0, 10.0]];
         assert_eq!(max_shift(&exact, &found), Some(0.5));

@@ -69,7 +69,7 @@ impl Request {
     }
 
     /// Whether the last block's mean token is enough to answer the request.
-    pub(crate) fn is_read_off_mean_token(&self) -> bool {
+    pub(crate) fn needs_only_mean_token(&self) -> bool {
         let mean = |method: &Method| method.aggregation().has_map() && method.block().is_none();
         let tokens = self.received || self.paid || self.embedding || self.weak_regions;
         !tokens && self.methods.iter().all(mean)
@@ -168,8 +168,8 @@ pub enum RequestError {
 
 impl Engine {
     /// Whether, for this model, the last block's mean token is enough to answer a request.
-    pub(super) fn is_read_off_mean_token(&self, request: &Request) -> bool {
-        request.is_read_off_mean_token() && self.query_key.is_read_off_mean_token()
+    pub(super) fn needs_only_mean_token(&self, request: &Request) -> bool {
+        request.needs_only_mean_token() && self.query_key.needs_only_mean_token()
     }
 
     /// Checks that this model can serve a request; [`Engine::assess`] calls this first.
@@ -197,7 +197,7 @@ impl Engine {
         if (request.causes || request.weak_regions) && self.causes.is_none() {
             return Err(RequestError::NoCauses);
         }
-        if !self.is_read_off_mean_token(request) && !self.backend.gives_tokens() {
+        if !self.needs_only_mean_token(request) && !self.backend.gives_tokens() {
             return Err(RequestError::MeanTokensOnly { backend: self.backend.name() });
         }
         if request.needs_full_forward() {

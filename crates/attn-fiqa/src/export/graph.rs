@@ -64,12 +64,12 @@ pub(super) enum Attribute<'a> {
 }
 
 /// Weights that are read only when they are written, so that only one tensor is in memory.
-type Later<'a> = Box<dyn Fn() -> Result<Vec<f32>, CheckpointError> + 'a>;
+type DeferredWeights<'a> = Box<dyn Fn() -> Result<Vec<f32>, CheckpointError> + 'a>;
 
 enum Numbers<'a> {
     Integers(Vec<i64>),
     Floats(Vec<f32>),
-    Later(Later<'a>),
+    DeferredWeights(DeferredWeights<'a>),
 }
 
 struct Initializer<'a> {
@@ -205,7 +205,7 @@ impl<'a> Graph<'a> {
             Some(known) => {
                 assert!(known.axes == axes && known.element == element, "{name}: this is a bug");
             }
-            None => self.initializer(name, axes, element, Numbers::Later(Box::new(read))),
+            None => self.initializer(name, axes, element, Numbers::DeferredWeights(Box::new(read))),
         }
         name.to_owned()
     }
@@ -380,7 +380,7 @@ impl Initializer<'_> {
         let bytes = match &self.numbers {
             Numbers::Integers(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             Numbers::Floats(values) => self.encode_floats(values)?,
-            Numbers::Later(read) => self.encode_floats(&read()?)?,
+            Numbers::DeferredWeights(read) => self.encode_floats(&read()?)?,
         };
         assert_eq!(bytes.len() as u64, self.bytes(), "{}: this is a bug", self.name);
         Ok(bytes)

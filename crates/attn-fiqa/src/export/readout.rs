@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_score_has_the_quality_of_the_map() {
+    fn exported_quality_matches_quality_map() {
         let even: Vec<f32> = (0..101).map(|q| -3.0 + 0.02 * q as f32).collect();
         let steps: Vec<f32> = (0..101).map(|q| (q / 25) as f32).collect();
         let curve: Vec<f32> = (0..101).map(|q| (q as f32 / 10.0).sinh() - 50.0).collect();

@@ -18,7 +18,7 @@ fn evidence(quality: Option<i8>, faces: usize) -> Evidence {
 }
 
 #[test]
-fn names_are_read_back() {
+fn subject_names_round_trip() {
     for subject in Subject::all() {
         assert_eq!(subject.name().parse(), Ok(subject));
     }
@@ -52,7 +52,7 @@ fn the_worst_reason_decides_and_comes_first() {
 }
 
 #[test]
-fn limits_are_kept_by_their_own_value() {
+fn limits_are_inclusive() {
     let policy = read("[rules]\nquality = { min = 60, max = 90 }").expect("a policy");
     for (quality, decision) in [
         (60, Decision::Accept),
@@ -65,7 +65,7 @@ fn limits_are_kept_by_their_own_value() {
 }
 
 #[test]
-fn no_quality_is_no_pass_and_other_gaps_are_reported() {
+fn missing_quality_means_retake_and_gaps_are_reported() {
     let policy =
         read("[rules]\nquality = { min = 1 }\njpeg_quality = { min = 50 }").expect("a policy");
     for quality in [None, Some(-1)] {
@@ -78,7 +78,7 @@ fn no_quality_is_no_pass_and_other_gaps_are_reported() {
 }
 
 #[test]
-fn a_profile_is_a_start_whose_rules_are_replaced() {
+fn profile_rules_can_be_overridden() {
     let policy = read("profile = \"enrol\"\n[rules]\nquality = { min = 70 }").expect("a policy");
     let enrol = Policy::builtin("enrol").expect("built in");
     assert_eq!(policy.rules.len(), enrol.rules.len());
@@ -112,7 +112,7 @@ fn bands_stand_for_their_lowest_quality() {
 }
 
 #[test]
-fn wrong_policies_are_refused_with_line_and_expected() {
+fn invalid_policies_are_rejected_with_line_number() {
     for (text, line, part) in [
         ("", None, "no rules"),
         ("[rules]\n", None, "quality = { min = 60 }"),
@@ -142,7 +142,7 @@ fn wrong_policies_are_refused_with_line_and_expected() {
 
 proptest! {
     #[test]
-    fn a_better_quality_is_never_decided_worse(low in 0_i8..=100, more in 0_i8..=100, min in 0_u8..=100) {
+    fn decision_is_monotone_in_quality(low in 0_i8..=100, more in 0_i8..=100, min in 0_u8..=100) {
         let policy = read(&format!("[rules]\nquality = {{ min = {min} }}")).expect("a policy");
         let high = low.saturating_add(more).min(100);
         let decision = |quality| policy.judge(&evidence(Some(quality), 1)).decision;
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in ".{0,200}") {
+    fn parsing_arbitrary_text_never_panics(text in ".{0,200}") {
         let _ = read(&text);
     }
 }

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn measure_names_round_trip() {
         for name in ["laplacian", "inter-eye-distance", "detection-score", "onnx:a/b@c.onnx"] {
             let measure: MeasureName = name.parse().expect(name);
             assert_eq!(measure.to_string(), name);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_names_say_what_is_wrong() {
+    fn invalid_names_are_rejected_with_reason() {
         for (name, reason) in
             [("laplace", "unknown"), ("onnx:", "no file"), ("onnx:q@preprocess=x", "specification")]
         {

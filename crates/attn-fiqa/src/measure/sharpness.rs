@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grey_crop_has_none_and_a_dot_what_the_formula_says() {
+    fn sharpness_is_laplacian_variance() {
         let grey = Crop::from_rgb(8, vec![90; 8 * 8 * 3]).expect("a crop");
         assert_eq!(sharpness(&grey), 0.0);
         let mut rgb = vec![0; 8 * 8 * 3];
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn the_border_is_a_mirror() {
+    fn border_pixels_are_mirrored() {
         // A dot in the corner is never its own neighbour: its neighbours across the border are the
         // ones inside.
         let mut rgb = vec![0; 4 * 4 * 3];

@@ -12,28 +12,28 @@ use std::collections::{HashMap, HashSet};
 use super::wire::{Payload, bytes_field, next_field};
 
 /// Maximum nodes of a graph: a ViT-L with LayerNorm and GELU decomposed has about 1,500.
-const MOST_NODES: usize = 8192;
+const MAX_NODES: usize = 8192;
 
 /// Maximum constants, inputs, outputs and value descriptions, each.
-const MOST_VALUES: usize = 1 << 16;
+const MAX_VALUES: usize = 1 << 16;
 
 /// Maximum inputs or outputs of one node.
-const MOST_PORTS: usize = 1024;
+const MAX_NODE_PORTS: usize = 1024;
 
 /// Maximum attributes of one node, and operator sets of a file.
-const MOST_ATTRIBUTES: usize = 64;
+const MAX_ATTRIBUTES: usize = 64;
 
 /// Maximum elements of a list attribute, and metadata entries of a file.
-const MOST_LISTED: usize = 4096;
+const MAX_LIST_ELEMENTS: usize = 4096;
 
 /// Maximum elements of a constant that is not stored as raw bytes.
-const MOST_SPELT_OUT: usize = 1 << 24;
+const MAX_TYPED_ELEMENTS: usize = 1 << 24;
 
 /// Maximum axes of a tensor.
-pub(super) const MOST_AXES: usize = 8;
+pub(super) const MAX_AXES: usize = 8;
 
 /// Maximum elements of a constant whose values are kept because it may be a shape.
-pub(super) const MOST_CONTENT: usize = 1024;
+pub(super) const MAX_KEPT_ELEMENTS: usize = 1024;
 
 const DAMAGED: &str = "its bytes are damaged or truncated";
 
@@ -147,15 +147,15 @@ pub(super) fn read(file: &[u8]) -> Result<Graph, &'static str> {
             }
             _ => {}
         }
-        at_most(sets, MOST_ATTRIBUTES, "it names more operator sets than there are")?;
-        at_most(texts, MOST_LISTED, "it has more metadata entries than any network")
+        at_most(sets, MAX_ATTRIBUTES, "it names more operator sets than there are")?;
+        at_most(texts, MAX_LIST_ELEMENTS, "it has more metadata entries than any network")
     })?;
     let graph = graph.ok_or("it holds no graph")?;
     Ok(Graph { opset, ..graph })
 }
 
 /// The same file without the shapes that it declares for intermediate values.
-pub(super) fn without_descriptions(file: &[u8], graph: &Graph) -> Result<Vec<u8>, &'static str> {
+pub(super) fn without_declared_shapes(file: &[u8], graph: &Graph) -> Result<Vec<u8>, &'static str> {
     let used: HashSet<&str> = graph
         .nodes
         .iter()
@@ -266,10 +266,10 @@ fn read_graph(bytes: &[u8]) -> Result<Graph, &'static str> {
             }
             _ => {}
         }
-        at_most(graph.nodes.len(), MOST_NODES, "its graph has more nodes than any face network")?;
+        at_most(graph.nodes.len(), MAX_NODES, "its graph has more nodes than any face network")?;
         let values = [graph.constants.len(), graph.described.len(), inputs.len()];
         let most = values.into_iter().chain([graph.outputs.len()]).max().unwrap_or(0);
-        at_most(most, MOST_VALUES, "its graph has more values than any face network")
+        at_most(most, MAX_VALUES, "its graph has more values than any face network")
     })?;
     // Files from before 2019 also list constants among the inputs.
     let constants: HashSet<usize> = graph.constants.iter().map(|&(id, _)| id).collect();
@@ -306,8 +306,12 @@ fn read_node(bytes: &[u8], names: &mut Names) -> Result<Node, &'static str> {
             _ => {}
         }
         let ports = node.inputs.len().max(node.outputs.len());
-        at_most(ports, MOST_PORTS, "a node has more inputs or outputs than any in a face network")?;
-        at_most(node.attributes.len(), MOST_ATTRIBUTES, "a node has too many attributes")
+        at_most(
+            ports,
+            MAX_NODE_PORTS,
+            "a node has more inputs or outputs than any in a face network",
+        )?;
+        at_most(node.attributes.len(), MAX_ATTRIBUTES, "a node has too many attributes")
     })?;
     Ok(node)
 }
@@ -331,14 +335,16 @@ fn read_attribute(bytes: &[u8]) -> Result<(String, Attribute), &'static str> {
                             network needs; export the network without control flow");
             }
             7 => {
-                payload.append_first_floats(&mut attribute.floats, MOST_LISTED + 1).ok_or(LONG)?;
-                at_most(attribute.floats.len(), MOST_LISTED, LONG)?;
+                payload
+                    .append_first_floats(&mut attribute.floats, MAX_LIST_ELEMENTS + 1)
+                    .ok_or(LONG)?;
+                at_most(attribute.floats.len(), MAX_LIST_ELEMENTS, LONG)?;
             }
-            8 => payload.append_numbers(&mut attribute.list, MOST_LISTED).ok_or(LONG)?,
+            8 => payload.append_numbers(&mut attribute.list, MAX_LIST_ELEMENTS).ok_or(LONG)?,
             9 | 10 => others += 1,
             _ => {}
         }
-        at_most(others, MOST_LISTED, LONG)
+        at_most(others, MAX_LIST_ELEMENTS, LONG)
     })?;
     Ok((name, attribute))
 }
@@ -354,12 +360,12 @@ fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
     each_field(bytes, |number, payload| {
         match number {
             1 => payload
-                .append_numbers(&mut axes, MOST_AXES)
+                .append_numbers(&mut axes, MAX_AXES)
                 .ok_or("a constant has more axes than any in a face network")?,
             2 => kind = payload.number().unwrap_or(0),
             // Weights may be stored here; only the values of small constants matter.
-            4 => payload.append_first_floats(&mut floats, MOST_CONTENT + 1).ok_or(DAMAGED)?,
-            5 | 7 => payload.append_numbers(&mut whole_numbers, MOST_SPELT_OUT).ok_or(LONG)?,
+            4 => payload.append_first_floats(&mut floats, MAX_KEPT_ELEMENTS + 1).ok_or(DAMAGED)?,
+            5 | 7 => payload.append_numbers(&mut whole_numbers, MAX_TYPED_ELEMENTS).ok_or(LONG)?,
             8 => name = text(payload),
             9 => raw = payload.bytes(),
             13 => {
@@ -368,12 +374,12 @@ fn read_constant(bytes: &[u8]) -> Result<(String, Constant), &'static str> {
             }
             _ => {}
         }
-        at_most(places, MOST_ATTRIBUTES, "a constant is stored in more than one place")
+        at_most(places, MAX_ATTRIBUTES, "a constant is stored in more than one place")
     })?;
     let axes: Vec<u64> =
         axes.into_iter().map(|axis| u64::try_from(axis).unwrap_or(u64::MAX)).collect();
     let few = axes.iter().try_fold(1u64, |count, &axis| count.checked_mul(axis));
-    let few = few.and_then(|count| usize::try_from(count).ok()).filter(|&n| n <= MOST_CONTENT);
+    let few = few.and_then(|count| usize::try_from(count).ok()).filter(|&n| n <= MAX_KEPT_ELEMENTS);
     let content = few.and_then(|count| {
         let numbers: Vec<f64> = match (raw, kind) {
             (Some(raw), 1) => floats_of(raw, |b| f32::from_le_bytes(b).into()),
@@ -396,7 +402,7 @@ pub(super) fn as_stored(number: i64) -> f64 {
 }
 
 fn floats_of<const N: usize>(raw: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-    raw.as_chunks::<N>().0.iter().take(MOST_CONTENT + 1).map(|&bytes| number(bytes)).collect()
+    raw.as_chunks::<N>().0.iter().take(MAX_KEPT_ELEMENTS + 1).map(|&bytes| number(bytes)).collect()
 }
 
 /// A `ValueInfoProto`: its name and, for a tensor with a shape, its axes.
@@ -443,7 +449,7 @@ fn read_axes(bytes: &[u8]) -> Result<Axes, &'static str> {
             })?;
             axes.push(length);
         }
-        at_most(axes.len(), MOST_AXES, "a value has more axes than any in a face network")
+        at_most(axes.len(), MAX_AXES, "a value has more axes than any in a face network")
     })?;
     Ok(axes)
 }
@@ -454,7 +460,7 @@ mod tests {
     use crate::onnx::wire::bytes_field;
 
     #[test]
-    fn the_operator_set_is_found() {
+    fn opset_of_default_domain_is_read() {
         let custom = [bytes_field(1, b"com.example"), vec![2 << 3, 99]].concat();
         let standard = [bytes_field(1, b""), vec![2 << 3, 17]].concat();
         let file =
@@ -463,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn graphs_in_nodes_and_types_in_types_are_refused_at_any_depth() {
+    fn nested_graphs_and_types_are_rejected_at_any_depth() {
         for levels in [1, 20, 2_000] {
             let graph = (0..levels).fold(Vec::new(), |graph, _| {
                 bytes_field(1, &bytes_field(5, &bytes_field(6, &graph)))
@@ -478,24 +484,24 @@ mod tests {
     #[test]
     fn counts_are_bounded() {
         let graph = |field: &[u8], count: usize| bytes_field(7, &field.repeat(count));
-        assert!(read(&graph(&[1 << 3 | 2, 0], MOST_NODES)).is_ok());
-        assert!(read(&graph(&[1 << 3 | 2, 0], MOST_NODES + 1)).is_err());
+        assert!(read(&graph(&[1 << 3 | 2, 0], MAX_NODES)).is_ok());
+        assert!(read(&graph(&[1 << 3 | 2, 0], MAX_NODES + 1)).is_err());
         for number in [5, 11, 12] {
-            assert!(read(&graph(&[number << 3 | 2, 0], MOST_VALUES + 1)).is_err());
+            assert!(read(&graph(&[number << 3 | 2, 0], MAX_VALUES + 1)).is_err());
         }
         for number in [1, 2, 5] {
-            let node = bytes_field(1, &[number << 3 | 2, 0].repeat(MOST_PORTS + 1));
+            let node = bytes_field(1, &[number << 3 | 2, 0].repeat(MAX_NODE_PORTS + 1));
             assert!(read(&bytes_field(7, &node)).is_err());
         }
         for number in [7, 8, 9] {
-            let list = [&[number << 3 | 2, 4, 0, 0, 0, 0][..]; MOST_LISTED + 1].concat();
+            let list = [&[number << 3 | 2, 4, 0, 0, 0, 0][..]; MAX_LIST_ELEMENTS + 1].concat();
             let node = bytes_field(1, &bytes_field(5, &list));
             assert!(read(&bytes_field(7, &node)).is_err());
         }
     }
 
     #[test]
-    fn damage_is_noticed() {
+    fn damaged_files_are_rejected() {
         for damaged in [&b"\x3a\x05ab"[..], b"\xff", b"\x3f", b"\x08\x07", b"", b"this is text"] {
             assert!(read(damaged).is_err(), "{damaged:?}");
         }

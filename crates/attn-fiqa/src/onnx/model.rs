@@ -8,7 +8,7 @@ use rten::{
 };
 
 use super::error::{OnnxError, OnnxProblem};
-use super::estimate::{self, Described};
+use super::estimate::{self, DeclaredShapes};
 use super::graph::{self, Graph};
 use super::tensor::{Dim, Tensor, TensorInfo, list_tensors};
 use crate::panics::catching;
@@ -20,7 +20,7 @@ use crate::threads::Threads;
 const MAX_BYTES: u64 = 1 << 31;
 
 /// Number of checked sets of input shapes that are remembered; a detector meets many.
-const MOST_REMEMBERED: usize = 64;
+const MAX_CHECKED_SHAPES: usize = 64;
 
 /// An opened network. `Send + Sync`; many threads can run it at once.
 pub struct OnnxModel {
@@ -189,7 +189,7 @@ impl OnnxModel {
         }
         estimate::check(&self.graph, &shapes)?;
         let mut checked = lock();
-        if checked.len() >= MOST_REMEMBERED {
+        if checked.len() >= MAX_CHECKED_SHAPES {
             checked.clear();
         }
         checked.push(shapes);
@@ -273,9 +273,9 @@ fn check(bytes: &[u8]) -> Result<Checked, OnnxProblem> {
     let fixed = |axes: &Option<graph::Axes>| axes.as_ref()?.iter().copied().collect();
     let inputs: Vec<Option<Vec<u64>>> = graph.inputs.iter().map(|(_, axes)| fixed(axes)).collect();
     let rewritten = match estimate::check(&graph, &inputs)? {
-        Described::Truly => None,
-        Described::Doubtfully => {
-            Some(graph::without_descriptions(bytes, &graph).map_err(OnnxProblem::NotOnnx)?)
+        DeclaredShapes::Consistent => None,
+        DeclaredShapes::Inconsistent => {
+            Some(graph::without_declared_shapes(bytes, &graph).map_err(OnnxProblem::NotOnnx)?)
         }
     };
     Ok(Checked { graph, rewritten })

@@ -95,9 +95,9 @@ impl fmt::Display for TensorInfo {
 /// Inputs or outputs as text for messages.
 pub(crate) fn list_tensors<'a>(tensors: impl Iterator<Item = &'a TensorInfo>) -> String {
     /// A detector has up to twelve outputs.
-    const MOST: usize = 16;
+    const MAX_LISTED_TENSORS: usize = 16;
     let mut tensors = tensors.map(ToString::to_string);
-    let mut listed: Vec<String> = tensors.by_ref().take(MOST).collect();
+    let mut listed: Vec<String> = tensors.by_ref().take(MAX_LISTED_TENSORS).collect();
     listed.extend(tensors.next().map(|_| "…".to_owned()));
     if listed.is_empty() {
         "nothing".to_owned()

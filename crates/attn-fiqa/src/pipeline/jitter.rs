@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_is_normal_with_the_size_it_claims() {
+    fn noise_is_normal_with_expected_std() {
         let landmarks =
             Landmarks([[0.0, 0.0], [100.0, 0.0], [50.0, 60.0], [20.0, 90.0], [80.0, 90.0]]);
         let mut noise = Noise::new();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_needs_two_values() {
+    fn sample_std_needs_two_values() {
         assert_eq!(sample_std(&[1.0]), None);
         assert_eq!(sample_std(&[1.0, 3.0]), Some(2f64.sqrt()));
     }

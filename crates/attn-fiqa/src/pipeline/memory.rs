@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_decoded_together_as_far_as_memory_reaches() {
+    fn decoding_waves_are_limited_by_memory() {
         let stream = |max_memory| StreamOptions { max_memory, ..StreamOptions::default() };
         let budget = |max_memory| Budget::new(&stream(max_memory), DecodeLimits::default(), false);
         let one = budget(1 << 30).needed(&png(400));

@@ -134,8 +134,8 @@ fn crops_of(
     }
     let is_crop = (image.width(), image.height()) == (side, side);
     match &options.faces {
-        FaceSource::Aligned(fit) => as_it_is(image, side, *fit, notes, all),
-        FaceSource::Detected(_) if is_crop => as_it_is(image, side, Fit::Exact, notes, all),
+        FaceSource::Aligned(fit) => whole_image_crop(image, side, *fit, notes, all),
+        FaceSource::Detected(_) if is_crop => whole_image_crop(image, side, Fit::Exact, notes, all),
         FaceSource::Landmarks(file) => {
             let Given::Path(path) = given else {
                 return Err(Failure::new(
@@ -235,7 +235,7 @@ fn listed_faces(file: &LandmarkFile, path: &str) -> Result<Vec<ListedFace>, Fail
 }
 
 /// The whole image as one face.
-fn as_it_is(
+fn whole_image_crop(
     image: &Image,
     side: usize,
     fit: Fit,

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_comes_once_in_order_in_batches_of_the_weight_asked_for() {
+    fn batches_preserve_order_and_respect_max_weight() {
         let queue = Queue::new(8, 1 << 20);
         let sizes: Vec<usize> = (1..=50).collect();
         let mut found = Vec::new();

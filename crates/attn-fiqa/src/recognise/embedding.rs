@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirror_exchanges_pixels_and_not_channels() {
+    fn mirroring_swaps_pixels_but_not_channels() {
         let rgb: Vec<u8> = (0..12).collect();
         let crop = Crop::from_rgb(2, rgb).expect("a crop");
         assert_eq!(mirrored(&crop).rgb(), [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]);
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mirror_exchanges_left_and_right_landmarks() {
+    fn mirroring_swaps_left_and_right_landmarks() {
         let crop = Crop::from_rgb(4, vec![0; 48]).expect("a crop");
         let crop =
             crop.with_landmarks([[0.0, 1.0], [3.0, 0.0], [1.5, 2.0], [0.5, 3.0], [2.0, 3.5]]);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn each_half_has_length_one() {
+    fn joined_halves_have_unit_norm() {
         let joined = joined_with_mirror(&[3.0, 4.0], &[0.0, 10.0]);
         assert_eq!(joined, [0.6, 0.8, 0.0, 1.0]);
         assert_eq!(normalised(&[0.0, 0.0]), [0.0, 0.0]);

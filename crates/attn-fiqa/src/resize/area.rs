@@ -97,7 +97,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn pixels_are_means_of_what_they_cover(
+        fn shrink_area_matches_naive_mean(
             (width, height) in (1usize..24, 1usize..24),
             fractions in (0.05f64..=1.0, 0.05f64..=1.0),
             seed: u32,
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn fine_stripes_become_grey_and_not_stripes() {
+    fn fine_stripes_are_averaged() {
         let stripes: Vec<u8> =
             (0..900 * 30).flat_map(|i| [if i % 2 == 0 { 0 } else { 255 }; 3]).collect();
         let shrunk =

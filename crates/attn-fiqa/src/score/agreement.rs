@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_directions_agree_fully_and_opposite_ones_by_the_formula() {
+    fn agreement_matches_formula() {
         assert_eq!(agreement(&[vec![1.0, 0.0], vec![5.0, 0.0]]), 1.0);
         // One pair at distance 2: the mean is 2·2/4 = 1.
         let opposite = agreement(&[vec![1.0, 0.0], vec![-1.0, 0.0]]);

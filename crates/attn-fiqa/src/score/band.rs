@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_quality_has_one_band_and_a_failure_none() {
+    fn every_quality_except_failure_has_a_band() {
         let found: Vec<Option<Band>> = (-1..=100).map(Band::of).collect();
         assert_eq!(found[0], None);
         assert!(found[1..].is_sorted() && found[1..].iter().all(Option::is_some));

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn method_names_round_trip() {
         for aggregation in Aggregation::ALL {
             for block in [None, Some(3)] {
                 if aggregation == Aggregation::CalibratedMean && block.is_some() {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_names_say_what_is_wrong() {
+    fn invalid_names_are_rejected_with_reason() {
         for (name, reason) in [
             ("atn", "unknown name"),
             ("", "unknown name"),

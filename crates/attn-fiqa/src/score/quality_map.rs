@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn qualities_follow_the_table() {
+    fn quality_is_interpolated_rounded_and_clamped() {
         let scores: Vec<f32> = (0..101).map(|q| -3.0 + 0.02 * q as f32).collect();
         let map = QualityMap::new(Method::ATTN, scores).expect("a map");
         for (score, quality) in
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_monotone_too() {
+    fn quality_is_monotone_for_step_maps() {
         let scores: Vec<f32> = (0..101).map(|q| (q / 25) as f32).collect();
         let map = QualityMap::new(Method::ATTN, scores).expect("a map");
         let found: Vec<i8> = (-10..60).map(|i| map.quality(i as f32 / 10.0)).collect();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_map_is_refused() {
+    fn invalid_maps_are_rejected() {
         let make = |scores: Vec<f32>| QualityMap::new(Method::ATTN, scores);
         assert!(make(vec![1.0; 101]).is_err());
         assert!(make((0..100).map(|q| q as f32).collect()).is_err());

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_anchor_has_its_quality_and_between_two_are_straight_lines() {
+    fn map_interpolates_linearly_between_anchors() {
         let scores = [-13.4, -7.4, -5.3, -2.9, -2.0, -0.6];
         let map = scale(scores).map(Method::ATTN_CALIBRATED).expect("a map");
         for (score, (quality, _)) in scores.into_iter().zip(QualityScale::MEANINGS) {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn anchors_that_do_not_rise_are_no_scale() {
+    fn non_increasing_or_missing_anchors_are_rejected() {
         let falling = scale([-13.4, -7.4, -5.3, -2.9, -3.0, -0.6]);
         assert!(falling.map(Method::ATTN).is_err());
         let mut short = scale([-13.4, -7.4, -5.3, -2.9, -2.0, -0.6]);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn anchors_speak_and_probabilities_invert() {
+    fn anchors_are_described_and_match_probability_inverts() {
         let scale = scale([-13.4, -7.4, -5.3, -2.9, -2.0, -0.6]);
         let said: Vec<String> = scale.anchors.iter().map(|anchor| scale.describe(anchor)).collect();
         assert_eq!(said[3], "matched 95 % of the time at FMR 1e-3 by net");

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_still_scores_one_and_what_turns_scores_less() {
+    fn patch_stability_matches_formula() {
         // The first patch only grows; the second turns by a right angle in one of two steps.
         let stages =
             vec![vec![1.0, 0.0, 0.0, 2.0], vec![3.0, 0.0, 4.0, 0.0], vec![9.0, 0.0, 1.0, 0.0]];

@@ -37,13 +37,13 @@ mod tests {
     }
 
     #[test]
-    fn the_deviation_is_the_sample_one() {
+    fn inverse_std_uses_sample_standard_deviation() {
         // Squares 1, 0, 1 over n − 1 = 2.
         assert_eq!(inverse_std(&[1.0, 2.0, 3.0]), 1.0);
     }
 
     #[test]
-    fn nan_is_not_hidden() {
+    fn nan_is_propagated() {
         let values = [1.0, f32::NAN, 2.0];
         assert!(maximum(&values).is_nan());
         assert!(lower_median(&mut values.clone()).is_nan());

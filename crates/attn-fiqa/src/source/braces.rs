@@ -1,10 +1,10 @@
 //! Braces in names, as shells and WebDataset write them: `data-{000..999}.tar`, `{train,val}.tar`.
 
 /// Maximum number of names in one expansion.
-const MOST_NAMES: usize = 1 << 20;
+const MAX_NAMES: usize = 1 << 20;
 
 /// Maximum depth of braces inside braces.
-const MOST_DEPTH: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// Too many names, or braces nested too deeply.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) fn expand(text: &str) -> Result<Option<Vec<String>>, TooMany> {
     if !has_brace(text) {
         return Ok(None);
     }
-    let names = expand_within(text, MOST_DEPTH)?;
+    let names = expand_within(text, MAX_DEPTH)?;
     Ok(if names.len() == 1 && names[0] == text { None } else { Some(names) })
 }
 
@@ -45,7 +45,7 @@ fn expand_within(text: &str, depth: usize) -> Result<Vec<String>, TooMany> {
             },
             None => literal_brace(&mut rest),
         };
-        if names.len().saturating_mul(alternatives.len()) > MOST_NAMES {
+        if names.len().saturating_mul(alternatives.len()) > MAX_NAMES {
             return Err(TooMany);
         }
         let product = |name: &String| {
@@ -96,7 +96,7 @@ fn alternatives(inside: &str, depth: usize) -> Result<Option<Vec<String>>, TooMa
     let mut names = Vec::new();
     for part in parts {
         names.extend(expand_within(part, depth)?);
-        if names.len() > MOST_NAMES {
+        if names.len() > MAX_NAMES {
             return Err(TooMany);
         }
     }
@@ -150,9 +150,9 @@ fn range(inside: &str) -> Result<Option<Vec<String>>, TooMany> {
 
 fn number(text: &str) -> Option<i64> {
     /// Enough for any number of files; sums of two such numbers do not overflow.
-    const MOST_DIGITS: usize = 18;
+    const MAX_DIGITS: usize = 18;
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = (1..=MOST_DIGITS).contains(&digits.len())
+    let plain = (1..=MAX_DIGITS).contains(&digits.len())
         && digits.bytes().all(|digit| digit.is_ascii_digit());
     text.parse().ok().filter(|_| plain)
 }
@@ -160,7 +160,7 @@ fn number(text: &str) -> Option<i64> {
 /// The numbers from `first` to `last`, ascending or descending.
 fn numbers(first: i64, last: i64, step: u64) -> Result<Vec<i64>, TooMany> {
     let count = first.abs_diff(last) / step + 1;
-    if count > MOST_NAMES as u64 {
+    if count > MAX_NAMES as u64 {
         return Err(TooMany);
     }
     let step = i64::try_from(step).map_err(|_| TooMany);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn other_braces_stay() {
+    fn non_expandable_braces_are_left_unchanged() {
         for text in ["a.tar", "{a}", "{}", "a{b", "a}b{", "{1..}", "{1..x}", "{1...3}", "{0..9..0}"]
         {
             assert_eq!(expand(text), Ok(None), "{text}");

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::archive::Archive;
 use super::progress::Uncounted;
 use super::record_file::RecordFile;
-use super::wanted::Want;
+use super::wanted::FilterAction;
 use super::{Context, ImageData, SourceItem, Stage, Step, name};
 use crate::panics::catching;
 use crate::status::{Failure, Status};
@@ -131,7 +131,7 @@ pub(super) struct Ahead(VecDeque<Started>);
 struct Started {
     path: String,
     relative: PathBuf,
-    want: Want,
+    want: FilterAction,
     pending: PendingImage,
 }
 
@@ -155,7 +155,8 @@ impl Ahead {
     ) {
         let relative = name::safe_relative(&relative);
         let want = context.wanted.want(&path, &relative);
-        let pending = if want == Want::Read { start() } else { Box::new(|| Ok(Vec::new())) };
+        let pending =
+            if want == FilterAction::Read { start() } else { Box::new(|| Ok(Vec::new())) };
         self.0.push_back(Started { path, relative, want, pending });
     }
 
@@ -164,9 +165,9 @@ impl Ahead {
         let Started { path, relative, want, pending } = self.0.pop_front()?;
         context.progress.add_known(1);
         let image = match want {
-            Want::Read => pending(),
-            Want::Skip => Ok(Vec::new()),
-            Want::LeaveOut => return Some(Step::LeftOut),
+            FilterAction::Read => pending(),
+            FilterAction::Skip => Ok(Vec::new()),
+            FilterAction::LeaveOut => return Some(Step::LeftOut),
         };
         Some(Step::Item(SourceItem { path, relative, image: image.map(ImageData::Encoded) }))
     }
@@ -233,7 +234,7 @@ impl ExternalInput {
             let mut want = None;
             let mut wanted = |path: &str, relative: &Path| {
                 let want = want.get_or_insert_with(|| context.wanted.want(path, relative));
-                *want == Want::Read
+                *want == FilterAction::Read
             };
             // The external reads untrusted bytes with third-party code.
             let next = catching(|| {

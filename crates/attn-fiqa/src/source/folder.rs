@@ -11,7 +11,7 @@ use super::{Context, SourceError, SourceOptions, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// Maximum total size of the names kept for one folder, in bytes: those of about 20 million files.
-const MOST_NAME_BYTES: usize = if cfg!(test) { 4 << 10 } else { 1 << 30 };
+const MAX_NAME_BYTES: usize = if cfg!(test) { 4 << 10 } else { 1 << 30 };
 
 /// Counted per name in addition to its bytes.
 const ENTRY_BYTES: usize = 32;
@@ -158,7 +158,7 @@ impl Folder {
                 };
                 let name = entry.file_name().into_boxed_os_str();
                 kept = kept.saturating_add(name.len() + ENTRY_BYTES);
-                if kept > MOST_NAME_BYTES {
+                if kept > MAX_NAME_BYTES {
                     return Err(io::Error::other(TOO_MANY_NAMES));
                 }
                 names.push(name);
@@ -166,7 +166,7 @@ impl Folder {
             })
         });
         // A subset of the names, in no particular order, would differ from run to run.
-        if kept > MOST_NAME_BYTES {
+        if kept > MAX_NAME_BYTES {
             (images, folders) = (Vec::new(), Vec::new());
         }
         images.sort_unstable();
@@ -187,13 +187,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_with_too_many_names_is_one_failure_and_the_next_is_read() {
+    fn folder_with_too_many_names_is_one_failure() {
         let root = tempfile::tempdir().unwrap();
         for folder in ["few", "many"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
         fs::write(root.path().join("few/a.jpg"), "a").unwrap();
-        for number in 0..=MOST_NAME_BYTES / (ENTRY_BYTES + 8) {
+        for number in 0..=MAX_NAME_BYTES / (ENTRY_BYTES + 8) {
             fs::write(root.path().join(format!("many/{number:04}.jpg")), "").unwrap();
         }
         let options = SourceOptions { recursive: true, ..SourceOptions::default() };

@@ -25,7 +25,7 @@ const MAX_LINE: u64 = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Maximum number of separators tried as the start of a label; more than any list has columns.
-const MOST_COLUMNS: usize = 64;
+const MAX_COLUMNS: usize = 64;
 
 /// The text encoding of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +233,7 @@ impl List {
             bytes.get(end).is_some_and(is_separator) && !last
         });
         let mut beginnings =
-            ends.take(MOST_COLUMNS).filter_map(|end| bytes.get(..end).and_then(path_from));
+            ends.take(MAX_COLUMNS).filter_map(|end| bytes.get(..end).and_then(path_from));
         beginnings.find(|path| self.path_of(path).is_file()).unwrap_or(line)
     }
 
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_and_marks_of_other_systems_are_understood() {
+    fn crlf_and_utf_8_bom_are_handled() {
         let found = names(b"\xEF\xBB\xBFa b.jpg\r\n\n  \r\n c.jpg\n\xEF\xBB\xBFd.jpg");
         let expected = ["a b.jpg", " c.jpg", "\u{feff}d.jpg"];
         assert_eq!(found, expected.map(|name| Ok(name.to_owned())));
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_with_a_mark_is_read_in_both_byte_orders() {
+    fn utf_16_lists_with_bom_are_read() {
         // The code units of U+0A00 and U+000A consist of the same bytes.
         let text = "\u{feff}a b.jpg\r\n\r\n\u{a00}é😀.jpg\nlast.jpg";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_one_failure_and_reading_goes_on() {
+    fn reading_continues_after_an_overlong_line() {
         let mut bytes = vec![b'x'; 3 * MAX_LINE as usize];
         bytes.extend_from_slice(b"\nnext.jpg\n");
         let found = names(&bytes);

@@ -54,7 +54,7 @@ pub use progress::{Progress, ProgressCount};
 pub use video::{FrameSampling, VideoOptions};
 
 use progress::Uncounted;
-use wanted::{Want, Wanted};
+use wanted::{FilterAction, ImageFilter};
 
 /// A user's input that contains images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +175,7 @@ pub struct Sources {
 struct Context {
     options: SourceOptions,
     progress: Progress,
-    wanted: Wanted,
+    wanted: ImageFilter,
     externals: Vec<Arc<dyn External>>,
 }
 
@@ -249,7 +249,7 @@ impl Sources {
         let context = Context {
             options: *options,
             progress: Progress::default(),
-            wanted: Wanted::default(),
+            wanted: ImageFilter::default(),
             externals: externals.to_vec(),
         };
         let mut stages = inputs
@@ -422,9 +422,9 @@ impl Context {
         read: impl FnOnce() -> Result<Vec<u8>, Failure>,
     ) -> Step {
         let image = match self.wanted.want(&path, &relative) {
-            Want::Read => read(),
-            Want::Skip => Ok(Vec::new()),
-            Want::LeaveOut => return Step::LeftOut,
+            FilterAction::Read => read(),
+            FilterAction::Skip => Ok(Vec::new()),
+            FilterAction::LeaveOut => return Step::LeftOut,
         };
         Step::Item(SourceItem { path, relative, image: image.map(ImageData::Encoded) })
     }

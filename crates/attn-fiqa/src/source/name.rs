@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escaped_names_differ_where_names_do_and_lead_back() {
+    fn escaped_names_are_reversible() {
         let names: [&[u8]; 9] = [
             b"a.jpg",
             b"a\xFF.jpg",

@@ -20,10 +20,10 @@ use crate::status::{Failure, Status};
 const HEADER: usize = 24;
 
 /// Maximum size of a record's labels, in bytes.
-const MOST_LABEL_BYTES: u64 = 64 << 10;
+const MAX_LABEL_BYTES: u64 = 64 << 10;
 
 /// Longer than any line of an index.
-const MOST_LINE: u64 = 256;
+const MAX_INDEX_LINE: u64 = 256;
 
 const BUFFER: usize = 256 << 10;
 
@@ -126,7 +126,7 @@ impl RecordFile {
             state => state,
         };
         let State::Open(reader, index) = &mut self.state else { return Ok(None) };
-        let limit = max_bytes.saturating_add(HEADER as u64 + MOST_LABEL_BYTES);
+        let limit = max_bytes.saturating_add(HEADER as u64 + MAX_LABEL_BYTES);
         loop {
             let offset = reader.offset();
             let Some(record) = reader.next_record(limit).map_err(broken)? else {
@@ -196,7 +196,7 @@ impl Index {
     /// The key of the record at `offset`, from the next line, `KEY TAB OFFSET`.
     fn key(&mut self, offset: u64) -> Result<u64, String> {
         let mut line = Vec::new();
-        let read = (&mut self.0).take(MOST_LINE).read_until(b'\n', &mut line);
+        let read = (&mut self.0).take(MAX_INDEX_LINE).read_until(b'\n', &mut line);
         let parsed = read.ok().and_then(|_| std::str::from_utf8(&line).ok()).and_then(|line| {
             let (key, at) = line.trim_end().split_once('\t')?;
             Some((key.parse().ok()?, at.parse::<u64>().ok()?))

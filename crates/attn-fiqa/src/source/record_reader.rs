@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_joined_by_the_magic_number_that_split_them() {
+    fn split_records_are_rejoined_with_magic_number() {
         let magic = [0x0a, 0x23, 0xd7, 0xce];
         let whole = [b"abcd".as_slice(), &magic, &magic, b"xyz"].concat();
         let parts = [part(1, b"abcd"), part(2, b""), part(3, b"xyz"), part(0, b"next")].concat();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_reported_by_its_place() {
+    fn truncated_or_damaged_records_are_reported() {
         let whole = [part(0, b"12345"), part(0, b"6")].concat();
         for end in 1..whole.len() {
             let found = records(&whole[..end], 100);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_length_takes_no_memory() {
+    fn record_shorter_than_declared_is_truncated() {
         let mut bytes = part(0, b"");
         bytes[4..].copy_from_slice(&0x1fff_ffff_u32.to_le_bytes());
         assert!(records(&bytes, u64::MAX)[0].as_ref().is_err_and(|m| m.contains("truncated")));

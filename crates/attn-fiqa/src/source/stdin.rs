@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_read_than_allowed() {
+    fn oversized_or_empty_stdin_is_rejected() {
         assert_eq!(read_bytes(&b"123"[..], 3).as_deref(), Ok(&b"123"[..]));
         let refused = |bytes: &[u8]| read_bytes(bytes, 3).map_err(|failure| failure.status);
         assert_eq!(refused(b"1234"), Err(Status::TooLarge));

@@ -16,17 +16,17 @@ use crate::decode::too_many_bytes;
 use crate::status::{Failure, Status};
 
 /// Maximum total size of the kept names, in bytes: those of a million members.
-const MOST_NAME_BYTES: usize = 64 << 20;
+const MAX_NAME_BYTES: usize = 64 << 20;
 
 /// Counted per member in addition to its name.
 const ENTRY_BYTES: usize = 64;
 
 /// Maximum length of a chain of links, as in Linux.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// How often a compressed archive may be read again from its start. Links usually come in the order
 /// of their targets, and then once is enough.
-const MOST_RESTARTS: usize = 64;
+const MAX_RESTARTS: usize = 64;
 
 /// The locations of an archive's members.
 pub(super) struct Links {
@@ -35,7 +35,7 @@ pub(super) struct Links {
     places: HashMap<Vec<u8>, Vec<Place>>,
     /// Whether all names were kept.
     complete: bool,
-    input: Option<Again>,
+    input: Option<ReopenedArchive>,
     restarts: usize,
 }
 
@@ -48,7 +48,7 @@ struct Place {
 }
 
 /// The archive, open a second time.
-enum Again {
+enum ReopenedArchive {
     Plain(BufReader<File>),
     /// The decompressor, and its offset in the decompressed stream.
     Decompressed(Box<dyn Read + Send>, u64),
@@ -79,10 +79,10 @@ impl Links {
     fn walk<R: Read>(&mut self, mut reader: TarReader<R>) {
         let mut kept = 0_usize;
         while let Ok(Some(member)) = reader.next_member() {
-            let Some(tidy) = tidy(&[], &member.name) else { continue };
+            let Some(tidy) = normalised_path(&[], &member.name) else { continue };
             let target = member.target.as_ref().map_or(0, Vec::len);
             kept = kept.saturating_add(tidy.len() + target + ENTRY_BYTES);
-            if kept > MOST_NAME_BYTES {
+            if kept > MAX_NAME_BYTES {
                 self.complete = false;
                 return;
             }
@@ -104,7 +104,7 @@ impl Links {
         let target = name::escaped_bytes(link.target.as_deref().unwrap_or_default());
         let mut bytes = Vec::new();
         let read = self.stream_at(place.at)?.take(place.size).read_to_end(&mut bytes);
-        if let Some(Again::Decompressed(_, at)) = &mut self.input {
+        if let Some(ReopenedArchive::Decompressed(_, at)) = &mut self.input {
             *at += bytes.len() as u64;
         }
         match read {
@@ -120,16 +120,16 @@ impl Links {
         let mut from = link.name.clone();
         let mut link =
             Place { kind: link.kind, at: link.data_at, size: 0, target: link.target.clone() };
-        for _ in 0..MOST_LINKS {
+        for _ in 0..MAX_LINKS {
             let target = link.target.as_deref().unwrap_or_default();
             let found = match link.kind {
                 // Relative to the archive's root, and stored before the link.
-                Kind::HardLink => tidy(&[], target),
+                Kind::HardLink => normalised_path(&[], target),
                 _ if target.starts_with(b"/") => None,
                 // Relative to the link's own folder, and stored before or after it.
                 _ => {
                     let end = from.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-                    tidy(from.get(..end).unwrap_or_default(), target)
+                    normalised_path(from.get(..end).unwrap_or_default(), target)
                 }
             };
             let Some(found) = found.filter(|name| !name.is_empty()) else {
@@ -180,13 +180,13 @@ impl Links {
             Failure::new(Status::Unreadable, format!("the archive cannot be read again: {error}"))
         };
         let usable = match &self.input {
-            Some(Again::Plain(_)) => true,
-            Some(Again::Decompressed(_, at)) => *at <= offset,
+            Some(ReopenedArchive::Plain(_)) => true,
+            Some(ReopenedArchive::Decompressed(_, at)) => *at <= offset,
             None => false,
         };
         if !usable {
             self.restarts += 1;
-            if self.restarts > MOST_RESTARTS {
+            if self.restarts > MAX_RESTARTS {
                 return Err(Failure::new(
                     Status::Unreadable,
                     "the archive is compressed and has too many links out of order: decompress \
@@ -194,16 +194,16 @@ impl Links {
                 ));
             }
             self.input = Some(match open(&self.path)? {
-                Archived::Plain(file) => Again::Plain(file),
-                Archived::Gzip(stream) => Again::Decompressed(stream, 0),
+                Archived::Plain(file) => ReopenedArchive::Plain(file),
+                Archived::Gzip(stream) => ReopenedArchive::Decompressed(stream, 0),
             });
         }
         match &mut self.input {
-            Some(Again::Plain(file)) => {
+            Some(ReopenedArchive::Plain(file)) => {
                 file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
                 Ok(file)
             }
-            Some(Again::Decompressed(stream, at)) => {
+            Some(ReopenedArchive::Decompressed(stream, at)) => {
                 let passed = io::copy(&mut stream.take(offset - *at), &mut io::sink());
                 *at += passed.map_err(unreadable)?;
                 Ok(stream)
@@ -220,7 +220,7 @@ fn refused(target: &str, why: &str) -> Failure {
 
 /// A name, relative to a folder of the archive, without `.`, `..` and double slashes; `None` if it
 /// leads out of the archive.
-fn tidy(folder: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+fn normalised_path(folder: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in folder.split(|&byte| byte == b'/').chain(name.split(|&byte| byte == b'/')) {
         match part {

@@ -67,7 +67,7 @@ struct Extension {
 
 impl<R: Read> TarReader<R> {
     pub(super) fn new(input: R) -> Self {
-        Self::with_skip(input, read_over)
+        Self::with_skip(input, read_and_discard)
     }
 
     fn with_skip(input: R, skip: fn(&mut R, u64) -> io::Result<u64>) -> Self {
@@ -78,7 +78,7 @@ impl<R: Read> TarReader<R> {
     pub(super) fn next_member(&mut self) -> Result<Option<Member>, String> {
         let mut extension = Extension::default();
         loop {
-            self.pass_over_data()?;
+            self.skip_data()?;
             let Some(header) = self.next_header()? else {
                 return Ok(None);
             };
@@ -120,7 +120,7 @@ impl<R: Read> TarReader<R> {
             EntryType::Regular | EntryType::Continuous if extension.sparse => Kind::Sparse,
             EntryType::Regular | EntryType::Continuous => Kind::Regular,
             EntryType::GNUSparse => {
-                self.pass_over_sparse_map(header)?;
+                self.skip_sparse_map(header)?;
                 Kind::Sparse
             }
             EntryType::Directory => Kind::Folder,
@@ -189,7 +189,7 @@ impl<R: Read> TarReader<R> {
     }
 
     /// Old GNU archives store the rest of a long sparse map before the data.
-    fn pass_over_sparse_map(&mut self, header: &Header) -> Result<(), String> {
+    fn skip_sparse_map(&mut self, header: &Header) -> Result<(), String> {
         const CONTINUES_AT: usize = 504;
         let mut more = header.as_gnu().is_some_and(tar::GnuHeader::is_extended);
         let mut block = [0; BLOCK];
@@ -201,7 +201,7 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    fn pass_over_data(&mut self) -> Result<(), String> {
+    fn skip_data(&mut self) -> Result<(), String> {
         for left in [self.data, self.padding] {
             let passed = (self.skip)(&mut self.input, left).map_err(|error| self.failed(&error))?;
             self.at += passed;
@@ -239,13 +239,13 @@ impl TarReader<BufReader<File>> {
     pub(super) fn seekable(input: BufReader<File>) -> Self {
         Self::with_skip(input, |input, count| match i64::try_from(count) {
             Ok(offset) => input.seek_relative(offset).map(|()| count),
-            Err(_) => read_over(input, count),
+            Err(_) => read_and_discard(input, count),
         })
     }
 }
 
 /// Reads and discards up to `count` bytes; returns how many there were.
-fn read_over<R: Read>(input: &mut R, count: u64) -> io::Result<u64> {
+fn read_and_discard<R: Read>(input: &mut R, count: u64) -> io::Result<u64> {
     io::copy(&mut input.take(count), &mut io::sink())
 }
 

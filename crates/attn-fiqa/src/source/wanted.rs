@@ -8,7 +8,7 @@ type Filter = Box<dyn Fn(&str, &Path) -> bool + Send>;
 
 /// What happens to an image, decided by its names alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum FilterAction {
     Read,
     /// It counts as an image, but its bytes are not needed.
     Skip,
@@ -19,7 +19,7 @@ pub(super) enum Want {
 /// Decides in the order in which images are found, which may be ahead of the order in which they
 /// are returned.
 #[derive(Default)]
-pub(super) struct Wanted {
+pub(super) struct ImageFilter {
     filter: Option<Filter>,
     /// Images found that the filter admits.
     found: Cell<u64>,
@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     first: Cell<u64>,
 }
 
-impl Wanted {
+impl ImageFilter {
     pub(super) fn only(&mut self, filter: Filter) {
         self.filter = Some(match self.filter.take() {
             None => filter,
@@ -48,17 +48,17 @@ impl Wanted {
     }
 
     /// Called once per image.
-    pub(super) fn want(&self, path: &str, relative: &Path) -> Want {
+    pub(super) fn want(&self, path: &str, relative: &Path) -> FilterAction {
         if !self.admits(path, relative) {
-            return Want::LeaveOut;
+            return FilterAction::LeaveOut;
         }
         let number = self.found.get();
         self.found.set(number + 1);
-        if number < self.first.get() { Want::Skip } else { Want::Read }
+        if number < self.first.get() { FilterAction::Skip } else { FilterAction::Read }
     }
 }
 
-impl fmt::Debug for Wanted {
+impl fmt::Debug for ImageFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wanted")
             .field("filtered", &self.filter.is_some())

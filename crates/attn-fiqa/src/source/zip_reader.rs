@@ -23,13 +23,13 @@ use crate::status::{Failure, Status};
 const MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 /// Maximum total size of the kept names, in bytes: those of a million files.
-const MOST_NAME_BYTES: usize = 64 << 20;
+const MAX_NAME_BYTES: usize = 64 << 20;
 
 /// Counted per file in addition to its name.
 const ENTRY_BYTES: usize = 64;
 
 /// Maximum compression ratio of Deflate.
-const MOST_DEFLATED: u64 = 1032;
+const MAX_DEFLATE_RATIO: u64 = 1032;
 
 /// An archive and the entries in its directory.
 pub(super) struct ZipReader {
@@ -113,7 +113,7 @@ impl ZipReader {
             }
             let name: Box<[u8]> = record.file_path().as_bytes().into();
             kept += name.len() + ENTRY_BYTES;
-            if kept > MOST_NAME_BYTES {
+            if kept > MAX_NAME_BYTES {
                 return Err(broken(
                     "the zip archive names more files than are kept in memory, about a million: \
                      unpack it, or pack it as a tar archive",
@@ -164,7 +164,7 @@ impl ZipReader {
         let mut bytes = Vec::new();
         let packed = entry.place.compressed_size_hint();
         // Allocates what the compressed bytes can expand to, whatever size is declared.
-        if size <= packed.saturating_mul(MOST_DEFLATED)
+        if size <= packed.saturating_mul(MAX_DEFLATE_RATIO)
             && !usize::try_from(size).is_ok_and(|size| bytes.try_reserve_exact(size).is_ok())
         {
             return Err(Failure::new(

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn viridis_grows_lighter_all_along() {
+    fn viridis_luminance_increases() {
         // CIE L* grows with the luminance Y of linear sRGB light.
         let luminance = |color: [u8; 3]| {
             let [r, g, b] = color.map(|v| {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn names_lead_back_to_their_map() {
+    fn colormap_names_round_trip() {
         for map in Colormap::ALL {
             assert_eq!(Colormap::from_name(map.name()), Some(map));
         }

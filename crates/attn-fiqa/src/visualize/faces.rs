@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_landmark_has_its_colour_at_its_pixel_and_the_inside_stays() {
+    fn landmarks_and_box_are_drawn_in_their_colours() {
         let photo = Image::from_rgb(200, 150, vec![7; 200 * 150 * 3]).unwrap();
         let face = face(20.0, 10.0, 100.0);
         let drawn = draw_faces(&photo, &[face]);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn faces_beyond_the_edges_are_drawn_where_there_are_pixels() {
+    fn drawing_faces_beyond_the_edges_keeps_image_size() {
         let photo = Image::from_rgb(30, 20, vec![7; 30 * 20 * 3]).unwrap();
         for face in [face(-50.0, -50.0, 400.0), face(-300.0, 0.0, 10.0), face(1e30, 0.0, 1e30)] {
             let drawn = draw_faces(&photo, &[face]);

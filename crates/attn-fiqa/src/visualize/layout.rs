@@ -46,8 +46,8 @@ impl Layout {
             return Err(VisualizeError::EmptySheet);
         }
         let side = style.map.side;
-        let cell_width = (3 * side + 2 * GAP).max(CAPTION_LETTERS * text::LETTER);
-        let cell_height = side + CAPTION_GAP + text::LINE;
+        let cell_width = (3 * side + 2 * GAP).max(CAPTION_LETTERS * text::GLYPH_WIDTH);
+        let cell_height = side + CAPTION_GAP + text::LINE_HEIGHT;
         // The faces alone are counted first, so that nothing below runs, or overflows, for a number
         // of them that cannot be shown.
         let most = MAX_PIXELS / ((cell_width + CELL_GAP) * (cell_height + CELL_GAP));
@@ -84,13 +84,13 @@ impl Layout {
         style: &SheetStyle<'_>,
     ) -> Self {
         let inside = span(columns, cell_width);
-        let title = text::wrap(style.title, inside / text::LETTER);
+        let title = text::wrap(style.title, inside / text::GLYPH_WIDTH);
         let title_height = match title.len() {
             0 => 0,
-            lines => lines * text::LINE + HEADER_GAP,
+            lines => lines * text::LINE_HEIGHT + HEADER_GAP,
         };
         let bar_y = MARGIN + title_height;
-        let cells_y = bar_y + text::LINE + 2 * HEADER_GAP;
+        let cells_y = bar_y + text::LINE_HEIGHT + 2 * HEADER_GAP;
         Self {
             width: inside + 2 * MARGIN,
             height: cells_y + span(faces.div_ceil(columns), cell_height) + MARGIN,
@@ -119,7 +119,7 @@ impl Layout {
         name: &'t str,
         score: &'t str,
     ) -> (Cow<'t, str>, Cow<'t, str>) {
-        let letters = self.cell_width / text::LETTER;
+        let letters = self.cell_width / text::GLYPH_WIDTH;
         let score = text::shorten_middle(score, SCORE_LETTERS.min(letters));
         let left = letters.saturating_sub(score.chars().count() + 2);
         (text::shorten_middle(name, left), score)

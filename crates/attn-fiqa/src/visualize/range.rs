@@ -85,7 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_range_of_one_value_divides_by_nothing() {
+    fn single_value_range_does_not_divide_by_zero() {
         let range = ColorRange::new(-0.5, -0.5).unwrap();
         assert_eq!([-0.6, -0.5, -0.4].map(|v| range.fraction(v)), [0.0, 0.5, 1.0]);
     }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_that_make_no_range_are_refused() {
+    fn invalid_ranges_are_rejected() {
         for (low, high) in [(1.0, 0.0), (f32::NAN, 1.0), (0.0, f32::INFINITY)] {
             let refused = ColorRange::new(low, high);
             assert!(matches!(refused, Err(VisualizeError::Range { .. })), "{low} … {high}");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn no_finite_value_gives_no_range() {
+    fn non_finite_values_give_no_range() {
         let mut range = RangeOverSet::default();
         range.include(&[f32::NAN, f32::INFINITY]);
         assert_eq!(range.range(), None);

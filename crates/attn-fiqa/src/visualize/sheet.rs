@@ -117,16 +117,16 @@ fn draw_header(
     let mut y = MARGIN;
     for line in &layout.title {
         text::draw(canvas, At { x: MARGIN, y }, line, BLACK);
-        y += text::LINE;
+        y += text::LINE_HEIGHT;
     }
     let mut x = MARGIN;
     text::draw(canvas, At { x, y: layout.bar_y }, low, BLACK);
-    x += text::width(low) + text::LETTER;
-    let ends = text::width(low) + text::width(high) + 2 * text::LETTER;
+    x += text::width(low) + text::GLYPH_WIDTH;
+    let ends = text::width(low) + text::width(high) + 2 * text::GLYPH_WIDTH;
     let bar = layout.bar_width(ends);
-    let bar_at = At { x, y: layout.bar_y + (text::LINE - BAR_HEIGHT) / 2 };
+    let bar_at = At { x, y: layout.bar_y + (text::LINE_HEIGHT - BAR_HEIGHT) / 2 };
     draw_bar(canvas, bar_at, bar, colormap);
-    x += bar + text::LETTER;
+    x += bar + text::GLYPH_WIDTH;
     text::draw(canvas, At { x, y: layout.bar_y }, high, BLACK);
 }
 
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_tell_the_ends_apart() {
+    fn range_labels_use_enough_digits() {
         let ends = |low, high| labels(ColorRange::new(low, high).unwrap());
         let pair = |low: &str, high: &str| (low.to_owned(), high.to_owned());
         assert_eq!(ends(-1.515_049_2, -0.253_532_8), pair("-1.52", "-0.25"));

@@ -12,14 +12,14 @@ const WEIGHT: FontWeight = FontWeight::Regular;
 const SIZE: RasterHeight = RasterHeight::Size16;
 
 /// Width in pixels of every letter.
-pub(super) const LETTER: usize = get_raster_width(WEIGHT, SIZE);
+pub(super) const GLYPH_WIDTH: usize = get_raster_width(WEIGHT, SIZE);
 
 /// Height in pixels of a line, including room for accents and descenders.
-pub(super) const LINE: usize = SIZE.val();
+pub(super) const LINE_HEIGHT: usize = SIZE.val();
 
 /// Width of a line of text in pixels.
 pub(super) fn width(text: &str) -> usize {
-    text.chars().count() * LETTER
+    text.chars().count() * GLYPH_WIDTH
 }
 
 /// Draws one line with its upper left corner at `at`.
@@ -27,7 +27,7 @@ pub(super) fn width(text: &str) -> usize {
 /// Characters missing from the font become its replacement mark, so that a name keeps its length.
 pub(super) fn draw(canvas: &mut Canvas, at: At, text: &str, color: [u8; 3]) {
     for (letter, character) in text.chars().enumerate() {
-        let at = At { x: at.x + letter * LETTER, y: at.y };
+        let at = At { x: at.x + letter * GLYPH_WIDTH, y: at.y };
         if character == ELLIPSIS {
             draw_ellipsis(canvas, at, color);
         } else if let Some(glyph) = glyph(character) {
@@ -55,9 +55,9 @@ fn glyph(character: char) -> Option<RasterizedChar> {
 
 /// The font has no `…`: draws three dots on the baseline.
 fn draw_ellipsis(canvas: &mut Canvas, at: At, color: [u8; 3]) {
-    let baseline = LINE * 3 / 4;
+    let baseline = LINE_HEIGHT * 3 / 4;
     for dot in 0..3 {
-        let x = at.x + dot * LETTER / 3 + LETTER / 6;
+        let x = at.x + dot * GLYPH_WIDTH / 3 + GLYPH_WIDTH / 6;
         canvas.ink(At { x, y: at.y + baseline - 1 }, color, 255);
         canvas.ink(At { x, y: at.y + baseline }, color, 96);
     }
@@ -119,7 +119,7 @@ mod tests {
     const BLACK: [u8; 3] = [0; 3];
 
     fn drawn(text: &str) -> Vec<u8> {
-        let mut canvas = Canvas::white(width(text), LINE);
+        let mut canvas = Canvas::white(width(text), LINE_HEIGHT);
         draw(&mut canvas, At { x: 0, y: 0 }, text, BLACK);
         canvas.into_rgb()
     }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_character_draws_its_own_mark() {
+    fn glyphs_differ_and_missing_ones_are_replaced() {
         for (a, b) in [("0", "8"), ("-", "…"), ("é", "e"), ("ł", "l"), ("…", ".")] {
             assert_ne!(drawn(a), drawn(b), "{a} {b}");
         }

@@ -52,7 +52,7 @@ impl Backend for Vit {
     }
 
     fn recycle(&self, outputs: Vec<ForwardOutput>) {
-        outputs.into_iter().for_each(|output| self.take_back(output));
+        outputs.into_iter().for_each(|output| self.release_output(output));
     }
 
     fn query_key(&self, block: usize) -> Option<&QueryKey> {

@@ -198,7 +198,7 @@ mod tests {
     use crate::vit::config::LANDMARK_INPUTS;
 
     #[test]
-    fn buckets_grow_with_the_distance_and_end_at_thirteen_patches() {
+    fn offset_buckets_saturate_at_four_patches() {
         let found: Vec<u8> = (-13..=13).map(bucket).collect();
         let mut expected = vec![0; 10];
         expected.extend([1, 1, 2, 3, 4, 5, 5]);
@@ -209,7 +209,7 @@ mod tests {
 
     /// Computes every element by its definition.
     #[test]
-    fn the_matrix_is_the_linear_layer_of_the_queries_view_of_the_landmarks() {
+    fn bias_matrix_matches_naive_definition() {
         let (heads, grid) = (2, 5);
         let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0;
         let weight: Vec<[[f32; 2]; 5]> = (0..heads * BUCKETS)
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn landmarks_of_a_crop_are_fractions_of_its_side_and_else_the_templates() {
+    fn crop_landmarks_are_normalised_and_default_to_template() {
         let crop = Crop::from_rgb(56, vec![0; 56 * 56 * 3]).expect("a crop");
         let template = landmarks_of(&crop);
         assert_eq!(template[0], [38.2946 / 112.0, 51.6963 / 112.0]);

@@ -9,7 +9,7 @@ use attn_fiqa_kernels::{
 /// microseconds, ten times the cost of handing it over.
 const SMALLEST_PART: usize = 4 << 20;
 /// Maximum parts of a product: each part reads the whole input.
-const MOST_PARTS: usize = 4;
+const MAX_PARTS: usize = 4;
 /// Threads that a single image keeps busy without splitting products: an image has two chunks of
 /// tokens.
 const CHUNKS: usize = 2;
@@ -75,7 +75,7 @@ impl Linear {
     pub(super) fn forward(&self, x: &[f32], out: &mut [f32], epilogue: Epilogue) {
         match self {
             Self::Packed(packed) => packed.with_input(x, |input| {
-                let most = (x.len() * packed.outputs() / SMALLEST_PART).clamp(1, MOST_PARTS);
+                let most = (x.len() * packed.outputs() / SMALLEST_PART).clamp(1, MAX_PARTS);
                 let parts = rayon::current_num_threads().div_ceil(CHUNKS).min(most);
                 multiply_in_parts(input, ColumnsMut::new(out, packed.outputs()), parts, epilogue);
             }),
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_product_in_parts_has_the_bits_of_the_whole() {
+    fn split_product_is_bit_identical_to_whole() {
         let (inputs, outputs, rows) = (257, 530, 98);
         let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
         let weight: Vec<f32> = (0..inputs * outputs).map(value).collect();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_instruction_set_gives_the_same_layer() {
+    fn linear_matches_naive_on_every_instruction_set() {
         let (inputs, outputs, rows) = (37, 41, 5);
         let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
         let weight: Vec<f32> = (0..inputs * outputs).map(value).collect();

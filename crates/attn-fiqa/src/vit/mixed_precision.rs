@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_kept_from_the_last_queries_and_from_a_narrow_network() {
+    fn int8_excludes_last_qkv_blocks_and_narrow_networks() {
         let isa = Isa::widest();
         let bytes = |block: &usize| qkv(isa, Precision::Int8, *block, 8) == Precision::Int8;
         assert_eq!((0..8).filter(bytes).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn other_precisions_are_the_same_throughout() {
+    fn f32_and_bf16_are_not_mixed() {
         for precision in [Precision::F32, Precision::Bf16] {
             assert_eq!(qkv(Isa::widest(), precision, 7, 8), precision);
             assert_eq!(proj_and_fc1(Isa::widest(), precision, 192), precision);

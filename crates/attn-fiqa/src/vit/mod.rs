@@ -234,7 +234,7 @@ impl Vit {
     }
 
     /// Keeps the buffers of an output for the next images.
-    fn take_back(&self, output: ForwardOutput) {
+    fn release_output(&self, output: ForwardOutput) {
         let ForwardOutput { mut block_inputs, last_output, dropout_outputs } = output;
         let tokens = block_inputs.drain(..).map(|(_, tokens)| tokens).chain(last_output);
         let length = self.config.tokens() * self.config.embed_dim;

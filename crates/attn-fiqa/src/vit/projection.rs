@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_projection_is_its_definition_for_any_batch_on_every_instruction_set() {
+    fn projection_matches_naive_on_every_instruction_set() {
         let value = |i: usize| ((i * 7919 % 1009) as f32 - 504.0) / 504.0;
         // Multiples of neither the group nor the block size.
         let (inputs, outputs, images) = (BLOCK + 37, GROUP + 21, 3);

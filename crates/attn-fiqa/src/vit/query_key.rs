@@ -149,7 +149,7 @@ impl QueryKey {
 
     /// Whether the mean query and key are functions of the mean token, so that
     /// [`Self::mean_statistics`] gives scores.
-    pub(crate) fn is_read_off_mean_token(&self) -> bool {
+    pub(crate) fn needs_only_mean_token(&self) -> bool {
         self.qk_norm.is_none()
     }
 
@@ -161,7 +161,7 @@ impl QueryKey {
     ///
     /// # Panics
     ///
-    /// Unless [`Self::is_read_off_mean_token`].
+    /// Unless [`Self::needs_only_mean_token`].
     ///
     /// [`Backend::forward`]: crate::backend::Backend::forward
     pub(crate) fn mean_statistics<'a>(
@@ -170,7 +170,7 @@ impl QueryKey {
         key_bias: Option<&[f32]>,
         crop: &Crop,
     ) -> MeanStatistics<'a> {
-        assert!(self.is_read_off_mean_token(), "queries are normalised: this is a bug");
+        assert!(self.needs_only_mean_token(), "queries are normalised: this is a bug");
         let mut buffers = self.buffers();
         buffers.mean.copy_from_slice(mean_token);
         self.project_mean(buffers, key_bias, self.table_of_score(crop))

@@ -16,16 +16,16 @@ fn read(path: &Path) -> Image {
 }
 
 #[test]
-fn crops_are_opencvs_and_matrices_are_scikit_images() {
+fn crops_match_opencv_and_matrices_match_skimage() {
     let here = attn_fiqa_testing::golden("image");
     // The same three, plus two more.
     let beside = attn_fiqa_testing::shared("golden/image");
     for folder in [Some(here), beside].into_iter().flatten() {
-        crops_and_matrices_match_the_expected_ones(&folder);
+        check_golden_alignment(&folder);
     }
 }
 
-fn crops_and_matrices_match_the_expected_ones(folder: &Path) {
+fn check_golden_alignment(folder: &Path) {
     let index = std::fs::read(folder.join("index.json")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     let cases = index["align"].as_array().unwrap();
@@ -137,7 +137,7 @@ fn as_landmarks(points: [[f64; 2]; 5]) -> Landmarks {
 
 proptest! {
     #[test]
-    fn a_moved_template_is_brought_back(moved in similarities(0.05..60.0)) {
+    fn transformed_template_is_mapped_back(moved in similarities(0.05..60.0)) {
         let landmarks = as_landmarks(TEMPLATE_112.map(|point| moved.apply(point)));
         let found = similarity_to_template(&landmarks, 112).unwrap();
         for point in TEMPLATE_112 {
@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn every_level_follows_the_definition(seed in any::<u32>(), width in 1..40_usize, height in 1..40_usize, scale in 0.51..3.0_f64, angle in -3.0..3.0_f64) {
+    fn warp_matches_naive_bilinear_sampling(seed in any::<u32>(), width in 1..40_usize, height in 1..40_usize, scale in 0.51..3.0_f64, angle in -3.0..3.0_f64) {
         let image = noise(width, height, seed);
         let (a, b) = (scale * angle.cos(), scale * angle.sin());
         // Around the centre of the image, so that image and crop overlap.
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn no_landmark_and_no_similarity_breaks_anything(points in prop::array::uniform5(prop::array::uniform2(any::<f32>())), a in any::<f64>(), b in any::<f64>(), x in any::<f64>(), y in any::<f64>()) {
+    fn arbitrary_landmarks_and_transforms_never_panic(points in prop::array::uniform5(prop::array::uniform2(any::<f32>())), a in any::<f64>(), b in any::<f64>(), x in any::<f64>(), y in any::<f64>()) {
         let image = noise(9, 7, 3);
         let _ = align(&image, &Landmarks(points), 16);
         let _ = warp(&image, &Similarity { a, b, shift: [x, y] }, 5);
@@ -230,7 +230,7 @@ fn yaw_is_the_rotation_about_the_vertical_axis() {
 }
 
 /// The mean and the standard deviation of a crop's levels, without its outermost pixels.
-fn spread(rgb: &[u8], side: usize) -> (f64, f64) {
+fn mean_and_deviation(rgb: &[u8], side: usize) -> (f64, f64) {
     let inner = |&(at, _): &(usize, &u8)| {
         let (x, y) = (at / 3 % side, at / 3 / side);
         (2..side - 2).contains(&x) && (2..side - 2).contains(&y)
@@ -243,7 +243,7 @@ fn spread(rgb: &[u8], side: usize) -> (f64, f64) {
 }
 
 #[test]
-fn detail_finer_than_the_crops_pixels_becomes_grey_without_aliasing() {
+fn fine_detail_is_averaged_without_aliasing() {
     let side = 1500;
     // Stripes a few pixels wide, too fine for a crop that is twelve times smaller.
     for period in [2, 3, 5, 7, 11] {
@@ -257,7 +257,7 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_without_aliasing() {
             let (a, b) = (cosine / 12.4, sine / 12.4);
             let shift = [28.0 - a * middle + b * middle, 28.0 - b * middle - a * middle];
             let to_crop = Similarity { a, b, shift };
-            let (mean, deviation) = spread(warp(&image, &to_crop, 56).rgb(), 56);
+            let (mean, deviation) = mean_and_deviation(warp(&image, &to_crop, 56).rgb(), 56);
             assert!((mean - expected).abs() < 2.0, "{period}: mean {mean}, not {expected}");
             assert!(deviation < 12.0, "{period}, {degrees}°: a pattern of {deviation} levels");
 
@@ -267,7 +267,7 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_without_aliasing() {
                 let place = [(at / 3 % 56) as f64, (at / 3 / 56) as f64];
                 naive_level(&image, from_crop.apply(place), at % 3).round() as u8
             });
-            let (_, aliased) = spread(&plain.collect::<Vec<_>>(), 56);
+            let (_, aliased) = mean_and_deviation(&plain.collect::<Vec<_>>(), 56);
             assert!(aliased > 40.0, "{period}: the pattern of this test does not alias: {aliased}");
         }
     }
@@ -276,7 +276,7 @@ fn detail_finer_than_the_crops_pixels_becomes_grey_without_aliasing() {
 /// Levels follow a plane: block means and bilinear samples are exact on it, so that an offset of
 /// half a pixel between the two code paths would show.
 #[test]
-fn a_reduced_image_lies_where_the_image_does() {
+fn warp_downscaling_does_not_shift_pixels() {
     let (width, height) = (700, 600);
     let level = |x: f64, y: f64| 20.0 + 0.2 * x + 0.11 * y;
     let rgb = (0..width * height)
@@ -298,7 +298,7 @@ fn a_reduced_image_lies_where_the_image_does() {
 }
 
 #[test]
-fn a_face_beyond_the_edge_is_black_there() {
+fn crop_outside_the_image_is_black() {
     let image = Image::from_rgb(400, 400, vec![200; 400 * 400 * 3]).unwrap();
     for (scale, shift) in [(1.0, 40.0), (3.0, 150.0)] {
         // The left part of the crop lies outside.
@@ -313,7 +313,7 @@ fn a_face_beyond_the_edge_is_black_there() {
 }
 
 #[test]
-fn landmarks_that_are_no_faces_are_refused() {
+fn invalid_landmarks_are_rejected() {
     let image = Image::from_rgb(120, 112, vec![9; 120 * 112 * 3]).unwrap();
     let good = as_landmarks(TEMPLATE_112);
     assert!(align(&image, &good, 112).is_ok());

@@ -16,7 +16,7 @@ fn options(side: usize, fit: Fit, channels: ChannelOrder) -> CropOptions {
 }
 
 #[test]
-fn the_right_size_is_taken_as_it_is() {
+fn matching_size_is_left_unchanged() {
     for fit in [Fit::Exact, Fit::Resize] {
         let image = image(9, 9);
         let (crop, notes) =
@@ -55,7 +55,7 @@ fn resizing_is_bilinear_and_noted() {
 }
 
 #[test]
-fn swapped_files_are_swapped_back() {
+fn bgr_input_is_converted_to_rgb() {
     let stored = image(4, 4);
     let (crop, notes) =
         crop_from_image(stored.clone(), &options(4, Fit::Exact, ChannelOrder::Bgr)).unwrap();
@@ -67,7 +67,7 @@ fn swapped_files_are_swapped_back() {
 }
 
 #[test]
-fn a_side_of_nothing_is_refused() {
+fn zero_side_is_rejected() {
     let resize = options(0, Fit::Resize, ChannelOrder::Rgb);
     let failure = crop_from_image(image(4, 4), &resize).unwrap_err();
     assert_eq!(failure.status, Status::WrongSize);

@@ -55,7 +55,7 @@ fn assert_gradient(bytes: &[u8], tolerance: i32, notes: &[Note]) {
 }
 
 #[test]
-fn every_format_gives_the_right_pixels() {
+fn common_formats_give_the_right_pixels() {
     let image = DynamicImage::ImageRgb8(gradient_image());
     for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::WebP] {
         assert_gradient(&encoded(&image, format), 0, &[]);
@@ -67,14 +67,14 @@ fn every_format_gives_the_right_pixels() {
 }
 
 #[test]
-fn first_images_are_taken_and_noted() {
+fn first_frame_or_page_is_decoded_and_noted() {
     assert_gradient(&fixture("animated.png"), 0, &[Note::FirstFrame]);
     assert_gradient(&fixture("animated.webp"), 0, &[Note::FirstFrame]);
     assert_gradient(&fixture("pages.tiff"), 0, &[Note::FirstPage]);
 }
 
 #[test]
-fn grey_alpha_and_wide_samples_are_brought_to_rgb() {
+fn grey_alpha_and_16_bit_convert_to_rgb() {
     let colour = DynamicImage::ImageRgb8(gradient_image());
     let grey = encoded(&DynamicImage::ImageLuma8(colour.to_luma8()), ImageFormat::Png);
     let found = decoded(&grey);
@@ -115,7 +115,7 @@ fn inks(x: u32, y: u32) -> ([i32; 3], i32) {
 }
 
 #[test]
-fn inks_become_the_colours_that_they_print() {
+fn cmyk_and_ycck_convert_to_rgb() {
     let expected = |x, y| {
         let (inks, black) = inks(x, y);
         printed(inks, black)
@@ -146,7 +146,7 @@ fn inks_become_the_colours_that_they_print() {
 }
 
 #[test]
-fn components_named_rgb_are_not_taken_for_luma_and_chroma() {
+fn rgb_component_ids_disable_ycbcr_conversion() {
     let mut bytes = jpeg();
     // Without the JFIF marker, whose length is at offset 4, component names decide.
     let jfif_end = 4 + usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
@@ -238,7 +238,7 @@ fn a_colour_profile_is_ignored_and_noted() {
 }
 
 #[test]
-fn notes_read_well() {
+fn notes_display_expected_text() {
     let shown = [
         (Note::IccIgnored, "ICC profile ignored"),
         (Note::OrientationApplied(6), "EXIF orientation 6 applied"),
@@ -270,7 +270,7 @@ fn gif(frames: &[image::RgbaImage]) -> Vec<u8> {
 }
 
 #[test]
-fn of_a_gif_the_first_image_is_taken() {
+fn gif_decodes_to_its_first_frame() {
     let other = image::RgbaImage::from_pixel(WIDTH, HEIGHT, image::Rgba([1, 2, 3, 255]));
     for (frames, alpha, notes) in
         [(1, 255, &[][..]), (2, 255, &[Note::FirstFrame][..]), (1, 0, &[Note::AlphaDropped][..])]

@@ -74,7 +74,7 @@ fn jpeg_2000_and_jpeg_xl_give_the_right_pixels() {
 }
 
 #[test]
-fn tiff_of_every_kind_gives_the_right_pixels() {
+fn tiff_variants_give_the_right_pixels() {
     for (name, tolerance, notes) in [
         ("planar-tiles.tiff", 0, &[][..]),
         ("planar-strips.tiff", 0, &[]),
@@ -138,7 +138,7 @@ fn object(tag: &[u8], content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_face_record_is_the_image_that_it_holds() {
+fn face_record_decodes_to_its_embedded_image() {
     for name in ["lossless.jp2", "lossless.j2k"] {
         for points in [0, 3] {
             let record = face_record(&fixture(name), points);
@@ -169,7 +169,7 @@ fn a_face_record_is_the_image_that_it_holds() {
 }
 
 #[test]
-fn bmp_files_of_os_2_are_read() {
+fn os2_bmp_headers_are_decoded() {
     let mut windows = Cursor::new(Vec::new());
     let rgb = DynamicImage::ImageRgb8(gradient_image());
     rgb.write_to(&mut windows, ImageFormat::Bmp).unwrap();
@@ -192,7 +192,7 @@ fn bmp_files_of_os_2_are_read() {
 }
 
 #[test]
-fn a_preview_in_a_camera_raw_file_is_not_taken_for_the_image() {
+fn camera_raw_preview_is_not_decoded() {
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(gradient_image()).write_to(&mut bytes, ImageFormat::Tiff).unwrap();
     let mut bytes = bytes.into_inner();
@@ -238,7 +238,7 @@ fn unsupported_formats_are_named_with_a_remedy() {
 
 /// Messages are for users: no type or field names of a decoder.
 #[test]
-fn messages_do_not_quote_decoders() {
+fn error_messages_hide_decoder_internals() {
     for name in ["big.tiff", "palette.tiff", "planar-tiles.tiff", "lossless.jxl", "lossless.jp2"] {
         let whole = fixture(name);
         for at in (8..whole.len()).step_by(5) {
@@ -254,7 +254,7 @@ fn messages_do_not_quote_decoders() {
 }
 
 #[test]
-fn what_a_header_declares_is_checked_before_it_is_decoded() {
+fn declared_size_is_checked_before_decoding() {
     let limits = DecodeLimits { max_pixels: 700, ..DecodeLimits::default() };
     for name in ["lossless.jp2", "tiles.j2k", "lossless.jxl", "lossy.jxl", "big.tiff"] {
         let failure = decode(&fixture(name), &limits).unwrap_err();
@@ -271,7 +271,7 @@ fn what_a_header_declares_is_checked_before_it_is_decoded() {
 
 /// Real files that revealed a defect, if available.
 #[test]
-fn the_cases_are_read() {
+fn regression_cases_are_decoded() {
     let Some(cases) = attn_fiqa_testing::shared("cases") else { return };
     for name in [
         "tiff/planar-tiles.tif",
@@ -325,7 +325,7 @@ fn mean_of_sixteenth(image: &Image, (column, row): (usize, usize)) -> [f64; 3] {
 
 /// The real TIFF files, compared with the pixels read by Pillow 13.0.
 #[test]
-fn the_tiff_cases_have_the_right_pixels() {
+fn tiff_regression_cases_match_pillow() {
     let Some(cases) = attn_fiqa_testing::shared("cases/tiff") else { return };
     let image = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap()).unwrap().image;
     for (name, expected) in [
@@ -370,7 +370,7 @@ mod heic {
     }
 
     #[test]
-    fn a_truncated_heic_is_refused() {
+    fn truncated_heic_is_rejected() {
         for name in ["lossy.heic", "alpha.heic"] {
             let whole = fixture(name);
             for length in 0..whole.len() {

@@ -9,10 +9,10 @@ use attn_fiqa::status::{Failure, Status};
 use attn_fiqa_testing::shared;
 
 /// Decoders differ in how they round the DCT and interpolate chroma.
-const MOST_OFF: u8 = 5;
+const MAX_ERROR: u8 = 5;
 /// A chroma plane of a single block is interpolated up to a border that decoders fill differently.
-const MOST_OFF_IN_ONE_BLOCK: u8 = 12;
-const MOST_OFF_ON_AVERAGE: f64 = 1.0;
+const MAX_ERROR_SINGLE_BLOCK: u8 = 12;
+const MAX_MEAN_ERROR: f64 = 1.0;
 
 fn fixtures() -> BTreeMap<String, Vec<u8>> {
     let packed = flate2::read::GzDecoder::new(&include_bytes!("../fixtures/jpegs.tar.gz")[..]);
@@ -39,12 +39,12 @@ fn assert_pixels(name: &str, found: &Decoded, expected: &[u8]) {
     let mean = off.iter().map(|&off| f64::from(off)).sum::<f64>() / off.len() as f64;
     let most = off.into_iter().max().unwrap();
     let one_block = width.max(height) <= 8;
-    let allowed = if one_block { MOST_OFF_IN_ONE_BLOCK } else { MOST_OFF };
-    assert!(most <= allowed && mean <= MOST_OFF_ON_AVERAGE, "{name}: off by {mean}, {most}");
+    let allowed = if one_block { MAX_ERROR_SINGLE_BLOCK } else { MAX_ERROR };
+    assert!(most <= allowed && mean <= MAX_MEAN_ERROR, "{name}: off by {mean}, {most}");
 }
 
 #[test]
-fn pixels_are_those_of_another_decoder() {
+fn pixels_match_pillow() {
     let files = fixtures();
     let mut compared = 0;
     for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".jpg")) {
@@ -81,7 +81,7 @@ fn without(bytes: &[u8], marker: u8) -> Vec<u8> {
 }
 
 #[test]
-fn frames_of_webcams_without_tables_take_the_standard_ones() {
+fn missing_huffman_tables_default_to_standard_ones() {
     let files = fixtures();
     for name in ["2x1 one -", "2x2 y-cb-cr 1"] {
         let (file, pixels) = (&files[&format!("{name}.jpg")], &files[&format!("{name}.ppm")]);
@@ -95,7 +95,7 @@ fn frames_of_webcams_without_tables_take_the_standard_ones() {
 }
 
 #[test]
-fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
+fn missing_eoi_is_noted_but_lost_data_rejected() {
     let files = fixtures();
     for name in ["2x2 one -", "2x2 y-cb-cr 1", "2x2 progressive", "rgb"] {
         let file = &files[&format!("{name}.jpg")];
@@ -116,7 +116,7 @@ fn a_missing_end_marker_is_a_note_and_a_missing_block_an_error() {
 
 /// Within a pool, the samples of a large image are allocated while its data are checked.
 #[test]
-fn large_images_are_the_same_within_a_pool_of_threads() {
+fn large_jpegs_decode_identically_in_a_thread_pool() {
     use image::codecs::jpeg::JpegEncoder;
     use image::{DynamicImage, ImageBuffer, Luma, Rgb};
 
@@ -142,7 +142,7 @@ fn large_images_are_the_same_within_a_pool_of_threads() {
 }
 
 #[test]
-fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
+fn orientation_supports_long_tags_and_later_segments() {
     let file = &fixtures()["2x1 one -.jpg"];
     let upright = decoded(file).unwrap().image;
     let with = |bodies: &[&[u8]]| {
@@ -169,7 +169,7 @@ fn the_orientation_may_be_a_long_or_come_after_other_blocks() {
 
 /// Real files that failed.
 #[test]
-fn real_files_are_decoded_or_refused_as_other_programs_do() {
+fn jpeg_regression_cases_are_decoded_or_rejected() {
     let Some(cases) = shared("cases") else { return };
     let read = |name: &str| decoded(&std::fs::read(cases.join(name)).unwrap());
     let one = read("jpeg-baseline-multiscan/one-scan-420.jpg").unwrap().image;

@@ -68,7 +68,7 @@ fn an_empty_file_is_called_empty() {
 }
 
 #[test]
-fn other_content_is_distinguished() {
+fn non_images_and_unsupported_formats_are_distinguished() {
     for text in ["name,score\n", "P5 is a fine start for a text", "<svg/>", "\0\0\0\0"] {
         assert_eq!(refused(text.as_bytes()).status, Status::NotAnImage, "{text}");
     }
@@ -136,7 +136,7 @@ fn a_truncated_jpeg_with_an_end_marker_is_broken() {
 }
 
 #[test]
-fn bytes_after_a_jpeg_do_no_harm() {
+fn trailing_bytes_after_jpeg_are_ignored() {
     let mut bytes = jpeg();
     let alone = decode(&bytes, &DecodeLimits::default());
     bytes.extend_from_slice(b"appended by a camera");
@@ -145,7 +145,7 @@ fn bytes_after_a_jpeg_do_no_harm() {
 }
 
 #[test]
-fn sizes_are_refused_before_decoding() {
+fn oversized_images_are_rejected_before_decoding() {
     const SIDE: u16 = 30_000;
     let mut large_jpeg = jpeg();
     let at = marker(&large_jpeg, 0xC0);
@@ -190,7 +190,7 @@ fn limits_hold_for_every_format() {
 }
 
 #[test]
-fn an_image_without_pixels_is_broken() {
+fn jpeg_with_zero_height_is_broken() {
     let mut bytes = jpeg();
     let at = marker(&bytes, 0xC0);
     bytes[at + 5..at + 7].copy_from_slice(&[0, 0]);
@@ -198,7 +198,7 @@ fn an_image_without_pixels_is_broken() {
 }
 
 #[test]
-fn a_bmp_without_pixels_says_so() {
+fn zero_sized_bmp_is_rejected_with_its_size() {
     for (width, height) in [(0, 0), (0, 5), (5, 0)] {
         let mut bytes = Vec::new();
         let filled = DynamicImage::new_rgb8(4, 4);
@@ -213,7 +213,7 @@ fn a_bmp_without_pixels_says_so() {
 }
 
 #[test]
-fn rare_kinds_of_jpeg_are_unsupported_not_broken() {
+fn arithmetic_and_12_bit_jpegs_are_unsupported() {
     let mut arithmetic = jpeg();
     let at = marker(&arithmetic, 0xC0);
     arithmetic[at + 1] = 0xC9;
@@ -247,7 +247,7 @@ proptest! {
     }
 
     #[test]
-    fn made_up_bytes_never_panic(
+    fn random_bytes_after_magic_never_panic(
         format in 0..5_usize,
         tail in prop::collection::vec(any::<u8>(), 0..300),
     ) {

@@ -59,7 +59,7 @@ fn a_close_up_is_one_face() {
 /// int8 is too coarse for coordinates, so it finds what bf16 or f32 finds, and bf16x2 what f32
 /// finds.
 #[test]
-fn in_another_precision_faces_stay_where_they_are() {
+fn detection_is_stable_across_precisions() {
     let image = group(180, 2, 2);
     let of = |precision: Precision| {
         let detector = detector().with_precision(precision).unwrap();
@@ -89,7 +89,7 @@ fn in_another_precision_faces_stay_where_they_are() {
 
 /// The precision of the landmark network does not depend on the order in which a detector is built.
 #[test]
-fn landmarks_are_refined_in_the_same_precision_whenever_it_is_set() {
+fn landmark_precision_is_independent_of_builder_order() {
     let image = portrait();
     let bare = || detector().with_own_landmarks();
     let refine = |detector: Detector| detector.with_refined_landmarks().unwrap();
@@ -118,7 +118,7 @@ fn a_masked_face_is_found() {
 }
 
 #[test]
-fn an_image_on_its_side_is_turned() {
+fn faces_in_rotated_images_are_detected() {
     let portrait = portrait();
     let side = portrait.width();
     let at = |x: usize, y: usize| &portrait.rgb()[3 * (y * side + x)..][..3];
@@ -151,7 +151,7 @@ fn an_image_on_its_side_is_turned() {
 
 /// Real inputs that failed, and the number of faces in each.
 #[test]
-fn real_photos_have_as_many_faces_as_people() {
+fn regression_photos_yield_expected_face_counts() {
     let Some(cases) = shared("cases") else { return };
     let expected = [
         ("group-small-faces/twelve-90.jpg", 12),

@@ -19,7 +19,7 @@ fn wall(across: usize, down: usize) -> Image {
 }
 
 #[test]
-fn a_wall_of_faces_gives_them_all() {
+fn most_faces_in_a_dense_grid_are_detected() {
     let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
     // No wider than the size at which detection needs no downscaling.
     let (across, down) = (17, 10);
@@ -30,7 +30,7 @@ fn a_wall_of_faces_gives_them_all() {
 }
 
 #[test]
-fn limits_on_detection_are_notes() {
+fn detection_limits_are_reported_as_notes() {
     let detector = Detector::builtin(&Threads::new(None).unwrap()).unwrap().with_own_landmarks();
     let notes = |wall: &Image| {
         let found = detector.detect(wall, DEFAULT_MIN_CONFIDENCE).unwrap();

@@ -25,7 +25,7 @@ fn faces(file: &LandmarkFile, path: &str) -> Vec<([[f32; 2]; 5], Option<f32>)> {
 const POINTS: [[f32; 2]; 5] = [[1.5, 2.0], [3.0, 4.0], [5.0, 6.25], [7.0, 8.0], [9.0, -10.0]];
 
 #[test]
-fn commas_tabs_spaces_and_headings_are_understood() {
+fn delimiters_and_header_lines_are_recognised() {
     for text in [
         "a.jpg,1.5,2,3,4,5,6.25,7,8,9,-10\n",
         "a.jpg 1.5 2 3 4 5 6.25 7 8 9 -10",
@@ -38,7 +38,7 @@ fn commas_tabs_spaces_and_headings_are_understood() {
 }
 
 #[test]
-fn ijbc_scores_and_several_faces_per_path_are_kept() {
+fn ijbc_confidences_and_repeated_paths_are_kept() {
     let file = read(
         "img/1.jpg 1.5 2 3 4 5 6.25 7 8 9 -10 0.997\n\
          img/2.jpg 1 1 1 1 1 1 1 1 1 1 0.5\n\
@@ -64,7 +64,7 @@ fn a_header_that_names_the_columns_gives_their_positions() {
 }
 
 #[test]
-fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
+fn paths_match_by_suffix_name_or_stem() {
     let line = |path: &str, x: u32| format!("{path},{x},0,0,0,0,0,0,0,0,0\n");
     let file = read(
         &[
@@ -101,7 +101,7 @@ fn paths_are_found_whole_by_their_end_by_name_and_by_stem() {
 }
 
 #[test]
-fn every_refusal_names_file_line_expected_and_found() {
+fn invalid_files_are_rejected_with_specific_messages() {
     let good = "a.jpg,1,2,3,4,5,6,7,8,9,10\n";
     for (text, parts) in [
         (String::new(), &["holds no landmarks", "points.csv"][..]),

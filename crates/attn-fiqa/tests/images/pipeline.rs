@@ -48,7 +48,7 @@ fn bits(image: &ScoredImage) -> Vec<(Option<Crop>, Vec<u32>)> {
 }
 
 #[test]
-fn bytes_and_pixels_in_either_order_give_the_same_face() {
+fn encoded_rgb_and_bgr_inputs_score_identically() {
     let engine = engine(true);
     let request = Request { embedding: true, ..Request::new(engine.default_method()) };
     let pipeline = FacePipeline::new(Arc::clone(&engine), detected(&engine), request).unwrap();
@@ -70,7 +70,7 @@ fn bytes_and_pixels_in_either_order_give_the_same_face() {
 }
 
 #[test]
-fn known_landmarks_take_the_place_of_the_detector() {
+fn given_landmarks_replace_detection() {
     let engine = engine(false);
     let pipeline =
         FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
@@ -93,7 +93,7 @@ fn known_landmarks_take_the_place_of_the_detector() {
 /// A network that reads landmarks gets those that the face was aligned with. For an aligned image
 /// none are known, and its notes say so.
 #[test]
-fn landmarks_go_with_the_crop_into_the_network() {
+fn crop_landmarks_are_passed_to_the_network() {
     let file = attn_fiqa_testing::golden("families").join("kp-rpe/model.safetensors");
     let options = CheckpointOptions { heads: Some(5), ..CheckpointOptions::default() };
     let checkpoint = Checkpoint::open(&file, &options).unwrap();
@@ -124,7 +124,7 @@ fn landmarks_go_with_the_crop_into_the_network() {
 }
 
 #[test]
-fn problems_of_an_image_are_in_its_result() {
+fn image_failures_are_reported_in_the_result() {
     let engine = engine(false);
     let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
     let pipeline = FacePipeline::new(engine, aligned, Method::ATTN).unwrap();
@@ -157,7 +157,7 @@ fn many_threads_share_one_pipeline() {
 }
 
 #[test]
-fn a_stream_gives_what_its_images_give_alone() {
+fn streaming_matches_scoring_images_individually() {
     let engine = engine(false);
     let options = ScoreOptions {
         jitter: 3,
@@ -207,7 +207,7 @@ fn a_stream_gives_what_its_images_give_alone() {
 }
 
 #[test]
-fn an_image_beyond_the_memory_limit_is_a_row() {
+fn image_over_memory_limit_yields_a_failed_row() {
     let engine = engine(false);
     let pipeline =
         FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();
@@ -228,7 +228,7 @@ fn an_image_beyond_the_memory_limit_is_a_row() {
 }
 
 #[test]
-fn a_run_ends_with_its_sink() {
+fn run_stops_when_the_sink_fails() {
     let engine = engine(false);
     let aligned = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
     let pipeline = FacePipeline::new(engine, aligned, Method::ATTN).unwrap();
@@ -246,7 +246,7 @@ fn a_run_ends_with_its_sink() {
 }
 
 #[test]
-fn impossible_requests_are_refused_before_any_image() {
+fn invalid_requests_are_rejected_on_construction() {
     let engine = engine(false);
     let faces = FaceOptions::new(FaceSource::Aligned(Fit::Exact));
     let refusal = |options: ScoreOptions| {
@@ -282,7 +282,7 @@ fn small_faces_are_left_out_on_request() {
 }
 
 #[test]
-fn a_large_image_without_a_face_names_what_limits_the_search() {
+fn no_face_message_mentions_downscaled_search() {
     let engine = engine(false);
     let pipeline =
         FacePipeline::new(Arc::clone(&engine), detected(&engine), engine.default_method()).unwrap();

@@ -57,7 +57,7 @@ fn images() -> impl Strategy<Value = Image> {
 
 proptest! {
     #[test]
-    fn every_level_follows_the_formula(image in images(), width in 1..24_usize, height in 1..24_usize) {
+    fn resize_matches_naive_bilinear(image in images(), width in 1..24_usize, height in 1..24_usize) {
         let resized = resize_bilinear(&image, width, height).unwrap();
         prop_assert_eq!((resized.width(), resized.height()), (width, height));
         for (at, &found) in resized.rgb().iter().enumerate() {
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn levels_stay_between_the_least_and_the_greatest(image in images(), width in 1..24_usize, height in 1..24_usize) {
+    fn output_stays_within_the_input_range(image in images(), width in 1..24_usize, height in 1..24_usize) {
         let (least, greatest) = (image.rgb().iter().min(), image.rgb().iter().max());
         let resized = resize_bilinear(&image, width, height).unwrap();
         prop_assert!(resized.rgb().iter().min() >= least);
@@ -83,14 +83,14 @@ proptest! {
     }
 
     #[test]
-    fn the_same_size_is_the_same_image(image in images()) {
+    fn resizing_to_the_same_size_is_the_identity(image in images()) {
         let resized = resize_bilinear(&image, image.width(), image.height());
         prop_assert_eq!(resized, Some(image));
     }
 }
 
 #[test]
-fn an_image_without_pixels_cannot_be_asked_for() {
+fn invalid_sizes_return_none() {
     let image = Image::from_rgb(1, 1, vec![1, 2, 3]).unwrap();
     assert_eq!(resize_bilinear(&image, 0, 3), None);
     assert_eq!(resize_bilinear(&image, usize::MAX, 2), None);

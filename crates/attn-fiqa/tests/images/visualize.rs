@@ -19,7 +19,7 @@ fn style(low: f32, high: f32, colormap: Colormap, alpha: f32, side: usize) -> Ma
 }
 
 #[test]
-fn jet_overlays_are_those_of_opencv_to_the_pixel() {
+fn jet_overlays_match_opencv_exactly() {
     let folder = attn_fiqa_testing::golden("image");
     let index = std::fs::read_to_string(folder.join("index.json")).unwrap();
     let index: serde_json::Value = serde_json::from_str(&index).unwrap();
@@ -82,7 +82,7 @@ proptest! {
     /// Without clipping, enlarging commutes with the range, so the naive implementation can apply
     /// the two in the other order.
     #[test]
-    fn the_map_is_the_naive_one((rows, cols, values) in grids(), side in 1usize..40) {
+    fn rendered_map_matches_naive_interpolation((rows, cols, values) in grids(), side in 1usize..40) {
         let mut range = RangeOverSet::default();
         range.include(&values);
         let (low, high) = (range.range().unwrap().low(), range.range().unwrap().high());
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn values_outside_the_range_are_counted_and_take_the_end_colours(
+    fn out_of_range_values_are_clipped_and_counted(
         (rows, cols, values) in grids(), shift in prop::sample::select(vec![-9.0f32, 9.0])
     ) {
         let far: Vec<f32> = values.iter().map(|v| v + shift).collect();
@@ -156,7 +156,7 @@ fn rows_of_the_grid_are_rows_of_the_image() {
 }
 
 #[test]
-fn maps_that_cannot_be_drawn_are_refused_with_what_was_found() {
+fn invalid_maps_and_styles_are_rejected() {
     let values = [0.0, f32::NAN, 0.0, 0.0];
     let refused = PatchGrid::new(&values, 2, 2).unwrap_err();
     assert!(matches!(refused, VisualizeError::NonFinitePatch { row: 0, col: 1, .. }));

@@ -26,7 +26,7 @@ fn style() -> MapStyle {
 }
 
 #[test]
-fn without_rotation_and_scaling_it_is_the_crops_overlay() {
+fn pure_translation_matches_crop_overlay() {
     let photo = photo(120, 100);
     let to_crop = Similarity { a: 1.0, b: 0.0, shift: [-20.0, -30.0] };
     let values = values();
@@ -51,7 +51,7 @@ fn without_rotation_and_scaling_it_is_the_crops_overlay() {
 }
 
 #[test]
-fn a_rotated_face_cropped_from_the_drawn_photo_is_the_overlay() {
+fn recropped_rotated_overlay_matches_crop_overlay() {
     let photo = photo(400, 360);
     let (a, b) = (0.3, -0.2);
     let to_crop =
@@ -77,7 +77,7 @@ fn a_rotated_face_cropped_from_the_drawn_photo_is_the_overlay() {
 }
 
 #[test]
-fn a_face_beyond_the_edge_is_drawn_as_far_as_it_is_visible() {
+fn faces_beyond_the_edge_are_clipped_or_skipped() {
     let photo = photo(60, 50);
     let values = values();
     let grid = PatchGrid::new(&values, 4, 4).unwrap();

@@ -32,7 +32,7 @@ fn pixel(rendered: &Rendered, x: usize, y: usize) -> [u8; 3] {
 }
 
 /// Whether a block of a sheet is exactly this square image.
-fn holds(sheet: &Rendered, x: usize, y: usize, rgb: &[u8], side: usize) -> bool {
+fn block_matches(sheet: &Rendered, x: usize, y: usize, rgb: &[u8], side: usize) -> bool {
     (0..side).all(|row| {
         let from = ((y + row) * sheet.width + x) * 3;
         sheet.rgb[from..from + side * 3] == rgb[row * side * 3..][..side * 3]
@@ -40,23 +40,24 @@ fn holds(sheet: &Rendered, x: usize, y: usize, rgb: &[u8], side: usize) -> bool 
 }
 
 #[test]
-fn a_face_stands_beside_its_map_and_overlay() {
+fn cell_shows_crop_map_and_overlay_in_order() {
     let style = SheetStyle { title: "one", columns: None, map: map_style(112) };
     let rendered = sheet(1, "a.png", "-0.5", &style);
     let crop = crop(112);
     let grid = PatchGrid::new(&[-1.0, -0.7, -0.3, 0.0], 2, 2).unwrap();
     let map = render_map(&grid, &style.map).unwrap().rgb;
     let mixed = overlay(&crop, &grid, &style.map).unwrap().rgb;
-    let tops: Vec<usize> =
-        (0..rendered.height - 112).filter(|&y| holds(&rendered, 16, y, crop.rgb(), 112)).collect();
+    let tops: Vec<usize> = (0..rendered.height - 112)
+        .filter(|&y| block_matches(&rendered, 16, y, crop.rgb(), 112))
+        .collect();
     assert_eq!(tops.len(), 1);
-    assert!(holds(&rendered, 16 + 116, tops[0], &map, 112));
-    assert!(holds(&rendered, 16 + 232, tops[0], &mixed, 112));
+    assert!(block_matches(&rendered, 16 + 116, tops[0], &map, 112));
+    assert!(block_matches(&rendered, 16 + 232, tops[0], &mixed, 112));
     assert_eq!(rendered.width, 16 + 344 + 16);
 }
 
 #[test]
-fn free_columns_come_near_the_shape_of_a_screen() {
+fn automatic_columns_give_a_screen_aspect_ratio() {
     let style = SheetStyle { title: "t", columns: None, map: map_style(112) };
     for faces in [6, 7, 12, 60, 500, 1000] {
         let (width, height) = sheet_size(faces, &style).unwrap();
@@ -80,7 +81,7 @@ fn given_columns_are_kept() {
 }
 
 #[test]
-fn too_many_faces_are_refused_before_any_is_drawn() {
+fn oversized_sheets_are_rejected() {
     let style = |columns| SheetStyle { title: "t", columns, map: map_style(112) };
     for columns in [None, Some(1), Some(usize::MAX)] {
         for faces in [2_000, usize::MAX] {
@@ -118,7 +119,7 @@ proptest! {
     /// Nothing is clipped: the sheet has the announced size, keeps its margin white, and leaves
     /// white space between the faces whatever their names.
     #[test]
-    fn everything_stays_in_its_place(
+    fn sheet_margins_and_gaps_stay_white(
         faces in 1usize..9,
         columns in prop::option::of(1usize..5),
         side in prop::sample::select(vec![1usize, 30, 64, 112]),

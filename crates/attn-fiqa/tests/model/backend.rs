@@ -24,13 +24,13 @@ fn crops(count: usize) -> Vec<Crop> {
 }
 
 /// Passes batches of at most three crops to the CPU and returns mean tokens only.
-struct Small {
+struct SmallBatchBackend {
     inner: Box<dyn Backend>,
     largest: Arc<AtomicUsize>,
     fails: bool,
 }
 
-impl Backend for Small {
+impl Backend for SmallBatchBackend {
     fn config(&self) -> &VitConfig {
         self.inner.config()
     }
@@ -74,11 +74,15 @@ impl BackendLoader for Loader<'_> {
         whole: bool,
     ) -> Result<Box<dyn Backend>, LoadError> {
         let inner = self.threads.load(checkpoint, precision, whole)?;
-        Ok(Box::new(Small { inner, largest: Arc::clone(&self.largest), fails: self.fails }))
+        Ok(Box::new(SmallBatchBackend {
+            inner,
+            largest: Arc::clone(&self.largest),
+            fails: self.fails,
+        }))
     }
 }
 
-fn with_small(fails: bool) -> (Engine, Arc<AtomicUsize>) {
+fn small_batch_engine(fails: bool) -> (Engine, Arc<AtomicUsize>) {
     let checkpoint = attn_fiqa::checkpoint::builtin().expect("built-in model");
     let threads = Threads::new(NonZeroUsize::new(2)).expect("threads");
     let largest = Arc::new(AtomicUsize::new(0));
@@ -89,10 +93,10 @@ fn with_small(fails: bool) -> (Engine, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn another_back_end_gives_the_same_scores_in_its_own_batches() {
+fn custom_backend_matches_cpu_and_respects_max_batch() {
     let checkpoint = attn_fiqa::checkpoint::builtin().expect("built-in model");
     let ours = Engine::new(&checkpoint, &EngineOptions::default()).expect("an engine");
-    let (small, largest) = with_small(false);
+    let (small, largest) = small_batch_engine(false);
     let methods = vec![Method::ATTN_CALIBRATED, Method::ATTN, "attn@head=1".parse().unwrap()];
     let request = Request { methods, mean_query: true, ..Request::new(Method::ATTN) };
     let mut crops = crops(7);
@@ -105,8 +109,8 @@ fn another_back_end_gives_the_same_scores_in_its_own_batches() {
 }
 
 #[test]
-fn requests_that_a_back_end_does_not_support_are_refused_before_any_image() {
-    let (small, _) = with_small(false);
+fn requests_unsupported_by_the_backend_are_rejected() {
+    let (small, _) = small_batch_engine(false);
     for request in [
         Request { received: true, ..Request::new(Method::ATTN) },
         Request { embedding: true, ..Request::new(Method::ATTN) },
@@ -119,8 +123,8 @@ fn requests_that_a_back_end_does_not_support_are_refused_before_any_image() {
 }
 
 #[test]
-fn a_batch_that_fails_is_a_failure_of_each_of_its_crops() {
-    let (broken, _) = with_small(true);
+fn backend_error_fails_every_crop() {
+    let (broken, _) = small_batch_engine(true);
     let found = broken.assess(&crops(4), &Request::new(Method::ATTN)).expect("a request");
     assert_eq!(found.len(), 4);
     for outcome in found {

@@ -55,7 +55,7 @@ fn record() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_score_moves_by_the_formula_and_the_embedding_not_at_all() {
+fn key_bias_shifts_score_but_not_embedding() {
     let model = builtin().expect("the built-in model");
     let config = *model.config();
     let bias: Vec<f32> =
@@ -139,7 +139,7 @@ fn scale() -> QualityScale {
 }
 
 #[test]
-fn a_scale_is_stored_with_its_meaning() {
+fn quality_scale_round_trips_and_tampering_is_rejected() {
     let model = builtin().expect("the built-in model");
     let bias = vec![0.25; model.config().embed_dim];
     let folder = tempfile::tempdir().expect("a folder");
@@ -178,7 +178,7 @@ fn a_scale_is_stored_with_its_meaning() {
 }
 
 #[test]
-fn every_other_weight_keeps_its_bits() {
+fn write_calibrated_leaves_other_tensors_unchanged() {
     let model = builtin().expect("the built-in model");
     let folder = tempfile::tempdir().expect("a folder");
     for dtype in [WeightDtype::F32, WeightDtype::F16, WeightDtype::Bf16] {
@@ -209,7 +209,7 @@ fn every_other_weight_keeps_its_bits() {
 }
 
 #[test]
-fn conversion_keeps_a_calibration_and_a_changed_one_is_refused() {
+fn conversion_keeps_calibration_and_tampering_is_rejected() {
     let model = builtin().expect("the built-in model");
     let bias = vec![0.25; model.config().embed_dim];
     let folder = tempfile::tempdir().expect("a folder");
@@ -256,7 +256,7 @@ fn causes(dim: usize) -> CauseModel {
 }
 
 #[test]
-fn causes_travel_with_their_model_and_changed_ones_are_refused() {
+fn causes_round_trip_and_tampering_is_rejected() {
     let model = builtin().expect("the built-in model");
     let dim = model.config().embed_dim;
     let bias = vec![0.25; dim];
@@ -303,7 +303,7 @@ fn causes_travel_with_their_model_and_changed_ones_are_refused() {
 }
 
 #[test]
-fn causes_are_those_of_the_mean_token_however_it_is_computed() {
+fn causes_match_mean_token_readout_on_both_paths() {
     let model = builtin().expect("the built-in model");
     let dim = model.config().embed_dim;
     let folder = tempfile::tempdir().expect("a folder");
@@ -340,7 +340,7 @@ fn causes_are_those_of_the_mean_token_however_it_is_computed() {
 }
 
 #[test]
-fn a_model_without_causes_loads_and_refuses_to_name_them() {
+fn cause_requests_without_a_cause_model_are_rejected() {
     let model = builtin().expect("the built-in model");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("old.safetensors");

@@ -33,7 +33,7 @@ fn checkpoints_can_be_shared_between_threads() {
 }
 
 #[test]
-fn shapes_determine_everything_but_heads() {
+fn config_is_inferred_from_tensor_shapes() {
     let spec = Spec { qkv_bias: true, class_token: true, patch: 37, depth: 3, ..TINY };
     let checkpoint = read(to_safetensors(&spec.tensors(2), &[]), &heads(4)).unwrap();
     let config = checkpoint.config();
@@ -68,7 +68,7 @@ fn shapes_determine_everything_but_heads() {
 }
 
 #[test]
-fn sources_of_heads_must_agree() {
+fn conflicting_head_counts_are_rejected() {
     let tensors = Spec { key_bias: true, ..TINY }.tensors(1);
     let none = CheckpointOptions::default();
     let from_bias = read(to_torch(&tensors, &[]), &none).unwrap();
@@ -218,7 +218,7 @@ fn vit_t(mlp: usize) -> Vec<u8> {
 }
 
 #[test]
-fn presets_give_heads_and_are_held_to_the_shapes() {
+fn presets_provide_heads_and_must_match_shapes() {
     let file = vit_t(1024);
     let none = CheckpointOptions::default();
     let parts = ["heads", "2, 4, 8, 16, 32", "insightface-vit-t (8 heads)"];
@@ -250,7 +250,7 @@ fn presets_give_heads_and_are_held_to_the_shapes() {
 }
 
 #[test]
-fn an_embedded_file_is_read_in_place() {
+fn static_bytes_are_loaded_under_the_given_name() {
     let bytes: &'static [u8] = to_safetensors(&TINY.tensors(1), &[]).leak();
     let checkpoint = Checkpoint::from_static(bytes, "the default model", &heads(2)).unwrap();
     assert_eq!(checkpoint.inspect().file, "the default model");
@@ -274,7 +274,7 @@ fn with_json(name: &str, file: &str, text: &str) -> Result<Checkpoint, Checkpoin
 }
 
 #[test]
-fn timms_config_is_read_and_what_is_not_supported_is_named() {
+fn timm_config_is_read_and_unsupported_values_rejected() {
     let open = |text: &str| with_json("timm-token", "config.json", text);
     let checkpoint = open(
         r#"{"architecture": "vit_tiny_patch16_224", "global_pool": "avg",
@@ -313,7 +313,7 @@ fn timms_config_is_read_and_what_is_not_supported_is_named() {
 }
 
 #[test]
-fn transformers_configs_are_read_and_what_is_not_supported_is_named() {
+fn transformers_config_is_read_and_unsupported_values_rejected() {
     let open = |text: &str| with_json("hf-vit", "config.json", text);
     let vision = r#"{"vision_config": {"num_attention_heads": 2, "hidden_act": "quick_gelu",
                      "layer_norm_eps": 1e-3, "image_size": [32, 32]}}"#;
@@ -337,7 +337,7 @@ fn transformers_configs_are_read_and_what_is_not_supported_is_named() {
 }
 
 #[test]
-fn a_preset_is_of_the_official_layout() {
+fn preset_for_another_family_is_rejected() {
     let golden = attn_fiqa_testing::golden("families").join("timm-token/model.safetensors");
     let preset = Some(Preset::InsightfaceVitS);
     let options = CheckpointOptions { preset, ..CheckpointOptions::default() };

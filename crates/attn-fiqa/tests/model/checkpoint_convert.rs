@@ -137,7 +137,7 @@ proptest! {
 }
 
 #[test]
-fn conversion_is_deterministic_and_strips_names() {
+fn conversion_is_independent_of_container_and_prefix() {
     let tensors = TINY.tensors(1);
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -178,7 +178,7 @@ fn an_output_that_is_the_input_is_refused() {
 }
 
 #[test]
-fn a_weight_too_large_for_float16_is_named() {
+fn f16_overflow_error_names_the_tensor() {
     let mut tensors = TINY.tensors(1);
     tensors[2].values[3] = 70_000.0;
     let source = open(to_safetensors(&tensors, &[]), 2);
@@ -193,7 +193,7 @@ fn a_weight_too_large_for_float16_is_named() {
 }
 
 #[test]
-fn a_weight_that_is_not_finite_is_named() {
+fn non_finite_weight_error_names_the_tensor() {
     let mut tensors = TINY.tensors(1);
     tensors[0].values[7] = f32::NAN;
     let source = open(to_safetensors(&tensors, &[]), 2);

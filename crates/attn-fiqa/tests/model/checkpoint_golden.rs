@@ -69,7 +69,7 @@ fn golden_models_read_the_same_from_both_formats() {
 }
 
 #[test]
-fn the_heads_of_a_golden_model_are_never_guessed() {
+fn missing_head_count_is_an_error() {
     let file = attn_fiqa_testing::golden("vit/tiny_p14_qkvbias.pt");
     let error = Checkpoint::open(&file, &CheckpointOptions::default()).unwrap_err();
     let text = error.to_string();

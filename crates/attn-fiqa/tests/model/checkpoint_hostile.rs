@@ -88,7 +88,7 @@ fn safetensors_headers_are_checked() {
 }
 
 #[test]
-fn storage_keys_stay_in_their_folder() {
+fn storage_key_path_traversal_is_rejected() {
     for key in ["../data.pkl", "/etc/passwd", "..", ".", "", "a/b", "a\\b", "C:x", "0\0"] {
         let view = View { key, ..VIEW };
         let mut entries = torch_entries(&one_tensor("w", &view), &[vec![0; 16]]);
@@ -136,7 +136,7 @@ fn zip_entries_are_checked() {
 }
 
 #[test]
-fn a_directory_that_declares_too_many_entries_is_refused() {
+fn zip_declaring_too_many_entries_is_rejected() {
     let mut file = torch(&one_tensor("w", &VIEW), 16);
     let end = file.len() - 22;
     file[end + 8..end + 12].copy_from_slice(&[0xfe, 0xff, 0xfe, 0xff]);

@@ -6,7 +6,7 @@ use crate::checkpoint_support::pickle::{Pickle, View, one_tensor};
 use crate::checkpoint_support::zip::torch_zip;
 
 #[test]
-fn pickles_that_call_anything_else_are_refused_by_name() {
+fn disallowed_pickle_calls_are_rejected_by_name() {
     let call = |module: &str, name: &str| {
         Pickle::new().global(module, name).mark().text("rm -rf /").tuple().raw(b"R").stop()
     };
@@ -54,7 +54,7 @@ fn pickles_that_call_anything_else_are_refused_by_name() {
 }
 
 #[test]
-fn pickles_that_underrun_their_stack_are_refused() {
+fn pickle_stack_underflow_is_rejected() {
     let instructions: [&[u8]; 17] = [
         b"\x81", b".", b"0", b"1", b"2", b"t", b"\x85", b"\x86", b"\x87", b"a", b"e", b"s", b"u",
         b"R", b"b", b"Q", b"\x93",
@@ -74,7 +74,7 @@ fn pickles_that_underrun_their_stack_are_refused() {
 }
 
 #[test]
-fn values_that_contain_themselves_are_harmless() {
+fn recursive_and_deep_pickles_are_rejected() {
     // d = {}; d["model"] = d
     let nested = Pickle::new().raw(b"}q\0").text("model").raw(b"h\0s").stop();
     refused(torch(&nested, 16), &["nests `model`"]);
@@ -94,7 +94,7 @@ fn values_that_contain_themselves_are_harmless() {
 }
 
 #[test]
-fn bombs_are_bounded() {
+fn pickle_bombs_are_rejected() {
     // More instructions than any state dict: values, marks, memo entries.
     let memo: Vec<u8> = (0..400_000_u32)
         .flat_map(|key| {
@@ -154,7 +154,7 @@ fn tensors_must_lie_within_their_storage() {
 }
 
 #[test]
-fn dictionaries_other_than_state_dicts_are_refused() {
+fn non_state_dict_pickles_are_rejected() {
     let tensor = |pickle: Pickle| pickle.tensor(&VIEW);
     let cases: [(Vec<u8>, &str); 9] = [
         (Pickle::new().raw(b"N").stop(), "a single value"),
@@ -226,7 +226,7 @@ fn strides_and_offsets_are_honoured() {
 }
 
 #[test]
-fn only_the_ignored_class_may_make_objects() {
+fn only_argparse_namespace_may_be_instantiated() {
     for (module, name) in [("collections", "OrderedDict"), ("torch", "FloatStorage")] {
         let pickle = Pickle::new().global(module, name).raw(b")\x81").stop();
         refused(torch(&pickle, 16), &["at byte", "an object is made"]);

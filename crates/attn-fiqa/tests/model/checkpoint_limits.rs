@@ -32,7 +32,7 @@ fn one_block(ratio: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_width_of_an_mlp_that_is_only_declared_is_bounded() {
+fn declared_mlp_ratio_is_bounded() {
     for ratio in ["1.5", "64"] {
         read(one_block(ratio), &CheckpointOptions::default()).unwrap();
     }
@@ -43,7 +43,7 @@ fn the_width_of_an_mlp_that_is_only_declared_is_bounded() {
 }
 
 #[test]
-fn sizes_that_multiply_are_bounded_before_anything_is_allocated() {
+fn oversized_network_dimensions_are_rejected() {
     // A million tokens of width one take four megabytes; their attention, four terabytes.
     let side = 1000;
     let spec = Spec { dim: 1, heads: 1, mlp: 1, hidden: 1, embedding: 1, patch: 1, ..TINY };
@@ -79,7 +79,7 @@ fn sizes_that_multiply_are_bounded_before_anything_is_allocated() {
 }
 
 #[test]
-fn a_header_of_very_many_names_is_refused() {
+fn oversized_safetensors_headers_are_rejected() {
     let header = |names: usize| {
         let mut header = "{".to_owned();
         for name in 0..names {
@@ -98,7 +98,7 @@ fn a_header_of_very_many_names_is_refused() {
 
 /// Names from an untrusted file appear in a message on one line and shortened.
 #[test]
-fn messages_are_one_line_of_at_most_some_hundred_characters() {
+fn error_messages_are_bounded_and_single_line() {
     let odd = |index: usize| format!("{index}\n\u{7}\u{1b}[31m{}", "\u{85}long".repeat(200));
     let tensors: Vec<Tensor> = (0..50).map(|index| Tensor::zeros(&odd(index), &[1])).collect();
     let network = TINY.tensors(1);

@@ -46,7 +46,7 @@ fn prefixes_and_wrappers_are_stripped_and_reported() {
 }
 
 #[test]
-fn weights_are_strict() {
+fn missing_misshaped_or_extra_tensors_are_rejected() {
     let tensors = TINY.tensors(1);
     let without = |name: &str| -> Vec<Tensor> {
         tensors.iter().filter(|tensor| tensor.name != name).cloned().collect()
@@ -76,7 +76,7 @@ fn weights_are_strict() {
 }
 
 #[test]
-fn classifiers_need_an_option_and_nothing_else_is_accepted() {
+fn classifier_tensors_require_allow_unused() {
     let plain = prefixed(&TINY.tensors(1), "net.");
     let leftovers = [
         Tensor::zeros("net.mask_token", &[1, 1, 8]),
@@ -125,7 +125,7 @@ fn stored_as(dtype: Dtype, encode: impl Fn(f32) -> Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn number_formats_other_than_float_are_refused_by_name() {
+fn int32_weights_are_rejected() {
     let bytes = stored_as(Dtype::I32, |value| (value as i32).to_le_bytes().to_vec());
     refused(read(bytes, &heads(2)), &["int32", "float32, float64, float16"]);
 }
@@ -170,7 +170,7 @@ fn other_networks_are_recognised() {
 }
 
 #[test]
-fn incomplete_networks_of_other_families_are_refused_by_their_own_names() {
+fn incomplete_networks_of_other_families_are_rejected() {
     let stored = |names: &[(&str, &[usize])]| -> Vec<Tensor> {
         names.iter().map(|(name, shape)| Tensor::zeros(name, shape)).collect()
     };
@@ -198,7 +198,7 @@ fn incomplete_networks_of_other_families_are_refused_by_their_own_names() {
 }
 
 #[test]
-fn the_linear_of_a_landmark_bias_is_complete_or_refused_by_name() {
+fn incomplete_or_misshaped_keypoint_linear_is_rejected() {
     // 49 buckets for each of 2 heads and 2 blocks; x and y of 5 landmarks.
     let (weight, bias) = ("keypoint_linear.weight", "keypoint_linear.bias");
     let with = |linear: &[(&str, &[usize])]| {

@@ -40,14 +40,14 @@ impl Sharded {
         let places = named.map(|(index, tensor)| (tensor.name.clone(), shard(index))).collect();
         let sharded = Self { places, ..sharded };
         for name in SHARDS {
-            sharded.write(name, &to_safetensors(&sharded.held(name), &[("format", "pt")]));
+            sharded.write(name, &to_safetensors(&sharded.tensors_in(name), &[("format", "pt")]));
         }
         sharded.write_index(&sharded.places);
         sharded
     }
 
     /// The tensors of a shard.
-    fn held(&self, shard: &str) -> Vec<Tensor> {
+    fn tensors_in(&self, shard: &str) -> Vec<Tensor> {
         let inside = |tensor: &&Tensor| self.places[&tensor.name] == shard;
         self.tensors.iter().filter(inside).cloned().collect()
     }
@@ -71,7 +71,7 @@ impl Sharded {
 }
 
 #[test]
-fn shards_give_the_network_of_one_file() {
+fn sharded_checkpoint_equals_single_file() {
     let sharded = Sharded::new();
     for loading in [Loading::Mapped, Loading::Copied] {
         let options = CheckpointOptions { loading, ..heads(2) };
@@ -98,13 +98,13 @@ fn shards_give_the_network_of_one_file() {
 }
 
 #[test]
-fn the_hash_covers_every_shard() {
+fn changing_a_shard_changes_the_hash() {
     let mut sharded = Sharded::new();
     let hash = |sharded: &Sharded| sharded.open().expect("it opens").inspect().sha256;
     let before = hash(&sharded);
     let last = sharded.tensors.iter().rposition(|t| sharded.places[&t.name] == SHARDS[2]);
     sharded.tensors[last.expect("a tensor")].values[0] += 1.0;
-    let bytes = to_safetensors(&sharded.held(SHARDS[2]), &[("format", "pt")]);
+    let bytes = to_safetensors(&sharded.tensors_in(SHARDS[2]), &[("format", "pt")]);
     sharded.write(SHARDS[2], &bytes);
     assert_ne!(hash(&sharded), before);
 }
@@ -121,16 +121,16 @@ fn a_configuration_beside_the_index_is_read() {
 #[test]
 fn shards_that_do_not_fit_their_index_are_refused_by_name() {
     let sharded = Sharded::new();
-    let first = sharded.held(SHARDS[0]).remove(0);
+    let first = sharded.tensors_in(SHARDS[0]).remove(0);
     let without = |shard: &str| -> Vec<Tensor> {
-        sharded.held(shard).into_iter().filter(|tensor| tensor.name != first.name).collect()
+        sharded.tensors_in(shard).into_iter().filter(|tensor| tensor.name != first.name).collect()
     };
-    let all = |shard: &str| to_safetensors(&sharded.held(shard), &[]);
+    let all = |shard: &str| to_safetensors(&sharded.tensors_in(shard), &[]);
 
     // A tensor that is missing, in another shard, in two shards, or unknown to the index.
     sharded.write(SHARDS[0], &to_safetensors(&without(SHARDS[0]), &[]));
     refused(sharded.open(), &[&first.name, "missing", SHARDS[0]]);
-    let moved = [sharded.held(SHARDS[1]), vec![first.clone()]].concat();
+    let moved = [sharded.tensors_in(SHARDS[1]), vec![first.clone()]].concat();
     sharded.write(SHARDS[1], &to_safetensors(&moved, &[]));
     refused(sharded.open(), &[&first.name, SHARDS[0], "is in shard", SHARDS[1]]);
     sharded.write(SHARDS[0], &all(SHARDS[0]));
@@ -144,8 +144,10 @@ fn shards_that_do_not_fit_their_index_are_refused_by_name() {
     sharded.open().expect("whole again");
 
     // Two values for one metadata key.
-    sharded.write(SHARDS[0], &to_safetensors(&sharded.held(SHARDS[0]), &[("num_heads", "2")]));
-    sharded.write(SHARDS[1], &to_safetensors(&sharded.held(SHARDS[1]), &[("num_heads", "4")]));
+    sharded
+        .write(SHARDS[0], &to_safetensors(&sharded.tensors_in(SHARDS[0]), &[("num_heads", "2")]));
+    sharded
+        .write(SHARDS[1], &to_safetensors(&sharded.tensors_in(SHARDS[1]), &[("num_heads", "4")]));
     refused(sharded.open(), &["num_heads", SHARDS[1]]);
 
     // A shard that is truncated, another kind of file, or missing.
@@ -179,7 +181,7 @@ fn an_index_cannot_name_files_elsewhere() {
 }
 
 #[test]
-fn other_files_than_indices_are_refused() {
+fn malformed_shard_indices_are_rejected() {
     let sharded = Sharded::new();
     let many: BTreeMap<String, String> =
         (0..600).map(|n| (format!("t{n}"), format!("s{n}"))).collect();

@@ -8,7 +8,7 @@ use attn_fiqa::score::Method;
 
 use crate::common::{Golden, assert_close};
 
-const SHARE: f32 = 1e-5;
+const RELATIVE_TOLERANCE: f32 = 1e-5;
 
 fn assess(golden: &Golden, extension: &str, request: &Request) -> Vec<Assessment> {
     let options = EngineOptions { embedding: request.embedding, ..Default::default() };
@@ -24,7 +24,7 @@ fn methods(names: impl IntoIterator<Item = String>) -> Request {
 
 fn check(golden: &Golden, what: &str, found: Vec<f32>, expected: &str) {
     let (_, expected) = golden.expected(expected);
-    assert_close(&format!("{} {what}", golden.name), &found, &expected, SHARE);
+    assert_close(&format!("{} {what}", golden.name), &found, &expected, RELATIVE_TOLERANCE);
 }
 
 #[test]
@@ -86,11 +86,16 @@ fn maps_match_the_means_of_the_official_matrix() {
                 }
                 let what = format!("{} head {head}", golden.name);
                 let map = &received(&found[image]).per_head[head];
-                assert_close(&what, map.values(), &received_by_head, SHARE);
+                assert_close(&what, map.values(), &received_by_head, RELATIVE_TOLERANCE);
                 let map = &paid(&found[image]).per_head[head];
-                assert_close(&what, map.values(), &paid_by_head, SHARE);
+                assert_close(&what, map.values(), &paid_by_head, RELATIVE_TOLERANCE);
             }
-            assert_close("paid", paid(&found[image]).mean.values(), &paid_by_all, SHARE);
+            assert_close(
+                "paid",
+                paid(&found[image]).mean.values(),
+                &paid_by_all,
+                RELATIVE_TOLERANCE,
+            );
         }
     }
 }

@@ -47,7 +47,7 @@ fn synthetic_crops(count: usize) -> Vec<Crop> {
 }
 
 #[test]
-fn engines_are_shared_between_threads() {
+fn engine_is_send_and_sync() {
     fn shared<T: Send + Sync>() {}
     shared::<Engine>();
 }
@@ -88,7 +88,7 @@ fn a_crop_of_another_size_fails_alone() {
 }
 
 #[test]
-fn the_calibrated_score_moves_the_whole_map_and_nothing_else() {
+fn calibrated_score_shifts_the_map_uniformly() {
     let checkpoint = attn_fiqa::checkpoint::builtin().expect("built-in model");
     let engine = engine(&checkpoint, 1);
     assert_eq!(engine.default_method(), Method::ATTN_CALIBRATED);

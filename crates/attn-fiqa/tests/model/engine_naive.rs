@@ -23,7 +23,7 @@ fn weights(spec: Spec) -> Vec<Tensor> {
     tensors
 }
 
-fn close(what: &str, found: f32, expected: f64, scale: f64) {
+fn assert_within(what: &str, found: f32, expected: f64, scale: f64) {
     // f32 through a few blocks, relative to the largest value of its kind.
     let error = (f64::from(found) - expected).abs();
     assert!(error < 2e-5 * scale.max(1e-3), "{what}: {found} is not {expected}");
@@ -70,7 +70,7 @@ fn every_kind_of_network_matches_a_second_implementation() {
             let all = answer.logits.iter().flatten().flatten();
             let scale = all.clone().fold(0.0f64, |scale, value| scale.max(value.abs()));
             let score = all.sum::<f64>() / (spec.heads * tokens * tokens) as f64;
-            close(&what, found.scores[0], score, scale);
+            assert_within(&what, found.scores[0], score, scale);
 
             // The class token is not part of a map.
             let first = usize::from(spec.class_token);
@@ -85,25 +85,25 @@ fn every_kind_of_network_matches_a_second_implementation() {
                     sum / (spec.heads * tokens) as f64
                 };
                 let by_all = mean(&|a, i| a[i][patch]);
-                close(&what, received.values()[patch - first], by_all, scale);
+                assert_within(&what, received.values()[patch - first], by_all, scale);
                 let to_all = mean(&|a, j| a[patch][j]);
-                close(&what, paid.values()[patch - first], to_all, scale);
+                assert_within(&what, paid.values()[patch - first], to_all, scale);
             }
 
             let stability = patch_stability(&answer.stages, first);
             let mean = stability.iter().sum::<f64>() / stability.len() as f64;
-            close(&what, found.scores[1], mean, 1.0);
+            assert_within(&what, found.scores[1], mean, 1.0);
             let weights: Vec<f64> =
                 (first..tokens).map(|patch| softmax_received(&answer.logits, patch)).collect();
             let weighted: f64 = stability.iter().zip(&weights).map(|(q, w)| q * w).sum();
-            close(&what, found.scores[2], weighted / weights.iter().sum::<f64>(), 1.0);
+            assert_within(&what, found.scores[2], weighted / weights.iter().sum::<f64>(), 1.0);
 
             let norm = answer.embedding.iter().map(|value| value * value).sum::<f64>().sqrt();
-            close(&what, found.scores[3], norm, norm);
+            assert_within(&what, found.scores[3], norm, norm);
             let embedding = found.embedding.as_ref().expect("an embedding");
             let scale = answer.embedding.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
             for (&found, &expected) in embedding.iter().zip(&answer.embedding) {
-                close(&what, found, expected, scale);
+                assert_within(&what, found, expected, scale);
             }
         }
     }
@@ -135,7 +135,7 @@ fn softmax_received(logits: &[Vec<Vec<f64>>], token: usize) -> f64 {
 }
 
 #[test]
-fn dropout_agreement_depends_on_the_image_alone_and_never_leaves_its_range() {
+fn dropout_score_is_batch_invariant_and_in_range() {
     let tensors = weights(TINY);
     let options = CheckpointOptions { heads: Some(TINY.heads), ..CheckpointOptions::default() };
     let bytes = to_safetensors(&tensors, &[]);

@@ -115,7 +115,7 @@ fn assess(checkpoint: &Checkpoint, crops: &[Crop], causes: bool) -> (Engine, Vec
 }
 
 #[track_caller]
-fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+fn assert_within(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (found, expected) in found.iter().zip(expected) {
         let off = (found - expected).abs();
@@ -128,7 +128,7 @@ fn largest(values: &[f32]) -> f32 {
 }
 
 #[test]
-fn the_built_in_model_scores_as_the_engine_does() {
+fn exported_builtin_model_matches_engine() {
     let checkpoint = builtin().expect("the model");
     let crops = faces();
     let (engine, expected) = assess(&checkpoint, &crops, true);
@@ -143,7 +143,7 @@ fn the_built_in_model_scores_as_the_engine_does() {
         let scores = found("score");
         assert_eq!(scores.shape(), [crops.len()]);
         let expected_scores: Vec<f32> = expected.iter().map(|one| one.scores[0]).collect();
-        close("score", scores.values(), &expected_scores, tolerance * range);
+        assert_within("score", scores.values(), &expected_scores, tolerance * range);
 
         let qualities: Vec<f32> =
             scores.values().iter().map(|&score| f32::from(map.quality(score))).collect();
@@ -155,11 +155,11 @@ fn the_built_in_model_scores_as_the_engine_does() {
             .iter()
             .flat_map(|one| one.received.as_ref().expect("a map").mean.values().to_vec())
             .collect();
-        close("map", maps.values(), &expected_maps, tolerance * largest(&expected_maps));
+        assert_within("map", maps.values(), &expected_maps, tolerance * largest(&expected_maps));
 
         let embeddings: Vec<f32> =
             expected.iter().flat_map(|one| one.embedding.clone().expect("an embedding")).collect();
-        close(
+        assert_within(
             "embedding",
             found("embedding").values(),
             &embeddings,
@@ -172,20 +172,20 @@ fn the_built_in_model_scores_as_the_engine_does() {
         let none = found("none_probability");
         for (image, one) in expected.iter().enumerate() {
             let causes = one.causes.as_ref().expect("causes");
-            close("none", &none.values()[image..=image], &[causes.none_probability], 1e-4);
+            assert_within("none", &none.values()[image..=image], &[causes.none_probability], 1e-4);
             for (place, &cause) in known.iter().enumerate() {
                 let named = causes.found.iter().find(|found| found.cause == cause);
                 let at = image * known.len() + place;
                 let expected = named.map_or((0.0, 0.0), |found| (found.strength, found.gain));
-                close("strength", &strengths.values()[at..=at], &[expected.0], 1e-4);
-                close("gain", &gains.values()[at..=at], &[expected.1], 1e-2);
+                assert_within("strength", &strengths.values()[at..=at], &[expected.0], 1e-4);
+                assert_within("gain", &gains.values()[at..=at], &[expected.1], 1e-2);
             }
         }
     }
 }
 
 #[test]
-fn every_kind_of_network_scores_as_the_engine_does() {
+fn exported_network_variants_match_engine() {
     let specs = [
         TINY,
         Spec { class_token: true, ..TINY },
@@ -212,14 +212,14 @@ fn every_kind_of_network_scores_as_the_engine_does() {
             let bytes = to_safetensors(&tensors, &[]);
             let checkpoint = Checkpoint::from_bytes(bytes, "tiny", &options).expect("a network");
             let method = if spec.key_bias { Method::ATTN_CALIBRATED } else { Method::ATTN };
-            assert_scores_as_the_engine(&checkpoint, method, &format!("{spec:?}, gelu {gelu}"));
+            assert_export_matches_engine(&checkpoint, method, &format!("{spec:?}, gelu {gelu}"));
         }
     }
 }
 
 /// With the random networks of `golden/families`.
 #[test]
-fn networks_of_other_families_score_as_the_engine_does() {
+fn exported_families_match_engine() {
     let folder = attn_fiqa_testing::golden("families");
     let outputs = Folder::new();
     let mut count = 0;
@@ -236,7 +236,7 @@ fn networks_of_other_families_score_as_the_engine_does() {
             // Files of the official layout do not state the number of heads.
             options.heads = what.contains("transface").then_some(5);
             let checkpoint = Checkpoint::open(&file, &options).expect("a network");
-            assert_scores_as_the_engine(&checkpoint, Method::ATTN, &what);
+            assert_export_matches_engine(&checkpoint, Method::ATTN, &what);
             // Writing asserts that some node reads every constant, whichever outputs there are.
             for output in [ScoreOutput::Score, ScoreOutput::Map, ScoreOutput::Embedding] {
                 let options =
@@ -250,7 +250,7 @@ fn networks_of_other_families_score_as_the_engine_does() {
 }
 
 /// Score, map and embedding, in f32 with both opsets and in f16.
-fn assert_scores_as_the_engine(checkpoint: &Checkpoint, method: Method, name: &str) {
+fn assert_export_matches_engine(checkpoint: &Checkpoint, method: Method, name: &str) {
     use ScoreOutput::{Embedding, Map, Score};
     let crops = noise_crops(checkpoint.config().image_size);
     let (engine, expected) = assess(checkpoint, &crops, false);
@@ -270,15 +270,15 @@ fn assert_scores_as_the_engine(checkpoint: &Checkpoint, method: Method, name: &s
         let options = ExportOptions { dtype, opset, outputs, licence: None };
         let found = run(checkpoint, &options, &crops);
         let what = |output: &str| format!("{output} of {name}, {dtype:?}");
-        close(&what("score"), found("score").values(), &scores, tolerance * scale);
-        close(&what("map"), found("map").values(), &maps, tolerance * scale);
+        assert_within(&what("score"), found("score").values(), &scores, tolerance * scale);
+        assert_within(&what("map"), found("map").values(), &maps, tolerance * scale);
         let limit = 10.0 * tolerance * largest(&embeddings);
-        close(&what("embedding"), found("embedding").values(), &embeddings, limit);
+        assert_within(&what("embedding"), found("embedding").values(), &embeddings, limit);
     }
 }
 
 #[test]
-fn a_file_in_f16_holds_half_the_bytes_and_the_same_file_is_written_twice() {
+fn f16_export_is_smaller_and_exports_are_deterministic() {
     let checkpoint = builtin().expect("the model");
     let folder = Folder::new();
     let write = |name: &str, dtype| {
@@ -299,7 +299,7 @@ fn a_file_in_f16_holds_half_the_bytes_and_the_same_file_is_written_twice() {
 }
 
 #[test]
-fn a_quality_only_checkpoint_scores_and_has_no_embedding() {
+fn quality_only_checkpoint_exports_without_embedding() {
     let folder = Folder::new();
     let file = folder.path("quality.safetensors");
     let options = ConvertOptions { quality_only: true, ..ConvertOptions::default() };
@@ -308,7 +308,7 @@ fn a_quality_only_checkpoint_scores_and_has_no_embedding() {
     let crops = &faces()[..1];
     let (_, expected) = assess(&checkpoint, crops, false);
     let found = run(&checkpoint, &ExportOptions::default(), crops);
-    close("score", found("score").values(), &expected[0].scores, 1e-4);
+    assert_within("score", found("score").values(), &expected[0].scores, 1e-4);
 
     let problem = |options: &ExportOptions, path: &Path| {
         export_score(&checkpoint, path, options).expect_err("a refusal")
@@ -337,7 +337,7 @@ fn a_network_that_reads_landmarks_is_refused() {
 }
 
 #[test]
-fn what_a_model_does_not_have_is_refused() {
+fn unavailable_outputs_and_opsets_are_rejected() {
     let tensors = Spec { key_bias: true, ..TINY }.tensors(3);
     let options = CheckpointOptions { heads: Some(2), ..CheckpointOptions::default() };
     let open = |metadata: &[(&str, &str)]| {
@@ -387,7 +387,7 @@ fn what_a_model_does_not_have_is_refused() {
 }
 
 #[test]
-fn a_weight_beyond_f16_is_named() {
+fn f16_overflow_error_names_the_tensor() {
     let mut tensors = TINY.tensors(3);
     let tensor = tensors.iter_mut().find(|t| t.name == "blocks.0.mlp.fc1.weight").expect("fc1");
     tensor.values[5] = 1e6;
@@ -433,7 +433,7 @@ fn confidence(score: f32, side: f32) -> f32 {
 }
 
 #[test]
-fn the_detector_is_the_committed_one_with_decoded_outputs() {
+fn exported_detector_matches_decoded_committed_model() {
     let folder = Folder::new();
     let path = folder.path("detector.onnx");
     for opset in [17, 18] {
@@ -474,14 +474,14 @@ fn the_detector_is_the_committed_one_with_decoded_outputs() {
         ];
         for ((name, tensor), (expected_name, shape, values)) in found.iter().zip(&expected) {
             assert_eq!((name.as_str(), tensor.shape()), (*expected_name, &shape[..]));
-            close(name, tensor.values(), values, 1e-5 * largest(values).max(1.0));
+            assert_within(name, tensor.values(), values, 1e-5 * largest(values).max(1.0));
         }
     }
     assert!(export_detector(&folder.path("x.onnx"), 12).is_err());
 }
 
 #[test]
-fn the_landmark_network_is_the_committed_one() {
+fn exported_landmark_network_matches_committed_model() {
     let folder = Folder::new();
     let path = folder.path("landmarks.onnx");
     export_landmarks(&path, 17).expect("an export");
@@ -489,5 +489,5 @@ fn the_landmark_network_is_the_committed_one() {
     let (found, expected) =
         (run_file(&path, &input), run_file(&committed("landmarks.onnx"), &input));
     assert_eq!((found[0].0.as_str(), found[0].1.shape()), ("landmarks", &[1, 5, 2][..]));
-    close("landmarks", found[0].1.values(), expected[0].1.values(), 1e-3);
+    assert_within("landmarks", found[0].1.values(), expected[0].1.values(), 1e-3);
 }

@@ -19,7 +19,7 @@ use safetensors::SafeTensors;
 
 use crate::common::assert_close;
 
-const SHARE: f32 = 1e-5;
+const RELATIVE_TOLERANCE: f32 = 1e-5;
 
 /// A network, and what its files do not state.
 struct Case {
@@ -97,7 +97,7 @@ impl Expected {
 
     /// With their landmarks, if the network reads them.
     fn crops(&self) -> Vec<Crop> {
-        let mut crops = self.crops_alone();
+        let mut crops = self.crops_without_landmarks();
         if self.has("landmarks") {
             let landmarks = self.values("landmarks");
             let (points, _) = landmarks.as_chunks::<2>();
@@ -113,7 +113,7 @@ impl Expected {
         file.names().contains(&name)
     }
 
-    fn crops_alone(&self) -> Vec<Crop> {
+    fn crops_without_landmarks(&self) -> Vec<Crop> {
         let file = SafeTensors::deserialize(&self.0).expect("expected values");
         let images = file.tensor("images").expect("images");
         let side = images.shape()[1];
@@ -137,7 +137,7 @@ fn methods(names: &[String]) -> Request {
 /// [`assert_close`], relative to the larger of the expected values and those of `scale`.
 fn assert_close_to(what: &str, found: &[f32], expected: &Expected, name: &str, scale: &str) {
     let largest = |name| expected.values(name).iter().fold(0f32, |most, v| most.max(v.abs()));
-    let share = SHARE * (largest(scale) / largest(name)).max(1.0);
+    let share = RELATIVE_TOLERANCE * (largest(scale) / largest(name)).max(1.0);
     assert_close(&format!("{what} {name}"), found, &expected.values(name), share);
 }
 
@@ -157,7 +157,7 @@ fn scores_of_every_family_match_its_own_library() {
         let found = assess(&checkpoint, &crops, &methods(&alone));
         assert_close_to(case.name, &scores(&found, 0), &expected, "score", "heads");
         let found: Vec<f32> = found.into_iter().flat_map(|one| one.scores[1..].to_vec()).collect();
-        assert_close(case.name, &found, &expected.values("heads"), SHARE);
+        assert_close(case.name, &found, &expected.values("heads"), RELATIVE_TOLERANCE);
 
         let names = ["attn", "attn-max", "attn-median"].map(str::to_owned);
         let found = assess(&checkpoint, &crops, &methods(&names));
@@ -170,22 +170,22 @@ fn scores_of_every_family_match_its_own_library() {
 }
 
 #[test]
-fn maps_are_of_the_patches_and_embeddings_are_the_librarys_output() {
+fn maps_and_embeddings_match_the_library() {
     for case in CASES {
         let (checkpoint, expected) = (case.open(None), case.expected());
         let request = Request { received: true, embedding: true, ..Request::new(Method::ATTN) };
         let found = assess(&checkpoint, &expected.crops(), &request);
         let maps = found.iter().flat_map(|one| one.received.as_ref().expect("a map").mean.values());
         let maps: Vec<f32> = maps.copied().collect();
-        assert_close(case.name, &maps, &expected.values("received"), SHARE);
+        assert_close(case.name, &maps, &expected.values("received"), RELATIVE_TOLERANCE);
         let embeddings = found.into_iter().flat_map(|one| one.embedding.expect("an embedding"));
         let embeddings: Vec<f32> = embeddings.collect();
-        assert_close(case.name, &embeddings, &expected.values("embedding"), SHARE);
+        assert_close(case.name, &embeddings, &expected.values("embedding"), RELATIVE_TOLERANCE);
     }
 }
 
 #[test]
-fn a_score_of_patches_leaves_prefix_tokens_out_and_is_the_mean_of_its_map() {
+fn patch_score_excludes_prefix_and_equals_map_mean() {
     for case in CASES {
         let (checkpoint, expected) = (case.open(Some(ScoreTokens::Patches)), case.expected());
         let crops = expected.crops();
@@ -208,13 +208,13 @@ fn a_score_of_patches_leaves_prefix_tokens_out_and_is_the_mean_of_its_map() {
         let found = assess(&checkpoint, &crops, &request);
         let embeddings: Vec<f32> =
             found.into_iter().flat_map(|one| one.embedding.expect("an embedding")).collect();
-        assert_close(case.name, &embeddings, &expected.values("embedding"), SHARE);
+        assert_close(case.name, &embeddings, &expected.values("embedding"), RELATIVE_TOLERANCE);
     }
 }
 
 /// Scores, maps and statistics of the logits that softmax is applied to.
 #[test]
-fn scores_with_the_bias_of_landmarks_are_of_the_logits_that_softmax_is_given() {
+fn landmark_biased_scores_match_biased_logits() {
     let (checkpoint, expected) = (KP_RPE.open_biased(), KP_RPE.expected());
     let crops = expected.crops();
     let heads = (0..5).map(|head| format!("attn@head={head}"));
@@ -223,7 +223,7 @@ fn scores_with_the_bias_of_landmarks_are_of_the_logits_that_softmax_is_given() {
     let found = assess(&checkpoint, &crops, &methods(&alone));
     assert_close_to("biased", &scores(&found, 0), &expected, "biased_score", "biased_heads");
     let found: Vec<f32> = found.into_iter().flat_map(|one| one.scores[1..].to_vec()).collect();
-    assert_close("heads", &found, &expected.values("biased_heads"), SHARE);
+    assert_close("heads", &found, &expected.values("biased_heads"), RELATIVE_TOLERANCE);
     let found = assess(&checkpoint, &crops, &methods(&statistics));
     for (index, (what, scale)) in [
         ("biased_score", "biased_heads"),
@@ -241,7 +241,7 @@ fn scores_with_the_bias_of_landmarks_are_of_the_logits_that_softmax_is_given() {
     let found = assess(&checkpoint, &crops, &request);
     let maps = found.iter().flat_map(|one| one.received.as_ref().expect("a map").mean.values());
     let maps: Vec<f32> = maps.copied().collect();
-    assert_close("map", &maps, &expected.values("biased_received"), SHARE);
+    assert_close("map", &maps, &expected.values("biased_received"), RELATIVE_TOLERANCE);
     for one in &found {
         let paid = one.paid.as_ref().expect("a map").mean.values();
         let mean = paid.iter().sum::<f32>() / paid.len() as f32;
@@ -250,14 +250,14 @@ fn scores_with_the_bias_of_landmarks_are_of_the_logits_that_softmax_is_given() {
     // The network is the same wherever its bias is used.
     let embeddings: Vec<f32> =
         found.into_iter().flat_map(|one| one.embedding.expect("an embedding")).collect();
-    assert_close("embedding", &embeddings, &expected.values("embedding"), SHARE);
+    assert_close("embedding", &embeddings, &expected.values("embedding"), RELATIVE_TOLERANCE);
 }
 
 /// The first two images have the same pixels; the last one has the landmarks of the template.
 #[test]
-fn landmarks_decide_and_those_of_the_template_stand_for_unknown_ones() {
+fn landmarks_change_results_and_default_to_template() {
     let (checkpoint, expected) = (KP_RPE.open(None), KP_RPE.expected());
-    let (crops, alone) = (expected.crops(), expected.crops_alone());
+    let (crops, alone) = (expected.crops(), expected.crops_without_landmarks());
     assert_eq!(crops[0].rgb(), crops[1].rgb());
     let request = Request { embedding: true, ..Request::new(Method::ATTN) };
     let found = assess(&checkpoint, &crops, &request);
@@ -313,7 +313,7 @@ fn lower_precisions_stay_near_f32_with_a_bias() {
 
 /// The choice is kept in a converted file, and refused for a network without such a bias.
 #[test]
-fn where_the_bias_is_used_is_part_of_a_converted_file() {
+fn conversion_keeps_the_landmark_bias_setting() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("biased.safetensors");
     for quality_only in [false, true] {
@@ -342,7 +342,7 @@ fn where_the_bias_is_used_is_part_of_a_converted_file() {
 
 /// A converted file contains the whole configuration and needs neither options nor JSON.
 #[test]
-fn a_converted_file_gives_the_same_bits() {
+fn converted_checkpoints_give_identical_results() {
     let folder = tempfile::tempdir().expect("a folder");
     for case in CASES {
         for tokens in ScoreTokens::ALL {

@@ -12,7 +12,7 @@ pub(crate) struct Naive<'a> {
 }
 
 /// The results for one image.
-pub(crate) struct Answer {
+pub(crate) struct NaiveOutput {
     /// `A[head][i][j]` of the last block, before softmax.
     pub(crate) logits: Vec<Vec<Vec<f64>>>,
     pub(crate) embedding: Vec<f64>,
@@ -121,7 +121,7 @@ impl<'a> Naive<'a> {
         (logits, mixed)
     }
 
-    pub(crate) fn run(&self, rgb: &[u8]) -> Answer {
+    pub(crate) fn run(&self, rgb: &[u8]) -> NaiveOutput {
         let Spec { dim, depth, mlp, hidden, embedding, .. } = self.spec;
         let mut rows = self.tokens(rgb);
         let mut last_logits = Vec::new();
@@ -143,7 +143,7 @@ impl<'a> Naive<'a> {
         let flat: Vec<f64> = rows.iter().flat_map(|row| self.norm(row, "norm")).collect();
         let first = self.batch_norm(self.linear(&flat, "feature.0", hidden), "feature.1");
         let second = self.batch_norm(self.linear(&first, "feature.2", embedding), "feature.3");
-        Answer { logits: last_logits, embedding: second, stages }
+        NaiveOutput { logits: last_logits, embedding: second, stages }
     }
 
     fn activate(&self, x: f64) -> f64 {

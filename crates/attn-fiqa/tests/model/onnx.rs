@@ -63,7 +63,7 @@ fn an_unknown_operator_is_named_with_its_node() {
 }
 
 #[test]
-fn damaged_files_are_errors_and_never_panics() {
+fn corrupted_onnx_files_never_panic() {
     let whole = channel_means(4, "data");
     for cut in 0..whole.len() {
         let _ = OnnxModel::from_bytes(whole[..cut].to_vec(), "cut");

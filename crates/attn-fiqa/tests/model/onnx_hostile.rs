@@ -25,7 +25,7 @@ fn network(side: u64, constants: &[Vec<u8>], nodes: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Opens the network and, if that succeeds, runs it on zeros.
-fn try_out(file: Vec<u8>, side: usize) -> Result<Vec<Tensor>, OnnxError> {
+fn open_and_run(file: Vec<u8>, side: usize) -> Result<Vec<Tensor>, OnnxError> {
     let started = Instant::now();
     let network = OnnxModel::from_bytes(file, "stranger.onnx")?;
     let data = Tensor::new(&[1, 3, side, side], vec![0.0; 3 * side * side]).expect("a tensor");
@@ -35,8 +35,8 @@ fn try_out(file: Vec<u8>, side: usize) -> Result<Vec<Tensor>, OnnxError> {
 }
 
 #[track_caller]
-fn too_costly(file: Vec<u8>, part: &str) {
-    let error = try_out(file, 4).expect_err("it must be refused");
+fn assert_too_costly(file: Vec<u8>, part: &str) {
+    let error = open_and_run(file, 4).expect_err("it must be refused");
     let text = error.to_string();
     assert!(matches!(error.problem, OnnxProblem::TooCostly { .. }), "{text}");
     assert!(text.contains(part), "'{part}' is not in: {text}");
@@ -44,57 +44,57 @@ fn too_costly(file: Vec<u8>, part: &str) {
 }
 
 #[test]
-fn constants_do_not_blow_up() {
+fn huge_intermediate_tensors_are_rejected() {
     for shape in [&[1, 1 << 38][..], &[1, 8 << 30], &[1 << 30], &[1 << 32, 1 << 32]] {
         let shape = constant("shape", shape);
         let nodes = [node("big", "ConstantOfShape", &["shape"], "out", &[])];
-        too_costly(network(4, std::slice::from_ref(&shape), &nodes), "'big'");
+        assert_too_costly(network(4, std::slice::from_ref(&shape), &nodes), "'big'");
         let nodes = [
             node("one", "ConstantOfShape", &["one"], "unit", &[]),
             node("big", "Expand", &["unit", "shape"], "out", &[]),
         ];
-        too_costly(network(4, &[shape, constant("one", &[1])], &nodes), "'big'");
+        assert_too_costly(network(4, &[shape, constant("one", &[1])], &nodes), "'big'");
     }
     let huge = constant("times", &[1, 1, 1 << 20, 1 << 20]);
-    too_costly(
+    assert_too_costly(
         network(4, &[huge], &[node("big", "Tile", &["data", "times"], "out", &[])]),
         "'big'",
     );
     let pads = [0, 0, 1 << 20, 1 << 20, 0, 0, 1 << 20, 1 << 20];
     let pad = node("big", "Pad", &["data", "pads"], "out", &[]);
-    too_costly(network(4, &[constant("pads", &pads)], &[pad]), "'big'");
+    assert_too_costly(network(4, &[constant("pads", &pads)], &[pad]), "'big'");
     let sizes = constant("sizes", &[1, 3, 1 << 20, 1 << 20]);
     let resize = node("big", "Resize", &["data", "", "", "sizes"], "out", &[]);
-    too_costly(network(4, &[sizes], &[resize]), "'big'");
+    assert_too_costly(network(4, &[sizes], &[resize]), "'big'");
     let ends = ["start", "limit", "step"];
     let range = node("big", "Range", &ends, "out", &[]);
     let numbers = [constant("start", &[0]), constant("limit", &[1 << 40]), constant("step", &[1])];
-    too_costly(network(4, &numbers, &[range]), "'big'");
+    assert_too_costly(network(4, &numbers, &[range]), "'big'");
 }
 
 /// `rten` follows a field of such a message past the end of the message, and a length found there
 /// sends it back, in an endless loop.
 #[test]
-fn a_message_that_only_rten_reads_does_not_reach_beyond_its_end() {
+fn overlong_fields_read_only_by_rten_are_rejected() {
     let same = node("same", "Identity", &["data"], "out", &[]);
     let too_long = [3 << 3 | 2, 100];
     // What the field would extend into.
     let after = bytes_field(2, &[b'p'; 300]);
     let of_a_place = [constant("unused", &[1]), bytes_field(13, &too_long)].concat();
     let valid = network(4, &[constant("unused", &[1])], std::slice::from_ref(&same));
-    assert!(try_out([&valid[..], &after].concat(), 4).is_ok());
+    assert!(open_and_run([&valid[..], &after].concat(), 4).is_ok());
     for file in [
         [&valid[..], &bytes_field(14, &too_long), &after].concat(),
         [network(4, &[of_a_place], &[same]), after.clone()].concat(),
     ] {
-        let error = try_out(file, 4).expect_err("it must be refused");
+        let error = open_and_run(file, 4).expect_err("it must be refused");
         assert!(matches!(error.problem, OnnxProblem::NotOnnx(_)), "{error}");
         assert!(error.to_string().contains("damaged"), "{error}");
     }
 }
 
 #[test]
-fn many_small_steps_do_not_add_up_without_end() {
+fn cumulative_graph_cost_is_bounded() {
     // The size doubles with every node.
     let doubling = |from: &str, axis| -> Vec<Vec<u8>> {
         (0..60)
@@ -109,9 +109,9 @@ fn many_small_steps_do_not_add_up_without_end() {
             })
             .collect()
     };
-    too_costly(network(4, &[], &doubling("data", 2)), "'double'");
+    assert_too_costly(network(4, &[], &doubling("data", 2)), "'double'");
     // An integer vector, which the runtime would keep as expressions.
-    too_costly(network(4, &[constant("few", &[1, 2])], &doubling("few", 0)), "vectors");
+    assert_too_costly(network(4, &[constant("few", &[1, 2])], &doubling("few", 0)), "vectors");
 
     // [1, n] and [n, 1] broadcast to [n, n].
     let (row, column) = (constant("row", &[1, 1 << 20]), constant("column", &[1 << 20, 1]));
@@ -120,7 +120,7 @@ fn many_small_steps_do_not_add_up_without_end() {
         node("b", "ConstantOfShape", &["column"], "tall", &[]),
         node("outer", "Add", &["wide", "tall"], "out", &[]),
     ];
-    too_costly(network(4, &[row.clone(), column.clone()], &nodes), "'outer'");
+    assert_too_costly(network(4, &[row.clone(), column.clone()], &nodes), "'outer'");
 
     // Small inputs and outputs, but 10¹⁷ multiplications.
     let nodes = [
@@ -128,7 +128,10 @@ fn many_small_steps_do_not_add_up_without_end() {
         node("first", "MatMul", &["matrix", "matrix"], "m1", &[]),
         node("second", "MatMul", &["m1", "m1"], "out", &[]),
     ];
-    too_costly(network(4, &[constant("square", &[16_000, 16_000])], &nodes), "multiplications");
+    assert_too_costly(
+        network(4, &[constant("square", &[16_000, 16_000])], &nodes),
+        "multiplications",
+    );
     let pool = node(
         "pool",
         "MaxPool",
@@ -136,7 +139,7 @@ fn many_small_steps_do_not_add_up_without_end() {
         "out",
         &[("kernel_shape", &[30_000, 30_000]), ("pads", &[20_000, 20_000, 20_000, 20_000])],
     );
-    too_costly(network(4, &[], &[pool]), "'pool'");
+    assert_too_costly(network(4, &[], &[pool]), "'pool'");
 
     // A chain so long that sorting it would exhaust a thread's stack.
     let chain = |length: usize| -> Vec<Vec<u8>> {
@@ -147,14 +150,15 @@ fn many_small_steps_do_not_add_up_without_end() {
         };
         (0..length).map(|i| node("link", "Relu", &[&name(i)], &name(i + 1), &[])).collect()
     };
-    too_costly(network(4, &[], &chain(5000)), "chain of more than");
+    assert_too_costly(network(4, &[], &chain(5000)), "chain of more than");
     // The longest accepted chain runs on the usual two megabytes of thread stack.
     let longest = network(4, &[], &chain(4096));
     let thread = std::thread::Builder::new().stack_size(2 << 20);
-    let run = thread.spawn(move || try_out(longest, 4).expect("a long network")).expect("a thread");
+    let run =
+        thread.spawn(move || open_and_run(longest, 4).expect("a long network")).expect("a thread");
     assert_eq!(run.join().expect("no overflow")[0].shape(), [1, 3, 4, 4]);
     let many: Vec<Vec<u8>> = (0..9000).map(|_| node("n", "Relu", &["data"], "", &[])).collect();
-    let error = try_out(network(4, &[], &many), 4).expect_err("too many nodes").to_string();
+    let error = open_and_run(network(4, &[], &many), 4).expect_err("too many nodes").to_string();
     assert!(error.contains("more nodes than any face network"), "{error}");
 }
 
@@ -164,12 +168,13 @@ fn control_flow_and_unknown_operators_are_refused() {
     for operator in ["Loop", "Scan", "If"] {
         let mut looping = node("l", operator, &["data"], "out", &[]);
         looping.extend(bytes_field(5, &attribute));
-        let error = try_out(network(4, &[], &[looping]), 4).expect_err("control flow").to_string();
+        let error =
+            open_and_run(network(4, &[], &[looping]), 4).expect_err("control flow").to_string();
         assert!(error.contains("a graph of its own"), "{error}");
     }
     for operator in ["Loop", "SequenceConstruct", "NonMaxSuppression", "LSTM", "Einsum"] {
         let nodes = [node("odd", operator, &["data"], "out", &[])];
-        let error = try_out(network(4, &[], &nodes), 4).expect_err(operator).to_string();
+        let error = open_and_run(network(4, &[], &nodes), 4).expect_err(operator).to_string();
         assert!(error.contains("'odd'") && error.contains(operator), "{error}");
     }
     // Sizes that depend on pixel values.
@@ -177,7 +182,7 @@ fn control_flow_and_unknown_operators_are_refused() {
         node("small", "Flatten", &["data"], "flat", &[]),
         node("open", "Expand", &["flat", "flat"], "out", &[]),
     ];
-    too_costly(network(4, &[], &nodes), "'open'");
+    assert_too_costly(network(4, &[], &nodes), "'open'");
 }
 
 /// The runtime trusts shapes that a file declares for intermediate values, and computes constants
@@ -199,7 +204,7 @@ fn incorrect_declared_shapes_are_not_trusted() {
         let (inner, after) = split_field(&rest);
         let graph = [inner, &bytes_field(13, &lie)].concat();
         let file = [&file[..], &bytes_field(7, &graph), after].concat();
-        assert_eq!(try_out(file, 4).expect("it is sound otherwise")[0].shape(), [1, 48]);
+        assert_eq!(open_and_run(file, 4).expect("it is sound otherwise")[0].shape(), [1, 48]);
     }
 }
 
@@ -217,7 +222,7 @@ fn split_field(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[test]
-fn inputs_of_any_side_are_refused_before_they_are_allocated() {
+fn oversized_model_inputs_are_rejected() {
     for side in [2_000, 20_000, 1 << 31, 1 << 40, u64::MAX >> 1] {
         let file = || {
             model(
@@ -242,7 +247,7 @@ fn inputs_of_any_side_are_refused_before_they_are_allocated() {
 
 /// A network for any input size is checked for each size that it is given.
 #[test]
-fn every_shape_of_an_input_is_checked() {
+fn dynamic_input_sizes_are_checked_on_each_run() {
     let file = model(
         &[
             node("flat", "Flatten", &["data"], "row", &[]),
@@ -265,7 +270,7 @@ fn every_shape_of_an_input_is_checked() {
 
 /// The nodes that exporters write to compute shapes.
 #[test]
-fn shapes_computed_on_the_way_are_followed() {
+fn computed_shapes_are_resolved() {
     let nodes = [
         node("shape", "Shape", &["data"], "shape", &[]),
         node("batch", "Gather", &["shape", "zero"], "batch", &[]),
@@ -288,7 +293,7 @@ fn shapes_computed_on_the_way_are_followed() {
         constant("ends", &[i64::MAX as u64]),
         constant("one", &[1]),
     ];
-    let found = try_out(network(4, &constants, &nodes), 4).expect("a network");
+    let found = open_and_run(network(4, &constants, &nodes), 4).expect("a network");
     assert_eq!(found[0].shape(), [1, 47]);
 }
 
@@ -303,7 +308,7 @@ fn constant_of(name: &str, shape: &[u64], numbers: &[u64]) -> Vec<u8> {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_no_detector() {
+fn opening_a_pipe_as_detector_is_rejected() {
     let folder = tempfile::tempdir().expect("a folder");
     let pipe = folder.path().join("pipe.onnx");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
@@ -313,7 +318,7 @@ fn a_pipe_is_no_detector() {
 }
 
 #[test]
-fn long_names_in_a_file_do_not_make_long_messages() {
+fn long_names_are_truncated_in_error_messages() {
     let long = "line\n".repeat(10_000);
     let files = [
         network(4, &[], &[node(&long, &long, &["data"], "out", &[])]),

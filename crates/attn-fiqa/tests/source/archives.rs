@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
-use super::{contents, encoded, items, open, path, relatives, tree, write};
+use super::{contents, encoded, items, open, path, relative_names, tree, write};
 
 /// An archive of files that contain their own names.
 pub(crate) fn packed(names: &[&str]) -> Vec<u8> {
@@ -76,7 +76,7 @@ fn members_come_in_the_order_of_the_archive() {
         let stored = contents(&found);
         assert_eq!(stored[1].trim_start_matches("./"), "b/é.PNG");
         assert_eq!([&stored[0], &stored[2], &stored[3]], ["z.jpg", "a.webp", "z.jpg"]);
-        assert_eq!(relatives(&found), ["z.jpg", "b/é.PNG", "a.webp", "z.jpg"]);
+        assert_eq!(relative_names(&found), ["z.jpg", "b/é.PNG", "a.webp", "z.jpg"]);
         assert_eq!(found[1].path, format!("{}/b/é.PNG", archive.display()));
         assert_eq!(sources.skipped(), 1);
     }
@@ -91,11 +91,11 @@ fn an_archive_in_a_folder_is_skipped() {
     assert_eq!(sources.skipped(), 1);
     // A pattern's match counts as named; relative names distinguish archives.
     let found = items(&[path(folder.path().join("*.tar"))], false);
-    assert_eq!(relatives(&found), ["set.tar/b.jpg"]);
+    assert_eq!(relative_names(&found), ["set.tar/b.jpg"]);
 }
 
 #[test]
-fn long_names_of_both_kinds_are_read() {
+fn gnu_and_pax_long_names_are_read() {
     let folder = tree(&[]);
     let archive = folder.path().join("long.tar");
     let long = format!("{}face.jpg", "very long/".repeat(60));
@@ -108,12 +108,12 @@ fn long_names_of_both_kinds_are_read() {
     bytes.extend(end());
     write(&archive, &bytes);
     let found = items(&[path(&archive)], false);
-    assert_eq!(relatives(&found), [&*long, &*long, "short.jpg"]);
+    assert_eq!(relative_names(&found), [&*long, &*long, "short.jpg"]);
     assert_eq!(contents(&found), [&*long, "pax", "own"]);
 }
 
 #[test]
-fn only_regular_files_are_read_and_the_others_are_rows_that_say_so() {
+fn special_members_fail_with_a_reason() {
     let folder = tree(&[]);
     let archive = folder.path().join("kinds.tar");
     let mut bytes = Vec::new();
@@ -143,13 +143,13 @@ fn only_regular_files_are_read_and_the_others_are_rows_that_say_so() {
         assert!(failure.message.contains(what), "{failure}");
     }
     assert_eq!(contents(&found[5..]), ["real"]);
-    assert_eq!(relatives(&found[5..]), ["real.jpg"]);
+    assert_eq!(relative_names(&found[5..]), ["real.jpg"]);
     // Folders do not count as files that might have been images.
     assert_eq!(sources.skipped(), 5);
 }
 
 #[test]
-fn a_size_in_an_extended_header_replaces_the_other() {
+fn pax_size_overrides_header_size() {
     let folder = tree(&[]);
     let archive = folder.path().join("size.tar");
     let mut bytes = member(b"x", EntryType::XHeader, &pax("size", "3"));
@@ -166,7 +166,7 @@ fn a_size_in_an_extended_header_replaces_the_other() {
 }
 
 #[test]
-fn sparse_members_are_rows_and_reading_continues() {
+fn sparse_members_fail_without_stopping_the_archive() {
     let folder = tree(&[]);
     let archive = folder.path().join("sparse.tar");
     // Old GNU format: another block of the sparse map precedes the data.
@@ -190,7 +190,7 @@ fn sparse_members_are_rows_and_reading_continues() {
     write(&archive, &bytes);
     let found = items(&[path(&archive)], false);
     assert_eq!(contents(&found), ["<unreadable>", "<unreadable>", "last"]);
-    assert_eq!(relatives(&found), ["old.jpg", "new.jpg", "last.jpg"]);
+    assert_eq!(relative_names(&found), ["old.jpg", "new.jpg", "last.jpg"]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_count_is_exact_only_after_the_last_member() {
 }
 
 #[test]
-fn all_of_lfw_is_read_in_order() {
+fn lfw_archive_yields_all_images() {
     let Some(archive) = attn_fiqa_testing::shared("data/lfw-aligned-112.tar") else { return };
     let sources = open(&[path(&archive)], false).unwrap();
     let mut read = 0;
@@ -275,7 +275,7 @@ fn links_give_the_file_that_they_point_to() {
 }
 
 #[test]
-fn links_without_a_file_are_rows_that_say_why() {
+fn unresolvable_links_fail_with_a_reason() {
     let folder = tree(&["outside.jpg"]);
     let (hard, soft) = (EntryType::Link, EntryType::Symlink);
     let outside = folder.path().join("outside.jpg");
@@ -312,7 +312,7 @@ fn links_without_a_file_are_rows_that_say_why() {
 }
 
 #[test]
-fn a_compressed_archive_is_not_read_again_without_end() {
+fn link_rereads_of_compressed_archives_are_limited() {
     let folder = tree(&[]);
     let archive = folder.path().join("set.tgz");
     let mut bytes = Vec::new();
@@ -338,12 +338,12 @@ fn macos_companion_files_are_skipped() {
     let archive = folder.path().join("from-a-mac.tar");
     write(&archive, &packed(&["faces/._1.png", "faces/1.png", "__MACOSX/faces/1.png", "._a.jpg"]));
     let mut sources = open(&[path(&archive)], false).unwrap();
-    assert_eq!(relatives(&sources.by_ref().collect::<Vec<_>>()), ["faces/1.png"]);
+    assert_eq!(relative_names(&sources.by_ref().collect::<Vec<_>>()), ["faces/1.png"]);
     assert_eq!(sources.skipped(), 3);
 }
 
 #[test]
-fn a_member_that_is_an_image_by_its_content_is_an_image() {
+fn member_images_are_recognised_by_content() {
     let folder = tree(&[]);
     let archive = folder.path().join("mixed.tar");
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
@@ -358,6 +358,6 @@ fn a_member_that_is_an_image_by_its_content_is_an_image() {
     write(&archive, &members.concat());
     let mut sources = open(&[path(&archive)], false).unwrap();
     let found: Vec<_> = sources.by_ref().collect();
-    assert_eq!(relatives(&found), ["download", "phone.bin", "b.HEIC"]);
+    assert_eq!(relative_names(&found), ["download", "phone.bin", "b.HEIC"]);
     assert_eq!(sources.skipped(), 2);
 }

@@ -3,7 +3,7 @@
 use attn_fiqa::source::{Input, SourceError};
 
 use super::archives::packed;
-use super::{contents, items, open, path, relatives, tree, write};
+use super::{contents, items, open, path, relative_names, tree, write};
 
 #[test]
 fn shards_are_read_in_order_and_sidecars_are_counted() {
@@ -19,7 +19,7 @@ fn shards_are_read_in_order_and_sidecars_are_counted() {
     assert_eq!(contents(&found), ["000000.jpg", "000001.jpg", "000002.jpg"]);
     assert!(found[2].path.ends_with("data-011.tar/000002.jpg"), "{}", found[2].path);
     // Shards may contain equal names, so relative names start with that of the shard.
-    assert_eq!(relatives(&found)[1], "data-010.tar/000001.jpg");
+    assert_eq!(relative_names(&found)[1], "data-010.tar/000001.jpg");
     assert_eq!(sources.skipped(), 9);
 }
 
@@ -46,14 +46,14 @@ fn braces_combine_with_patterns_and_folders() {
     for pattern in ["{train,val}", "{train,val}/*.jpg"] {
         let found = items(&at(pattern), true);
         assert_eq!(contents(&found), expected, "{pattern}");
-        assert_eq!(relatives(&found), expected, "{pattern}");
+        assert_eq!(relative_names(&found), expected, "{pattern}");
     }
     let error = open(&at("{train,val}/b*"), true).unwrap_err();
     assert!(matches!(error, SourceError::NoMatch { .. }), "{error}");
 }
 
 #[test]
-fn a_file_whose_name_has_braces_is_that_file() {
+fn existing_file_with_braces_is_not_expanded() {
     let folder = tree(&["{a,b}.jpg", "a.jpg"]);
     let found: Vec<Input> = ["{a,b}.jpg"].map(|name| path(folder.path().join(name))).into();
     assert_eq!(contents(&items(&found, false)), ["{a,b}.jpg"]);

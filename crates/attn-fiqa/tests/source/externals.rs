@@ -11,7 +11,7 @@ use attn_fiqa::source::{
 use attn_fiqa::status::{Failure, Status};
 
 use super::archives::{gzipped, packed};
-use super::{contents, path, relatives, tree, write};
+use super::{contents, path, relative_names, tree, write};
 
 /// Everything that starts with `mem:`. Images contain their own names.
 #[derive(Debug, Default)]
@@ -21,9 +21,9 @@ struct Memory {
     read_ahead: usize,
 }
 
-struct Numbers(std::ops::Range<u32>);
+struct NumberedImages(std::ops::Range<u32>);
 
-impl ExternalImages for Numbers {
+impl ExternalImages for NumberedImages {
     fn next(
         &mut self,
         _max_bytes: u64,
@@ -50,7 +50,7 @@ impl External for Memory {
         let linked = super::archives::member(b"l.jpg", tar::EntryType::Link, b"");
         Ok(match name.to_string_lossy().as_ref() {
             "mem:gone" => return Err(Failure::new(Status::NotFound, "gone")),
-            "mem:many" => Opened::Images(Box::new(Numbers(0..5))),
+            "mem:many" => Opened::Images(Box::new(NumberedImages(0..5))),
             "mem:tar" => Opened::Tar(Box::new(std::io::Cursor::new(packed(&members)))),
             "mem:tgz" => Opened::Tar(Box::new(std::io::Cursor::new(gzipped(&packed(&members))))),
             "mem:links" => Opened::Tar(Box::new(std::io::Cursor::new(linked))),
@@ -95,7 +95,7 @@ fn every_kind_of_input_is_read() {
     assert_eq!(contents(&found), expected);
     assert_eq!(found[1].path, "mem:gone");
     assert_eq!(found[7].path, "mem:tar/a.jpg");
-    assert_eq!(relatives(&found)[7], "mem:tar/a.jpg");
+    assert_eq!(relative_names(&found)[7], "mem:tar/a.jpg");
     assert_eq!(contents(&read(&["mem:{x,y}"])), ["mem:x", "mem:y"]);
     // Unsupported entries of a stream are reported, and a missing end is detected.
     assert_eq!(contents(&read(&["mem:links"])), ["<unreadable>", "<broken-archive>"]);
@@ -104,7 +104,7 @@ fn every_kind_of_input_is_read() {
 }
 
 #[test]
-fn what_is_skipped_or_left_out_is_not_started() {
+fn skipped_and_filtered_images_are_not_started() {
     let names = ["mem:0", "mem:1", "mem:2", "mem:3"];
     let inputs = names.map(path);
     let external = Arc::default();
@@ -119,7 +119,7 @@ fn what_is_skipped_or_left_out_is_not_started() {
 }
 
 #[test]
-fn images_of_a_list_are_started_ahead_and_keep_their_order() {
+fn listed_images_are_prefetched_in_order() {
     let folder = tree(&["a.jpg"]);
     let list = folder.path().join("list.txt");
     let mut text: String = (0..20).map(|number| format!("mem:{number} 1\n")).collect();
@@ -150,7 +150,7 @@ fn images_of_a_list_are_started_ahead_and_keep_their_order() {
 /// A program that writes a list and waits for the rows must not wait forever.
 #[cfg(unix)]
 #[test]
-fn lines_that_are_not_there_are_not_waited_for() {
+fn read_ahead_does_not_block_on_missing_lines() {
     let folder = tree(&[]);
     let pipe = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();

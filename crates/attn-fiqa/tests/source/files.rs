@@ -5,22 +5,22 @@ use std::fs;
 use attn_fiqa::source::{ProgressCount, SourceError, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 
-use super::{contents, items, open, path, relatives, status, tree};
+use super::{contents, items, open, path, relative_names, status, tree};
 
 #[test]
-fn a_named_file_is_taken_whatever_its_name() {
+fn explicit_files_are_read_regardless_of_extension() {
     let folder = tree(&["notes.txt", "noextension"]);
     for name in ["notes.txt", "noextension"] {
         let file = folder.path().join(name);
         let found = items(&[path(&file)], false);
         assert_eq!(contents(&found), [name]);
         assert_eq!(found[0].path, file.to_string_lossy());
-        assert_eq!(relatives(&found), [name]);
+        assert_eq!(relative_names(&found), [name]);
     }
 }
 
 #[test]
-fn unreadable_files_are_rows() {
+fn unreadable_files_yield_failed_items() {
     let folder = tree(&["a.jpg"]);
     let at = |name: &str| path(folder.path().join(name));
     let found = items(&[at("gone.jpg"), at("a.jpg/below.jpg"), at("a.jpg"), path("")], false);
@@ -68,7 +68,7 @@ fn pipes_sockets_and_broken_links_do_not_hang() {
         // Folders are searched as folders, whatever their names.
         let expected: Vec<_> =
             names.iter().filter(|name| !recursive || *name != "folder.jpg").collect();
-        assert_eq!(relatives(&found).iter().collect::<Vec<_>>(), expected);
+        assert_eq!(relative_names(&found).iter().collect::<Vec<_>>(), expected);
         for item in found {
             let is_image =
                 item.relative.ends_with("real.jpg") || item.relative.ends_with("link.jpg");
@@ -96,7 +96,7 @@ fn a_folder_gives_its_images_in_name_order() {
     let found: Vec<_> = sources.by_ref().collect();
     let expected = ["a.jpeg", "b.Png", "c.JPG", "d.bmp", "img10.tif", "img2.TIFF", "é.webp"];
     assert_eq!(contents(&found), expected);
-    assert_eq!(relatives(&found), expected);
+    assert_eq!(relative_names(&found), expected);
     assert_eq!(found[0].path, folder.path().join("a.jpeg").to_string_lossy());
     assert_eq!(sources.skipped(), 2);
 }
@@ -108,12 +108,12 @@ fn subfolders_come_in_name_order_after_the_images() {
     let found = items(&[path(folder.path())], true);
     let expected = ["z.jpg", "a/5.jpg", "a/x/4.jpg", "a/y/3.jpg", "b/1.jpg", "b/2.jpg"];
     assert_eq!(contents(&found), expected);
-    assert_eq!(relatives(&found), expected);
+    assert_eq!(relative_names(&found), expected);
 }
 
 #[cfg(unix)]
 #[test]
-fn deep_folders_are_read_without_recursion_of_ours() {
+fn deeply_nested_folders_are_read() {
     let folder = tree(&[]);
     let deep = "d/".repeat(900);
     let below = folder.path().join(&deep);
@@ -121,7 +121,7 @@ fn deep_folders_are_read_without_recursion_of_ours() {
     fs::write(below.join("deep.jpg"), b"deep").unwrap();
     let found = items(&[path(folder.path())], true);
     assert_eq!(contents(&found), ["deep"]);
-    assert_eq!(relatives(&found), [format!("{deep}deep.jpg")]);
+    assert_eq!(relative_names(&found), [format!("{deep}deep.jpg")]);
 }
 
 #[cfg(unix)]
@@ -174,15 +174,15 @@ fn a_pattern_gives_its_matches_in_order() {
     let pattern = |text: &str| [path(folder.path().join(text))];
     let found = items(&pattern("*/[12].jpg"), false);
     assert_eq!(contents(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
-    assert_eq!(relatives(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
+    assert_eq!(relative_names(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
     // Matches count as named: any file is read, and folders are read as folders.
     let found = items(&pattern("a/n.*"), false);
     assert_eq!(
-        (contents(&found), relatives(&found)),
+        (contents(&found), relative_names(&found)),
         (vec!["a/n.txt".into()], vec!["n.txt".into()])
     );
     let found = items(&pattern("?"), false);
-    assert_eq!(relatives(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
+    assert_eq!(relative_names(&found), ["a/1.jpg", "a/2.jpg", "b/1.jpg"]);
     // A file whose name looks like a pattern is read as a file.
     assert_eq!(contents(&items(&pattern("a[1].jpg"), false)), ["a[1].jpg"]);
 }
@@ -222,7 +222,7 @@ fn names_that_are_not_unicode_work() {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_that_goes_away_is_a_row() {
+fn deleted_folder_yields_a_failed_item() {
     let folder = tree(&["a.jpg"]);
     let sub = tree(&["b.jpg"]);
     let sources = open(&[path(sub.path()), path(folder.path())], false).unwrap();
@@ -260,14 +260,14 @@ fn a_file_without_an_extension_is_recognised_by_content() {
             "phone.bin",
             "scan.dat",
         ];
-        assert_eq!(relatives(&found), expected);
+        assert_eq!(relative_names(&found), expected);
         // Notes, an empty file, a table, and two companion files of macOS.
         assert_eq!(sources.skipped(), 5);
     }
 }
 
 #[test]
-fn a_folder_of_macos_companions_alone_holds_no_image() {
+fn folder_with_only_macos_companions_is_an_error() {
     let folder = tree(&["._a.jpg", "notes.txt"]);
     assert!(matches!(open(&[path(folder.path())], true), Err(SourceError::NoImages { .. })));
 }

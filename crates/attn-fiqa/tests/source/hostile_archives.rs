@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tar::{EntryType, Header};
 
 use super::archives::{end, gzipped, member, packed};
-use super::{contents, items, path, relatives, status, tree, write};
+use super::{contents, items, path, relative_names, status, tree, write};
 
 /// The items of an archive with these bytes; members are limited to 1,000 bytes.
 fn read(bytes: &[u8]) -> Vec<SourceItem> {
@@ -24,12 +24,12 @@ fn only_failure(bytes: &[u8]) -> String {
     let found = read(bytes);
     assert_eq!(contents(&found), ["<broken-archive>"]);
     assert!(found[0].path.ends_with("set.tar"));
-    assert_eq!(relatives(&found), ["set.tar"]);
+    assert_eq!(relative_names(&found), ["set.tar"]);
     found[0].image.as_ref().unwrap_err().message.clone()
 }
 
 #[test]
-fn names_cannot_lead_outside() {
+fn path_traversal_names_are_sanitized() {
     let names: [&[u8]; 6] = [
         b"../../etc/passwd.jpg",
         b"/etc/shadow.jpg",
@@ -43,7 +43,10 @@ fn names_cannot_lead_outside() {
     bytes.extend(end());
     let found = read(&bytes);
     assert_eq!(found.len(), 5, "a member without a name is no image");
-    assert_eq!(relatives(&found)[..4], ["etc/passwd.jpg", "etc/shadow.jpg", "a/b.jpg", "x/y.jpg"]);
+    assert_eq!(
+        relative_names(&found)[..4],
+        ["etc/passwd.jpg", "etc/shadow.jpg", "a/b.jpg", "x/y.jpg"]
+    );
     for item in &found {
         let ordinary = |part: Component<'_>| matches!(part, Component::Normal(_));
         assert!(item.relative.components().all(ordinary));
@@ -54,7 +57,7 @@ fn names_cannot_lead_outside() {
 }
 
 #[test]
-fn a_member_over_the_limit_is_a_row_and_reading_continues() {
+fn oversized_member_fails_without_stopping_the_archive() {
     let mut bytes = member(b"big.jpg", EntryType::Regular, &[7; 1001]);
     bytes.extend(member(b"fits.jpg", EntryType::Regular, &[b'f'; 1000]));
     bytes.extend(end());
@@ -63,7 +66,7 @@ fn a_member_over_the_limit_is_a_row_and_reading_continues() {
 }
 
 #[test]
-fn a_declared_size_takes_no_memory() {
+fn huge_declared_sizes_are_rejected() {
     let mut lying = member(b"lie.jpg", EntryType::Regular, b"");
     let mut header = Header::from_byte_slice(&lying).clone();
     header.set_size(u64::MAX / 2);
@@ -79,7 +82,7 @@ fn a_declared_size_takes_no_memory() {
 }
 
 #[test]
-fn an_archive_truncated_anywhere_is_read_to_that_point_and_reported() {
+fn truncated_archive_yields_complete_members_then_error() {
     let names = ["a.jpg", "b.png", "n.txt", "c.jpg"];
     let images = ["a.jpg", "b.png", "c.jpg"];
     let plain = packed(&names);
@@ -105,7 +108,7 @@ fn an_archive_truncated_anywhere_is_read_to_that_point_and_reported() {
 }
 
 #[test]
-fn other_files_than_archives_are_described() {
+fn non_archives_are_rejected_with_a_reason() {
     assert_eq!(only_failure(b""), "the archive is empty");
     for bytes in [vec![b'x'; 100], vec![b'x'; 5000]] {
         assert!(only_failure(&bytes).contains("not a tar archive"));
@@ -132,7 +135,7 @@ fn a_damaged_header_ends_the_archive() {
 }
 
 #[test]
-fn a_missing_archive_is_a_row() {
+fn missing_archive_yields_a_failed_item() {
     let folder = tree(&[]);
     let found = items(&[path(folder.path().join("gone.tar"))], false);
     assert_eq!(status(&found[0]), Status::NotFound);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use attn_fiqa::source::{Input, ListFrom, ProgressCount, SourceError, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 
-use super::{contents, items, open, relatives, status, tree, write};
+use super::{contents, items, open, relative_names, status, tree, write};
 
 fn list(file: &Path, root: Option<&Path>) -> [Input; 1] {
     [Input::List { path: ListFrom::File(file.to_owned()), root: root.map(Path::to_owned) }]
@@ -19,14 +19,14 @@ fn lines_are_paths_below_the_root() {
     write(&file, text.as_bytes());
     let found = items(&list(&file, Some(folder.path())), false);
     assert_eq!(contents(&found), ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]);
-    assert_eq!(relatives(&found), ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]);
+    assert_eq!(relative_names(&found), ["é/c.jpg", "a b.jpg", "n.txt", "a b.jpg"]);
     // The row has the path as listed.
     assert_eq!(found[2].path, "./n.txt");
 }
 
 #[cfg(unix)]
 #[test]
-fn listed_paths_never_lead_outputs_outside_the_folder() {
+fn relative_names_never_leave_the_output_folder() {
     let folder = tree(&["a.jpg", "sub/b.jpg"]);
     let file = folder.path().join("list.txt");
     let absolute = folder.path().join("a.jpg");
@@ -40,7 +40,7 @@ fn listed_paths_never_lead_outputs_outside_the_folder() {
 }
 
 #[test]
-fn bad_lines_are_rows_and_reading_continues() {
+fn bad_lines_fail_without_stopping_the_list() {
     let folder = tree(&["a.jpg", "sub/b.jpg"]);
     let file = folder.path().join("list.txt");
     write(&file, b"gone.jpg\nsub\na.jpg\0x\na.jpg\n");
@@ -50,7 +50,7 @@ fn bad_lines_are_rows_and_reading_continues() {
 }
 
 #[test]
-fn a_root_is_suggested_where_it_may_be_missing() {
+fn missing_root_is_suggested_for_relative_paths() {
     let folder = tree(&[]);
     let file = folder.path().join("list.txt");
     let absolute = folder.path().join("gone.jpg");
@@ -110,7 +110,7 @@ fn a_count_is_exact_only_at_the_end_of_the_list() {
 
 #[cfg(unix)]
 #[test]
-fn a_list_may_come_through_a_pipe_and_hold_any_bytes() {
+fn piped_lists_with_non_utf8_paths_are_read() {
     use std::os::unix::ffi::OsStrExt;
     let folder = tree(&[]);
     let name = std::ffi::OsStr::from_bytes(b"\xFF.jpg");
@@ -128,7 +128,7 @@ fn a_list_may_come_through_a_pipe_and_hold_any_bytes() {
 }
 
 #[test]
-fn labels_after_a_path_are_left_out_and_files_decide_where_it_ends() {
+fn trailing_labels_are_stripped_from_paths() {
     let folder = tree(&["a.jpg", "a b.jpg", "c, d.jpg", "e.jpg 1", "e.jpg", "sub/f.jpg"]);
     let file = folder.path().join("list.txt");
     let text = "a.jpg 0\na b.jpg 1\na.jpg\tlabel with spaces\nc, d.jpg,0.5,x\ne.jpg 1\n\
@@ -154,7 +154,7 @@ fn labels_after_a_path_are_left_out_and_files_decide_where_it_ends() {
 }
 
 #[test]
-fn zero_bytes_separate_paths_on_request() {
+fn nul_separated_lists_are_supported() {
     let names = ["a b.jpg", "a b.jpg 1", "c.jpg"];
     let folder = tree(&names);
     let file = folder.path().join("list");

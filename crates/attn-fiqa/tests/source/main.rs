@@ -66,7 +66,7 @@ fn encoded(item: &SourceItem) -> &[u8] {
     }
 }
 
-fn relatives(items: &[SourceItem]) -> Vec<String> {
+fn relative_names(items: &[SourceItem]) -> Vec<String> {
     items.iter().map(|item| item.relative.to_string_lossy().replace(MAIN_SEPARATOR, "/")).collect()
 }
 
@@ -75,7 +75,7 @@ fn status(item: &SourceItem) -> Status {
 }
 
 #[test]
-fn nothing_named_is_an_error() {
+fn no_inputs_is_an_error() {
     assert!(matches!(open(&[], false), Err(SourceError::NoInput)));
 }
 

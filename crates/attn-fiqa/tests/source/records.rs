@@ -5,7 +5,7 @@ use std::path::Path;
 use attn_fiqa::source::{SourceItem, SourceOptions, Sources};
 use attn_fiqa::status::Status;
 
-use super::{contents, encoded, items, open, path, relatives, tree, write};
+use super::{contents, encoded, items, open, path, relative_names, tree, write};
 
 const MAGIC: [u8; 4] = [0x0a, 0x23, 0xd7, 0xce];
 
@@ -73,7 +73,7 @@ fn names(items: &[SourceItem]) -> Vec<&str> {
 }
 
 #[test]
-fn images_come_in_order_without_the_records_of_identities() {
+fn identity_records_are_skipped_and_order_kept() {
     let folder = tree(&[]);
     let file = folder.path().join("train.rec");
     let (bytes, index) = insightface([0, 1, 2, 3, 4, 5]);
@@ -85,7 +85,7 @@ fn images_come_in_order_without_the_records_of_identities() {
         let mut sources = open(&[path(&file)], false).unwrap();
         let found: Vec<_> = sources.by_ref().collect();
         assert_eq!(names(&found), ["train.rec#1", "train.rec#2", "train.rec#3"]);
-        assert_eq!(relatives(&found), ["1", "2", "3"]);
+        assert_eq!(relative_names(&found), ["1", "2", "3"]);
         assert_eq!([encoded(&found[0]), encoded(&found[1])], [b"one".as_slice(), b"two."]);
         assert_eq!(encoded(&found[2]), [b"abcd".as_slice(), &MAGIC, &MAGIC, b"end"].concat());
         assert_eq!(sources.skipped(), 0);
@@ -94,7 +94,7 @@ fn images_come_in_order_without_the_records_of_identities() {
     }
     // The relative names of a pattern start with that of the file.
     let found = items(&[path(folder.path().join("*.rec"))], false);
-    assert_eq!(relatives(&found)[0], "train.rec/1");
+    assert_eq!(relative_names(&found)[0], "train.rec/1");
     // Recognised by content, under any other name.
     write(&folder.path().join("data.bin"), &bytes);
     let found = items(&[path(folder.path().join("data.bin"))], false);
@@ -102,7 +102,7 @@ fn images_come_in_order_without_the_records_of_identities() {
 }
 
 #[test]
-fn keys_are_those_of_the_index() {
+fn record_keys_come_from_the_index() {
     let folder = tree(&[]);
     let (bytes, index) = insightface([10, 17, 3, 12, 40, 50]);
     let file = folder.path().join("a.rec");
@@ -123,7 +123,7 @@ fn keys_are_those_of_the_index() {
 }
 
 #[test]
-fn a_wrong_magic_number_ends_the_file_and_the_next_input_is_read() {
+fn wrong_magic_number_ends_only_that_file() {
     let folder = tree(&["a.jpg"]);
     let (mut bytes, _) = insightface([0; 6]);
     let second =
@@ -138,7 +138,7 @@ fn a_wrong_magic_number_ends_the_file_and_the_next_input_is_read() {
 }
 
 #[test]
-fn bad_records_are_rows_and_reading_continues() {
+fn bad_records_fail_without_stopping_the_file() {
     let folder = tree(&[]);
     let file = folder.path().join("a.rec");
     let mut many_labels = image(0, &[1.0], b"abc");
@@ -160,7 +160,7 @@ fn bad_records_are_rows_and_reading_continues() {
 }
 
 #[test]
-fn other_files_are_described() {
+fn non_record_files_are_rejected_with_a_reason() {
     let folder = tree(&["text.rec", "empty.rec"]);
     let at = |name: &str| folder.path().join(name);
     write(&at("empty.rec"), b"");

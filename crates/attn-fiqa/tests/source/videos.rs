@@ -127,7 +127,7 @@ fn animated_webp_and_png_are_animations_too() {
 }
 
 #[test]
-fn a_damaged_animation_gives_its_whole_frames_and_one_failure() {
+fn truncated_animation_yields_complete_frames_then_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.gif");
     let whole = gif(&[10, 60, 200, 90]);
@@ -151,7 +151,7 @@ fn a_damaged_animation_gives_its_whole_frames_and_one_failure() {
 }
 
 #[test]
-fn the_decoder_does_not_wait_for_a_reader_that_stops() {
+fn dropping_an_unfinished_video_does_not_hang() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.gif");
     std::fs::write(&path, gif(&[5; 40])).unwrap();
@@ -163,7 +163,7 @@ fn the_decoder_does_not_wait_for_a_reader_that_stops() {
 }
 
 #[test]
-fn a_listed_transport_stream_is_known_by_its_content_below_the_lists_root() {
+fn listed_transport_stream_is_recognised_by_content() {
     let folder = tempfile::tempdir().unwrap();
     let mut stream = vec![0; 2 * 188];
     (stream[0], stream[188]) = (0x47, 0x47);

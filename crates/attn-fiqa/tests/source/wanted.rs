@@ -61,7 +61,7 @@ fn skipped_files_are_not_read() {
 }
 
 #[test]
-fn filters_split_all_inputs_without_a_loss() {
+fn complementary_filters_partition_all_inputs() {
     let folder = tree(&NAMES);
     let inputs = inputs(folder.path());
     let all: Vec<_> = open(&inputs, true).unwrap().collect();
@@ -84,7 +84,7 @@ fn filters_split_all_inputs_without_a_loss() {
 }
 
 #[test]
-fn filters_combine_and_see_relative_names_and_skipping_counts_what_they_admit() {
+fn filters_combine_and_apply_before_skip() {
     let folder = tree(&NAMES);
     let open = || Sources::open(&[path(folder.path())], &options()).unwrap();
     let in_sub = |_: &str, relative: &Path| relative.starts_with("sub");

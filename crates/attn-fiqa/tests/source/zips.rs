@@ -12,7 +12,7 @@ use rawzip::path::EntryPath;
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 
 use super::archives::{gzipped, packed};
-use super::{contents, items, open, path, relatives, status, tree, write};
+use super::{contents, items, open, path, relative_names, status, tree, write};
 
 /// A file in an archive.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ fn message(item: &SourceItem) -> &str {
 }
 
 #[test]
-fn files_come_in_the_order_of_the_directory() {
+fn entries_follow_central_directory_order() {
     let folder = tree(&[]);
     let mac: &[u8] = b"beside";
     let bytes = zipped(&[
@@ -99,7 +99,7 @@ fn files_come_in_the_order_of_the_directory() {
         write(&archive, &bytes);
         let mut sources = open(&[path(&archive)], false).unwrap();
         let found: Vec<_> = sources.by_ref().collect();
-        assert_eq!(relatives(&found), names, "{file}");
+        assert_eq!(relative_names(&found), names, "{file}");
         assert_eq!(found[1].path, format!("{}/faces/é/1.PNG", archive.display()));
         let stored = contents(&found);
         assert_eq!([&stored[0], &stored[1], &stored[3]], ["z", "one", "a second of that name"]);
@@ -118,7 +118,7 @@ fn files_come_in_the_order_of_the_directory() {
     write(&folder.path().join("set.zip"), &bytes);
     assert_eq!(contents(&items(&[path(folder.path())], false)), ["a.jpg"]);
     let found = items(&[path(folder.path().join("*t.zip"))], false);
-    assert_eq!(relatives(&found)[0], "set.zip/z.jpg");
+    assert_eq!(relative_names(&found)[0], "set.zip/z.jpg");
 }
 
 /// Written by another program, with 64-bit sizes in the headers.
@@ -146,7 +146,7 @@ fn zip64_is_read() {
 }
 
 #[test]
-fn unsupported_entries_are_rows_that_say_why() {
+fn unsupported_entries_fail_with_a_reason() {
     let plain = File::new("fine.jpg", b"fine");
     let locked = File { encrypted: true, ..File::new("locked.jpg", b"secret") };
     let link = File { mode: 0o120_777, ..File::new("link.jpg", b"fine.jpg") };
@@ -169,7 +169,7 @@ fn unsupported_entries_are_rows_that_say_why() {
 }
 
 #[test]
-fn names_cannot_lead_outside() {
+fn path_traversal_names_are_sanitized() {
     let names: [&[u8]; 5] = [
         b"../../etc/passwd.jpg",
         b"/etc/shadow.jpg",
@@ -180,7 +180,7 @@ fn names_cannot_lead_outside() {
     let files = names.map(|name| File { name, ..File::new("", b"data") });
     let found = read(&zipped(&files));
     assert_eq!(contents(&found), ["data"; 5]);
-    assert_eq!(relatives(&found)[..3], ["etc/passwd.jpg", "etc/shadow.jpg", "a/b.jpg"]);
+    assert_eq!(relative_names(&found)[..3], ["etc/passwd.jpg", "etc/shadow.jpg", "a/b.jpg"]);
     for item in &found {
         let ordinary = |part: Component<'_>| matches!(part, Component::Normal(_));
         assert!(item.relative.components().all(ordinary));
@@ -215,7 +215,7 @@ fn entries_that_expand_beyond_the_limit_are_not_unpacked() {
 }
 
 #[test]
-fn a_damaged_file_is_a_row_and_reading_continues() {
+fn damaged_entry_fails_without_stopping_the_archive() {
     let mut bytes = zipped(&[File::new("a.jpg", b"some bytes"), File::new("b.jpg", b"others")]);
     let at = bytes.windows(4).position(|part| part == b"some").unwrap();
     bytes[at] = b'S';
@@ -233,7 +233,7 @@ fn a_truncated_archive_is_refused() {
     for length in 0..whole.len() {
         let found = read(&whole[..length]);
         assert_eq!(contents(&found), ["<broken-archive>"], "{length}");
-        assert_eq!(relatives(&found), ["set.zip"]);
+        assert_eq!(relative_names(&found), ["set.zip"]);
     }
     assert_eq!(contents(&read(&whole)), ["first"]);
     // Appended to a self-extracting program.
@@ -248,7 +248,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn damage_anywhere_results_in_rows(at in 0..1000_usize, to in any::<u8>(), cut in 0..2000_usize) {
+    fn corrupted_archives_never_panic(at in 0..1000_usize, to in any::<u8>(), cut in 0..2000_usize) {
         let data = [9; 300];
         let mut bytes = zipped(&[
             File::new("a.jpg", b"some bytes"),

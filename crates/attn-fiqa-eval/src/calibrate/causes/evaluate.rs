@@ -10,7 +10,7 @@ use crate::statistics::spearman;
 const LEAST_LEVEL: f64 = 0.3;
 
 /// Minimum loss of quality for an image to count as having lost quality.
-const SOME_LOSS: f64 = 5.0;
+const MIN_LOSS: f64 = 5.0;
 
 /// Both degradations of an image with two must be among this many causes named first.
 const FIRST: usize = 3;
@@ -123,7 +123,7 @@ pub fn evaluate_causes(
                     let right = causes.main().is_some_and(|found| found.cause == cause);
                     main.count(right);
                     found.single.count(right);
-                    if qualities[own.without] - quality >= SOME_LOSS {
+                    if qualities[own.without] - quality >= MIN_LOSS {
                         found.single_with_loss.count(right);
                     }
                 }

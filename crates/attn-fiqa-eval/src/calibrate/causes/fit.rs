@@ -11,7 +11,7 @@ use crate::calibrate::fit::MIN_FACES;
 use crate::degrade::Degradation;
 
 /// A sample whose quality is less than this below that of the clean face has lost nothing.
-const NOTHING: f64 = 3.0;
+const NEGLIGIBLE_LOSS: f64 = 3.0;
 
 /// Weight of a sample with two degradations in the regression of strengths; one with a single
 /// degradation has weight 1. Pairs are harder to read.
@@ -76,7 +76,7 @@ pub fn fit_causes(
         .iter()
         .map(|&place| {
             let clean = first_of[measured.samples[place].face];
-            qualities[clean] - qualities[place] < NOTHING
+            qualities[clean] - qualities[place] < NEGLIGIBLE_LOSS
         })
         .collect();
     let none = inputs.logistic(&lost_nothing).ok_or(CalibrateError::NothingToFit)?;
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_tokens_show_is_read_with_its_cost() {
+    fn fit_recovers_strengths_and_quality_gains() {
         let measured = measured(100);
         let CauseFit { model, evaluation } = fit_causes(&measured, &KINDS, quality).expect("a fit");
         assert_eq!(model.causes(), KINDS.map(Degradation::cause));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_faces_and_no_loss_are_refused() {
+    fn too_few_faces_and_constant_quality_are_rejected() {
         let refused = |faces, quality: fn(&CauseSample) -> f64| {
             fit_causes(&measured(faces), &KINDS, quality).expect_err("refused").to_string()
         };

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fit_is_that_of_the_max_min_formula() {
+    fn isotonic_fit_matches_max_min_formula() {
         let mut random = Random::new(4, "isotonic");
         // One value at each knot, in mixed order.
         let values: Vec<f64> = (0..11).map(|i| f64::from(i * 7 % 11) / 10.0).collect();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_straight_between_values_and_constant_beyond() {
+    fn isotonic_fit_interpolates_linearly_and_clamps() {
         let found = isotonic(&[0.25, 0.75], &[1.0, 2.0]);
         let expected = [1.0, 1.0, 1.0, 1.1, 1.3, 1.5, 1.7, 1.9, 2.0, 2.0, 2.0];
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linear_function_is_found_again_whatever_the_rows_weigh() {
+    fn weighted_ridge_recovers_linear_function() {
         let mut tokens = tokens(700, 5);
         tokens.iter_mut().for_each(|token| token.push(7.0));
         let target = |token: &[f32]| 2.0 + 0.5 * f64::from(token[1]) - 0.25 * f64::from(token[4]);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_logistic_fit_has_no_gradient() {
+    fn logistic_fit_has_zero_gradient() {
         let tokens = tokens(600, 4);
         let mut random = Random::new(7, "regression");
         let views: Vec<&[f32]> = tokens.iter().map(Vec::as_slice).collect();

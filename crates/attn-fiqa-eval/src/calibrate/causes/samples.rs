@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sample_knows_the_one_without_each_degradation() {
+    fn plans_reference_the_sample_without_each_degradation() {
         let crop = Crop::from_rgb(8, vec![0; 192]).expect("a crop");
         let kinds = vec![Degradation::Blur, Degradation::Noise, Degradation::Yaw];
         for degraded in [1, 2, 3, 8] {

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn native_values_have_three_digits() {
+    fn native_values_keep_three_significant_digits() {
         let shown = [0.0, 0.001_234, 0.123_4, -1.235_9, 45.67, 1_234.5].map(significant);
         assert_eq!(shown, ["0", "0.00123", "0.123", "−1.24", "45.7", "1234"]);
     }

@@ -19,7 +19,7 @@ use crate::matrix::ColumnsMut;
 use crate::precision::{Epilogue, Precision};
 use crate::quantize::QuantParams;
 pub(crate) use tiles::Tiles;
-use tiles::{BLOCK_ROWS, OfBf16, OfBf16Terms, OfBytes, Segment, Sums, TILE, TileDot};
+use tiles::{BLOCK_ROWS, Bf16TileDot, Bf16x2TileDot, Int8TileDot, Segment, Sums, TILE, TileDot};
 
 /// AVX-512 registers across a panel.
 const REGISTERS: usize = NR / Avx512::LANES;
@@ -70,19 +70,19 @@ macro_rules! amx_kernel {
 amx_kernel! {
     /// bf16x2 by tile products of bf16, four per product, summed in f32.
     Bf16x2: Bf16x2 as Bf16Terms,
-    name: "avx512-amx bf16x2", feature: AmxBf16, dot: OfBf16Terms, finish: finish_f32,
+    name: "avx512-amx bf16x2", feature: AmxBf16, dot: Bf16x2TileDot, finish: finish_f32,
 }
 
 amx_kernel! {
     /// bf16 by tile products, summed in f32.
     Bf16: Bf16 as Bf16,
-    name: "avx512-amx bf16", feature: AmxBf16, dot: OfBf16, finish: finish_f32,
+    name: "avx512-amx bf16", feature: AmxBf16, dot: Bf16TileDot, finish: finish_f32,
 }
 
 amx_kernel! {
     /// int8 by tile products, summed in i32.
     Int8: Int8 as Bytes,
-    name: "avx512-amx int8", feature: AmxInt8, dot: OfBytes, finish: finish_int8,
+    name: "avx512-amx int8", feature: AmxInt8, dot: Int8TileDot, finish: finish_int8,
 }
 
 /// Where the sums of a block go.
@@ -116,7 +116,7 @@ unsafe fn multiply<D: TileDot>(
     if rows.count == 0 || columns.is_empty() {
         return;
     }
-    let leftover = Leftover::take(rows, weights.steps);
+    let leftover = TileRemainder::take(rows, weights.steps);
     let (whole_steps, rest_steps) = (weights.steps / TILE, weights.steps % TILE);
     let present = usize::from(whole_steps == 0)..1 + usize::from(rest_steps > 0);
     let blocks = rows.count.div_ceil(BLOCK_ROWS);
@@ -160,11 +160,11 @@ unsafe fn multiply<D: TileDot>(
         }
     }
     drop(tiles);
-    leftover.give_back();
+    leftover.release();
 }
 
 /// Rows and K steps that do not fill a tile, padded with zeros.
-struct Leftover {
+struct TileRemainder {
     words: Vec<u32>,
     /// Words of a row of the input.
     steps: usize,
@@ -181,7 +181,7 @@ thread_local! {
     static WORDS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Leftover {
+impl TileRemainder {
     fn take(rows: Rows<'_>, steps: usize) -> Self {
         let whole_rows = rows.count / BLOCK_ROWS * BLOCK_ROWS;
         let whole_steps = steps / TILE * TILE;
@@ -203,7 +203,7 @@ impl Leftover {
         Self { words, steps, whole_rows, whole_steps, last_steps }
     }
 
-    fn give_back(self) {
+    fn release(self) {
         WORDS.set(self.words);
     }
 

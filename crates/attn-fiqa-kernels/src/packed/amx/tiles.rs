@@ -275,12 +275,12 @@ macro_rules! plain_tile_dot {
 
 plain_tile_dot! {
     /// Two bf16 per word, summed in f32.
-    OfBf16: "tdpbf16ps"
+    Bf16TileDot: "tdpbf16ps"
 }
 
 plain_tile_dot! {
     /// Four bytes per word, unsigned in the input and signed in the weights, summed in i32.
-    OfBytes: "tdpbusd"
+    Int8TileDot: "tdpbusd"
 }
 
 tile_dot! {
@@ -288,7 +288,7 @@ tile_dot! {
     /// terms, in an order that changes either the rows or the weights between one product and the
     /// next. The order is the same for one tile of rows, so that a row's bits do not depend on the
     /// other rows.
-    OfBf16Terms, tiles: 2,
+    Bf16x2TileDot, tiles: 2,
     two: [
         "tileloadd tmm6, [{weights} + {step}*1 + {panel_tile}]",
         "tileloadd tmm4, [{upper} + {stride}*1 + 64]",

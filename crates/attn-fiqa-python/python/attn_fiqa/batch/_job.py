@@ -57,9 +57,9 @@ class Job:
         """
         job = dataclasses.replace(
             self,
-            output=_store.lasting(self.output),
-            model=_existing(self.model),
-            detector=_existing(self.detector),
+            output=_store.absolute_location(self.output),
+            model=_absolute_file(self.model),
+            detector=_absolute_file(self.detector),
             methods=None if self.methods is None else tuple(self.methods),
         )
         scorer = job.scorer(threads=1)
@@ -120,7 +120,7 @@ class Job:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _existing(path: Path | None) -> str | None:
+def _absolute_file(path: Path | None) -> str | None:
     """A file's absolute path; the name of a model is returned unchanged."""
     if path is None:
         return None

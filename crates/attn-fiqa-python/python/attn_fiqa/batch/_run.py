@@ -11,7 +11,7 @@ from .._errors import AttnFiqaError, RequestError
 from . import _store
 from ._job import Job
 from ._shards import Shard
-from ._work import Summary, attempt, part_name
+from ._work import Summary, part_name, try_score_shard
 
 __all__ = ["Plan", "Report", "Summary", "finish", "prepare", "run"]
 
@@ -67,7 +67,7 @@ def run(
 
     def results() -> Iterable[Summary]:
         for shard in plan.left:
-            summary = attempt(shard, plan.job, threads)
+            summary = try_score_shard(shard, plan.job, threads)
             if on_shard is not None:
                 on_shard(summary)
             yield summary
@@ -98,7 +98,7 @@ def prepare(shards: Sequence[Shard], job: Job) -> Plan:
         )
     if SETTINGS not in there:
         text = json.dumps(job.settings(), sort_keys=True, indent=1)
-        _store.write_whole(output, SETTINGS, text.encode())
+        _store.write_atomic(output, SETTINGS, text.encode())
     left = tuple(shard for name, shard in names.items() if name not in there)
     return Plan(job, tuple(shards), left)
 
@@ -126,7 +126,7 @@ def finish(plan: Plan, summaries: Iterable[Summary]) -> Report:
         _store.delete(output, name)
     if SUCCESS not in there:
         about = {"shards": len(plan.shards), "fingerprint": plan.job.fingerprint}
-        _store.write_whole(output, SUCCESS, json.dumps(about).encode())
+        _store.write_atomic(output, SUCCESS, json.dumps(about).encode())
     return Report(len(plan.shards), len(plan.shards) - len(plan.left), rows, failed)
 
 

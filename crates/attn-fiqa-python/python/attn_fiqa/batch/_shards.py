@@ -81,8 +81,8 @@ def find_shards(
     folders: dict[str, dict[str, int]] = {}
     shards = []
     for source in sources:
-        for location in _expanded(_store.lasting(source)):
-            for name, size in _found(location, endings, folders):
+        for location in _expand_braces(_store.absolute_location(source)):
+            for name, size in _find_files(location, endings, folders):
                 if not name.lower().endswith(endings):
                     what = "an archive" if column is None else "a Parquet file"
                     raise RequestError(f"'{name}' is not {what}: expected {', '.join(endings)}")
@@ -107,7 +107,7 @@ def split_list(
     """
     if images < 1:
         raise RequestError(f"images is {images}; expected a whole number of at least 1")
-    location, base = _store.lasting(path), os.path.abspath(root or os.getcwd())
+    location, base = _store.absolute_location(path), os.path.abspath(root or os.getcwd())
     size = _store.size_of(location)
     if size is None:
         raise RequestError(f"there is no list '{location}'")
@@ -148,7 +148,7 @@ def _lines(stream: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _expanded(pattern: str) -> list[str]:
+def _expand_braces(pattern: str) -> list[str]:
     """WebDataset braces: ``{000..012}`` and ``{a,b}``."""
     if not re.search(r"\{[^{}]*(\.\.|,)[^{}]*\}", pattern):
         return [pattern]
@@ -172,7 +172,7 @@ def _expanded(pattern: str) -> list[str]:
     return ["".join(choice) for choice in itertools.product(*pieces)]
 
 
-def _found(
+def _find_files(
     location: str, endings: tuple[str, ...], folders: dict[str, dict[str, int]]
 ) -> Iterator[tuple[str, int]]:
     """The files of one path, and their sizes. A folder is listed once for all of its files."""

@@ -22,7 +22,7 @@ def is_uri(location: str) -> bool:
     return bool(found) and scheme.replace("+", "").isalnum()
 
 
-def lasting(location: str | os.PathLike[str]) -> str:
+def absolute_location(location: str | os.PathLike[str]) -> str:
     """A URI as it is, or a path made absolute, which is valid in every working directory."""
     location = os.fspath(location)
     return location if is_uri(location) else os.path.abspath(location)
@@ -72,7 +72,7 @@ def make_folder(location: str) -> None:
         store.create_dir(path, recursive=True)
 
 
-def write_whole(folder: str, name: str, data: Any) -> None:
+def write_atomic(folder: str, name: str, data: Any) -> None:
     """Writes a file atomically: under a temporary name that is then renamed, or as one object.
     Another writer of the same name writes the same bytes, so the last one may win."""
     store, path = open_store(join(folder, name))

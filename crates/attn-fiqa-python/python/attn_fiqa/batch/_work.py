@@ -76,13 +76,13 @@ def score_shard(shard: Shard, job: Job, *, threads: int | None = None) -> Summar
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     name = part_name(shard, job.fingerprint)
-    _store.write_whole(os.fspath(job.output), name, sink.getvalue())
+    _store.write_atomic(os.fspath(job.output), name, sink.getvalue())
     scored = sum(1 for status in table["status"].to_pylist() if status == "ok")
     rows, seconds = table.num_rows, time.monotonic() - start
     return Summary(shard.name, rows, rows - scored, seconds)
 
 
-def attempt(shard: Shard, job: Job, threads: int | None) -> Summary:
+def try_score_shard(shard: Shard, job: Job, threads: int | None) -> Summary:
     """Like `score_shard`, but an `OSError` becomes part of the summary: one shard that cannot be
     read does not stop the others."""
     try:
@@ -147,7 +147,7 @@ def _table(shard: Shard, job: Job, scorer: Scorer, folder: str) -> Any:
         return pa.table(scorer.score_list(part, root=shard.root, **options).to_arrow())
     with _store.local_copy(shard.location, shard.size, folder) as path:
         if shard.column is not None:
-            return _of_column(shard, os.fspath(path), scorer, options)
+            return _score_column(shard, os.fspath(path), scorer, options)
         table = pa.table(scorer.score_files(path, **options).to_arrow())
     if os.fspath(path) == shard.location:
         return table
@@ -172,7 +172,7 @@ def _list_part(shard: Shard, folder: str) -> str:
     return part
 
 
-def _of_column(shard: Shard, path: str, scorer: Scorer, options: dict[str, Any]) -> Any:
+def _score_column(shard: Shard, path: str, scorer: Scorer, options: dict[str, Any]) -> Any:
     """The rows of a Parquet file with a column of encoded images."""
     empty = pa.table(scorer.score_encoded([], **options).to_arrow())
 
@@ -184,7 +184,7 @@ def _of_column(shard: Shard, path: str, scorer: Scorer, options: dict[str, Any])
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
-        _raise_of_disk(error)
+        _reraise_io_error(error)
         return broken(f"not a Parquet file: {error}")
     with contextlib.closing(file):
         wanted = [name for name in (shard.column, shard.name_column) if name is not None]
@@ -202,7 +202,7 @@ def _of_column(shard: Shard, path: str, scorer: Scorer, options: dict[str, Any])
                     at += batch.num_rows
                     tables.append(pa.table(scorer.score_encoded(images, **options).to_arrow()))
             except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-                _raise_of_disk(error)
+                _reraise_io_error(error)
                 lost = file.metadata.row_group(group).num_rows - (at - first)
                 tables.append(broken(f"{lost} images of row group {group} cannot be read: {error}"))
             first += file.metadata.row_group(group).num_rows
@@ -232,7 +232,7 @@ def _images(shard: Shard, batch: Any, first: int) -> Iterator[tuple[str, bytes |
         yield f"{shard.location}#{first + index}" if name is None else str(name), image
 
 
-def _raise_of_disk(error: Exception) -> None:
+def _reraise_io_error(error: Exception) -> None:
     """Re-raises an error reported by the system rather than caused by the contents of the file."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error

@@ -10,7 +10,7 @@ from ._arrow import load
 from ._job import Job
 from ._run import Report, finish, prepare
 from ._shards import Shard
-from ._work import Summary, attempt, process_scorer
+from ._work import Summary, process_scorer, try_score_shard
 
 __all__ = ["run"]
 
@@ -24,7 +24,7 @@ class _Worker:
         process_scorer(job, threads)
 
     def __call__(self, index: int) -> str:
-        return json.dumps(vars(attempt(self.shards[index], self.job, self.threads)))
+        return json.dumps(vars(try_score_shard(self.shards[index], self.job, self.threads)))
 
 
 def run(shards: Sequence[Shard], job: Job, *, workers: int, threads: int = 1) -> Report:

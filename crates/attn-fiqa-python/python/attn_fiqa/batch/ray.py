@@ -10,7 +10,7 @@ from ._arrow import load, pa
 from ._job import Job
 from ._run import Report, finish, prepare
 from ._shards import Shard
-from ._work import Summary, as_arrow, attempt, process_scorer
+from ._work import Summary, as_arrow, process_scorer, try_score_shard
 
 __all__ = ["run"]
 
@@ -25,7 +25,7 @@ class _Worker:
 
     def __call__(self, batch: Any) -> Any:
         shards = map(pickle.loads, batch.column("shard").to_pylist())
-        return as_arrow([attempt(shard, self.job, self.threads) for shard in shards])
+        return as_arrow([try_score_shard(shard, self.job, self.threads) for shard in shards])
 
 
 def run(shards: Sequence[Shard], job: Job, *, workers: int, threads: int = 1) -> Report:

@@ -10,7 +10,7 @@ from ._arrow import load
 from ._job import Job
 from ._run import Report, finish, prepare
 from ._shards import Shard
-from ._work import Summary, as_arrow, attempt
+from ._work import Summary, as_arrow, try_score_shard
 
 __all__ = ["run"]
 
@@ -46,7 +46,7 @@ def _mapper(job: Job) -> Callable[[Iterator[Any]], Iterator[Any]]:
         context = load("pyspark", "spark").TaskContext.get()
         for batch in batches:
             for packed in batch.column("shard").to_pylist():
-                summary = attempt(pickle.loads(packed), job, context.cpus())
+                summary = try_score_shard(pickle.loads(packed), job, context.cpus())
                 yield as_arrow([summary]).to_batches()[0]
 
     return score

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn commas_tabs_and_spaces_separate() {
+    fn fields_are_split_at_commas_tabs_or_spaces() {
         assert_eq!(split("a b.jpg,1, 2 ,"), strings(["a b.jpg", "1", "2", ""]));
         assert_eq!(split("a, b.jpg\t1\t2"), strings(["a, b.jpg", "1", "2"]));
         assert_eq!(split("a.jpg   1 2  "), strings(["a.jpg", "1", "2"]));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_hold_separators_and_quotes() {
+    fn quoted_fields_may_contain_separators_and_quotes() {
         assert_eq!(split(r#""a, ""b"".jpg" ,1"#), strings([r#"a, "b".jpg"#, "1"]));
         assert_eq!(split(r#""a b.jpg" 1  2"#), strings(["a b.jpg", "1", "2"]));
         assert_eq!(split(r#""""#), strings([""]));

@@ -91,7 +91,7 @@ impl LandmarkFile {
     /// ends with the other; otherwise, the only listed path with the same file name is used, with
     /// or without extension.
     pub fn find(&self, path: &str) -> Found<'_> {
-        let path = tidy(path);
+        let path = normalised_path(path);
         let same_name = self.by_name.get(file_name(&path)).map_or(&[][..], Vec::as_slice);
         let at = |index: u32| &self.listed[index as usize];
         let exact = same_name.iter().find(|&&index| at(index).0 == path);
@@ -99,7 +99,7 @@ impl LandmarkFile {
             Some(&index) => Ok((index, MatchedBy::Path)),
             None => {
                 let mut ends =
-                    same_name.iter().filter(|&&index| one_ends_other(&at(index).0, &path));
+                    same_name.iter().filter(|&&index| either_is_path_suffix(&at(index).0, &path));
                 match (ends.next(), ends.next(), same_name) {
                     // A bare file name is a suffix of every such path: that is a match by name.
                     (Some(&index), None, _) if at(index).0.contains('/') && path.contains('/') => {
@@ -149,7 +149,7 @@ impl LandmarkFile {
 }
 
 /// A path with forward slashes and without a leading `./`.
-pub(super) fn tidy(path: &str) -> String {
+pub(super) fn normalised_path(path: &str) -> String {
     let path = path.replace('\\', "/");
     let mut rest = path.as_str();
     while let Some(shorter) = rest.strip_prefix("./") {
@@ -172,7 +172,7 @@ pub(super) fn stem(path: &str) -> &str {
 }
 
 /// Whether the shorter path is a suffix of the longer one, in whole components.
-fn one_ends_other(a: &str, b: &str) -> bool {
+fn either_is_path_suffix(a: &str, b: &str) -> bool {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     long.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }

@@ -7,26 +7,26 @@ use std::io::{BufRead, Read};
 use super::error::LandmarkFileError;
 use super::fields::Separator;
 use super::layout::Layout;
-use super::lookup::{Tally, file_name, stem, tidy};
+use super::lookup::{Tally, file_name, normalised_path, stem};
 use super::{LandmarkFile, LandmarkFileLimits, ListedFace};
 use crate::align::Landmarks;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Number of characters of a line that an error quotes.
-const SHOWN: usize = 60;
+const MAX_QUOTED_CHARS: usize = 60;
 
 const EXPECTED: &str = "a path and ten numbers (x and y of left eye, right eye, nose, left and \
                         right mouth corner), optionally with a confidence";
 
 /// What is wrong with one line.
-struct Wrong {
+struct LineError {
     expected: String,
     found: String,
 }
 
-fn wrong(expected: impl Into<String>, found: impl Into<String>) -> Wrong {
-    Wrong { expected: expected.into(), found: found.into() }
+fn wrong(expected: impl Into<String>, found: impl Into<String>) -> LineError {
+    LineError { expected: expected.into(), found: found.into() }
 }
 
 impl LandmarkFile {
@@ -47,7 +47,7 @@ impl LandmarkFile {
         let mut line = 0;
         loop {
             line += 1;
-            let at_line = |Wrong { expected, found }: Wrong| LandmarkFileError::Line {
+            let at_line = |LineError { expected, found }: LineError| LandmarkFileError::Line {
                 file: shown.to_owned(),
                 line,
                 expected,
@@ -71,7 +71,7 @@ impl LandmarkFile {
             let Some((path, face)) = read_line(text, line, &mut layout).map_err(at_line)? else {
                 continue;
             };
-            let path = tidy(&path);
+            let path = normalised_path(&path);
             let index = *by_path.entry(path).or_insert_with_key(|path| {
                 listed.push((path.clone(), Vec::new()));
                 listed.len() - 1
@@ -102,7 +102,7 @@ impl LandmarkFile {
 }
 
 /// The line's text, without its ending.
-fn text_of(bytes: &[u8], max_line: usize, first: bool) -> Result<&str, Wrong> {
+fn text_of(bytes: &[u8], max_line: usize, first: bool) -> Result<&str, LineError> {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     if text.len() > max_line {
@@ -121,7 +121,7 @@ fn read_line(
     text: &str,
     line: u64,
     layout: &mut Option<Layout>,
-) -> Result<Option<PathAndFace>, Wrong> {
+) -> Result<Option<PathAndFace>, LineError> {
     let separator = Separator::of(text);
     let fields = separator
         .split(text)
@@ -169,14 +169,14 @@ fn read_line(
     Ok(Some((path.to_owned(), Some(face))))
 }
 
-fn number(field: &str, what: &str) -> Result<f32, Wrong> {
+fn number(field: &str, what: &str) -> Result<f32, LineError> {
     let value: Option<f32> = field.parse().ok();
     value.filter(|value| value.is_finite()).ok_or_else(|| {
         wrong(format!("a finite number for {what}"), format!("'{}'", beginning(field)))
     })
 }
 
-fn wrong_count(layout: &Layout, separator: Separator, count: usize, text: &str) -> Wrong {
+fn wrong_count(layout: &Layout, separator: Separator, count: usize, text: &str) -> LineError {
     let expected = match (layout.named, separator) {
         (true, _) => format!("{} fields, as in the heading", layout.fields.end()),
         (false, Separator::Spaces) if count > *layout.fields.end() => {
@@ -189,7 +189,7 @@ fn wrong_count(layout: &Layout, separator: Separator, count: usize, text: &str) 
 
 /// The beginning of a text, enough to recognise it.
 fn beginning(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

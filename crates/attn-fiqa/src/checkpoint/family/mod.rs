@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_read_back() {
+    fn family_names_round_trip() {
         for family in Family::ALL {
             assert_eq!(Family::from_name(family.name()), Some(family));
         }

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_moves_to_another_block() {
+    fn in_block_replaces_the_block_index() {
         let moved = |naming: Naming, name| naming.in_block(name, 7);
         assert_eq!(
             moved(Naming::HuggingFace, "encoder.layer.0.norm1.bias").as_deref(),

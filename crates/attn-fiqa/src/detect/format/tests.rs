@@ -159,7 +159,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn faces_written_as_yunet_does_are_read_back(faces in planted(1)) {
+    fn yunet_faces_round_trip(faces in planted(1)) {
         let outputs = yunet(&faces);
         let format = recognise(&outputs, INPUT).expect("YuNet's outputs");
         prop_assert_eq!(format.name(), "YuNet");
@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn our_own_network_takes_red_first_and_counts_from_the_corner(faces in planted(1)) {
+    fn builtin_format_is_rgb_with_half_pixel_offset(faces in planted(1)) {
         let outputs = yunet(&faces);
         let format = YuNet::recognise(&outputs).expect("YuNet's outputs").builtin();
         prop_assert!(!format.pixels().blue_first);
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn faces_written_as_scrfd_does_are_read_back(faces in planted(2), batch: bool) {
+    fn scrfd_faces_round_trip(faces in planted(2), batch: bool) {
         let outputs = scrfd(&faces, batch);
         let format = recognise(&outputs, INPUT).expect("SCRFD's outputs");
         prop_assert_eq!(format.name(), "SCRFD");
@@ -190,7 +190,7 @@ proptest! {
 
     /// Whatever a file outputs, the result is faces or an error.
     #[test]
-    fn no_numbers_are_too_odd(
+    fn arbitrary_outputs_give_finite_faces_or_error(
         values in proptest::collection::vec(proptest::num::f32::ANY, 1..40),
         floor in 0.0f32..=1.0,
     ) {
@@ -208,7 +208,7 @@ proptest! {
 }
 
 #[test]
-fn other_outputs_are_no_detector_and_short_ones_an_error() {
+fn unknown_or_short_outputs_are_rejected() {
     let mut outputs = yunet(&[]);
     outputs.remove(0);
     assert!(recognise(&outputs, INPUT).is_none());
@@ -224,7 +224,7 @@ fn other_outputs_are_no_detector_and_short_ones_an_error() {
 }
 
 #[test]
-fn a_factor_above_one_does_not_lift_a_score() {
+fn objectness_above_one_is_clamped() {
     let face = Planted {
         level: 0,
         cell: 5,

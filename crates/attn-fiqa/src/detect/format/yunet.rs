@@ -34,7 +34,7 @@ enum Pixels {
     BlueFirst,
     /// RGB; the origin is the outer corner of the first pixel, as in the scenes composed by
     /// `training/detector`.
-    Ours,
+    BuiltinRgb,
 }
 
 impl Pixels {
@@ -42,7 +42,7 @@ impl Pixels {
     fn origin(self) -> f32 {
         match self {
             Self::BlueFirst => 0.0,
-            Self::Ours => 0.5,
+            Self::BuiltinRgb => 0.5,
         }
     }
 }
@@ -71,7 +71,7 @@ impl YuNet {
 
     /// The same outputs from the network that ships with the library.
     pub(in crate::detect) fn builtin(self) -> Self {
-        Self { pixels: Pixels::Ours, ..self }
+        Self { pixels: Pixels::BuiltinRgb, ..self }
     }
 }
 

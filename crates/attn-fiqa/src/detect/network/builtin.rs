@@ -112,7 +112,7 @@ impl BuiltinNetwork {
     /// score.
     pub(in crate::detect) fn run(&self, image: &Image, size: InputSize) -> Vec<Output> {
         let mut space = self.workspaces.acquire(Workspace::default);
-        self.bring_down(image, size, &mut space);
+        self.compute_pyramid(image, size, &mut space);
         let mut outputs = Vec::with_capacity(4 * STRIDES.len());
         let pyramid = [&space.stage4_or_finest].into_iter().chain(&space.coarser);
         for ((level, head), stride) in pyramid.zip(&self.heads).zip(STRIDES) {
@@ -127,7 +127,7 @@ impl BuiltinNetwork {
     }
 
     /// Computes the pyramid from the image.
-    fn bring_down(&self, image: &Image, size: InputSize, space: &mut Workspace) {
+    fn compute_pyramid(&self, image: &Image, size: InputSize, space: &mut Workspace) {
         let Workspace {
             stage4_or_finest, stages: [x8, x16, x32], coarser: [p16, p32], mixed, ..
         } = space;

@@ -45,7 +45,7 @@ fn sorted(mut outputs: Vec<Output>) -> Vec<Output> {
 }
 
 #[test]
-fn every_output_is_what_rten_computes() {
+fn builtin_outputs_match_rten() {
     let (own, onnx) = networks();
     for (width, height) in
         [(1, 1), (32, 32), (33, 90), (128, 128), (250, 250), (331, 97), (640, 480)]
@@ -83,7 +83,7 @@ fn runs_are_independent() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_bit() {
+fn outputs_are_bit_identical_across_thread_counts() {
     let (own, _) = networks();
     let image = image(333, 190);
     let size = InputSize { width: 352, height: 192 };
@@ -96,7 +96,7 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
-fn other_weights_are_refused_by_name() {
+fn damaged_or_renamed_weights_are_rejected() {
     let bytes = attn_fiqa_models::DETECTOR;
     let broken = BuiltinNetwork::load(&bytes[..bytes.len() - 1], Isa::widest(), Precision::F32);
     assert!(broken.is_err_and(|error| error.to_string() == "the weights cannot be read"));

@@ -1,6 +1,6 @@
 //! Small tensors whose values are known in advance: the shapes that a network computes.
 
-use super::{Content, MOST_CONTENT};
+use super::{Content, MAX_KEPT_ELEMENTS};
 
 /// Integers up to this magnitude are computed exactly, here and by every runtime.
 const EXACT_WHOLE: f64 = i32::MAX as f64;
@@ -85,7 +85,7 @@ pub(super) fn concatenated(given: &[Option<&Content>]) -> Option<Content> {
     let known = given.iter().copied().collect::<Option<Vec<&Content>>>()?;
     let numbers: Vec<f64> = known.iter().flat_map(|content| content.numbers.clone()).collect();
     let whole = known.iter().all(|content| content.whole);
-    (numbers.len() <= MOST_CONTENT).then_some(Content { numbers, whole })
+    (numbers.len() <= MAX_KEPT_ELEMENTS).then_some(Content { numbers, whole })
 }
 
 /// The values at these indices; negative ones count from the end.
@@ -100,6 +100,6 @@ pub(super) fn gathered(content: &Content, places: &Content) -> Option<Content> {
 
 /// One value repeated `count` times.
 pub(super) fn repeated(number: f64, whole: bool, count: u64) -> Option<Content> {
-    let count = usize::try_from(count).ok().filter(|&count| count <= MOST_CONTENT)?;
+    let count = usize::try_from(count).ok().filter(|&count| count <= MAX_KEPT_ELEMENTS)?;
     Some(Content { numbers: vec![number; count], whole })
 }

@@ -2,7 +2,7 @@
 
 use super::content::{concatenated, gathered};
 use super::shape::{Call, Outcome, broadcast, lengths, places, product};
-use super::{Content, MOST_AXES};
+use super::{Content, MAX_AXES};
 
 impl Call<'_> {
     pub(super) fn concat(&self) -> Outcome {
@@ -236,7 +236,7 @@ impl Call<'_> {
         let axes = self.axes(0)?;
         let listed = self.numbers("axes", 1)??;
         let count = axes.len() + listed.len();
-        if count > MOST_AXES {
+        if count > MAX_AXES {
             return None;
         }
         let listed = places(&listed, count)?;

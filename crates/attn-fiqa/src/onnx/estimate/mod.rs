@@ -14,31 +14,31 @@ mod tests;
 mod windows;
 
 use super::error::OnnxProblem;
-use super::graph::{Constant, Content, Graph, MOST_AXES, MOST_CONTENT, Node, as_stored};
+use super::graph::{Constant, Content, Graph, MAX_AXES, MAX_KEPT_ELEMENTS, Node, as_stored};
 use crate::sanitize::sanitized;
 use shape::{Call, Outcome};
 
 /// The fuzzer runs every network, so its limits are smaller by this many bits.
-const SMALLER: u32 = if cfg!(fuzzing) { 10 } else { 0 };
+const FUZZING_SHIFT: u32 = if cfg!(fuzzing) { 10 } else { 0 };
 
 /// Maximum elements of one tensor: 1 GiB in f32.
-const MOST_IN_ONE: u64 = 1 << (28 - SMALLER);
+const MAX_TENSOR_ELEMENTS: u64 = 1 << (28 - FUZZING_SHIFT);
 
 /// Maximum elements of all computed tensors: 4 GiB in f32 if none were freed. SCRFD-10G needs half
 /// of that for an image of 1920×1920 pixels, ViT-L a tenth for a face.
-const MOST_IN_ALL: u64 = 1 << (30 - SMALLER);
+const MAX_TOTAL_ELEMENTS: u64 = 1 << (30 - FUZZING_SHIFT);
 
 /// Maximum multiplications, or steps of equal cost: about ten to thirty seconds on two cores. ViT-L
 /// needs a twentieth of that for a face.
-const MOST_OPERATIONS: u64 = 1 << (40 - SMALLER);
+const MAX_OPERATIONS: u64 = 1 << (40 - FUZZING_SHIFT);
 
 /// Cost of reading or writing one element, in multiplications.
 const NUMBER_COST: u64 = 8;
 
 /// Maximum elements of one integer vector, and of all together: `rten` keeps vectors as expressions
 /// during shape inference, forty bytes per element.
-const MOST_IN_VECTOR: u64 = 1 << (20 - SMALLER);
-const MOST_IN_VECTORS: u64 = 1 << (22 - SMALLER);
+const MAX_VECTOR_ELEMENTS: u64 = 1 << (20 - FUZZING_SHIFT);
+const MAX_TOTAL_VECTOR_ELEMENTS: u64 = 1 << (22 - FUZZING_SHIFT);
 
 /// Longest chain of nodes: `rten` sorts them recursively. Face networks have up to 1,500.
 const LONGEST_CHAIN: usize = 4096;
@@ -61,9 +61,16 @@ struct Value {
 /// # Errors
 ///
 /// If the network exceeds the limits or uses unsupported operators.
-pub(super) fn check(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Described, OnnxProblem> {
+pub(super) fn check(
+    graph: &Graph,
+    inputs: &[Option<Vec<u64>>],
+) -> Result<DeclaredShapes, OnnxProblem> {
     let values = evaluate(graph, inputs)?;
-    Ok(if descriptions_hold(graph, &values) { Described::Truly } else { Described::Doubtfully })
+    Ok(if declared_shapes_hold(graph, &values) {
+        DeclaredShapes::Consistent
+    } else {
+        DeclaredShapes::Inconsistent
+    })
 }
 
 /// Infers what can be known about every value.
@@ -165,14 +172,14 @@ fn evaluate(graph: &Graph, inputs: &[Option<Vec<u64>>]) -> Result<Vec<Option<Val
 
 /// Whether the shapes that a file declares for intermediate values are correct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Described {
+pub(super) enum DeclaredShapes {
     /// They are correct, or nothing is computed from them.
-    Truly,
+    Consistent,
     /// They are wrong or unknown: `rten` would compute with incorrect shapes.
-    Doubtfully,
+    Inconsistent,
 }
 
-fn descriptions_hold(graph: &Graph, values: &[Option<Value>]) -> bool {
+fn declared_shapes_hold(graph: &Graph, values: &[Option<Value>]) -> bool {
     let reads_shapes =
         graph.nodes.iter().any(|node| matches!(node.operator.as_str(), "Shape" | "Size"));
     graph.described.iter().all(|(id, described)| {
@@ -210,32 +217,32 @@ impl Total {
     /// Adds a tensor and the cost of computing it.
     fn add(&mut self, whose: &str, axes: &[u64], operations: u64) -> Result<(), OnnxProblem> {
         let too_costly = |what: String| OnnxProblem::TooCostly { detail: what };
-        if axes.len() > MOST_AXES {
+        if axes.len() > MAX_AXES {
             return Err(too_costly(format!("{whose} has a tensor of {} axes", axes.len())));
         }
         let numbers = count(axes);
-        if numbers > MOST_IN_ONE {
+        if numbers > MAX_TENSOR_ELEMENTS {
             return Err(too_costly(format!(
-                "{whose} has a tensor of {axes:?}; at most {MOST_IN_ONE} numbers are accepted"
+                "{whose} has a tensor of {axes:?}; at most {MAX_TENSOR_ELEMENTS} numbers are accepted"
             )));
         }
         if axes.len() < 2 {
             self.vectors = add(self.vectors, numbers);
-            if numbers > MOST_IN_VECTOR || self.vectors > MOST_IN_VECTORS {
+            if numbers > MAX_VECTOR_ELEMENTS || self.vectors > MAX_TOTAL_VECTOR_ELEMENTS {
                 return Err(too_costly(format!("{whose} makes vectors of {numbers} numbers")));
             }
         }
         self.numbers = add(self.numbers, numbers);
         self.operations = add(self.operations, operations);
         self.operations = add(self.operations, numbers.saturating_mul(NUMBER_COST));
-        if self.numbers > MOST_IN_ALL {
+        if self.numbers > MAX_TOTAL_ELEMENTS {
             return Err(too_costly(format!(
-                "up to {whose} its tensors hold more than {MOST_IN_ALL} numbers"
+                "up to {whose} its tensors hold more than {MAX_TOTAL_ELEMENTS} numbers"
             )));
         }
-        if self.operations > MOST_OPERATIONS {
+        if self.operations > MAX_OPERATIONS {
             return Err(too_costly(format!(
-                "up to {whose} it takes more than {MOST_OPERATIONS} multiplications"
+                "up to {whose} it takes more than {MAX_OPERATIONS} multiplications"
             )));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Shape inference and cost of the operators of face networks.
 
 use super::content::{elementwise, repeated};
-use super::{Constant, Content, MOST_CONTENT, Node, Value, as_stored, count};
+use super::{Constant, Content, MAX_KEPT_ELEMENTS, Node, Value, as_stored, count};
 
 /// A node and what is known about its inputs.
 pub(super) struct Call<'a> {
@@ -33,7 +33,7 @@ impl From<Option<Vec<u64>>> for Outcome {
 pub(super) fn constant(node: &Node) -> Constant {
     let list = |numbers: Vec<f64>, whole, is_vector: bool| {
         let axes = if is_vector { vec![numbers.len() as u64] } else { Vec::new() };
-        let content = (numbers.len() <= MOST_CONTENT).then_some(Content { numbers, whole });
+        let content = (numbers.len() <= MAX_KEPT_ELEMENTS).then_some(Content { numbers, whole });
         Constant { axes, content }
     };
     if let Some(tensor) = node.tensor("value") {
@@ -267,10 +267,11 @@ impl Call<'_> {
             return None;
         }
         let length = ((limit - start) / step).ceil().max(0.0);
-        let numbers = (0..(length as usize).min(MOST_CONTENT + 1)).map(|i| start + step * i as f64);
+        let numbers =
+            (0..(length as usize).min(MAX_KEPT_ELEMENTS + 1)).map(|i| start + step * i as f64);
         let numbers: Vec<f64> = numbers.collect();
         let whole = given.iter().all(|content| content.whole);
-        let content = (numbers.len() <= MOST_CONTENT).then_some(Content { numbers, whole });
+        let content = (numbers.len() <= MAX_KEPT_ELEMENTS).then_some(Content { numbers, whole });
         Some(Outcome { axes: Some(vec![length as u64]), content, ..Outcome::default() })
     }
 

@@ -10,7 +10,7 @@ use crate::onnx::graph;
 use crate::onnx::wire::bytes_field;
 
 /// Runs the network and compares the shape of every intermediate value.
-fn agrees(file: &[u8], shape: &[usize]) -> usize {
+fn compare_with_rten(file: &[u8], shape: &[usize]) -> usize {
     let graph = graph::read(file).unwrap();
     let axes = shape.iter().map(|&axis| axis as u64).collect();
     let values = evaluate(&graph, &[Some(axes)]).unwrap();
@@ -40,16 +40,16 @@ fn agrees(file: &[u8], shape: &[usize]) -> usize {
 }
 
 #[test]
-fn the_repositorys_networks() {
+fn bundled_network_shapes_match_rten() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     let detector = std::fs::read(models.join("detector.onnx")).unwrap();
     for shape in [[1, 3, 96, 128], [1, 3, 352, 224]] {
-        assert!(agrees(&detector, &shape) > 50);
+        assert!(compare_with_rten(&detector, &shape) > 50);
     }
 }
 
 #[test]
-fn the_networks_of_the_shared_folder() {
+fn shared_network_shapes_match_rten() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/models");
     if !folder.is_dir() {
         eprintln!("skipped: ../shared/data/models is not here");
@@ -62,7 +62,7 @@ fn the_networks_of_the_shared_folder() {
         ("yunet_n_dynamic", 192, 320),
     ] {
         let file = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
-        assert!(agrees(&file, &[1, 3, height, width]) > 50, "{name}");
+        assert!(compare_with_rten(&file, &[1, 3, height, width]) > 50, "{name}");
     }
 }
 
@@ -135,7 +135,7 @@ fn network(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[test]
-fn windows_over_images() {
+fn convolution_and_pooling_shapes_match_rten() {
     let x = [1, 4, 17, 23];
     let weight = constant("w", &[6, 2, 3, 5], None);
     let group = || ("group", Number(2));
@@ -148,7 +148,7 @@ fn windows_over_images() {
         &[group(), kernel(), strides(&[1, 1]), ("dilations", List(&[2, 1]))],
         &[group(), kernel(), strides(&[2, 2]), ("auto_pad", Text("SAME_UPPER"))],
     ] {
-        agrees(&network(&[weight.clone(), node("Conv", "x w", "y", attributes)]), &x);
+        compare_with_rten(&network(&[weight.clone(), node("Conv", "x w", "y", attributes)]), &x);
     }
     for operator in ["MaxPool", "AveragePool"] {
         let kernel = || ("kernel_shape", List(&[3, 2]));
@@ -157,7 +157,7 @@ fn windows_over_images() {
             &[kernel(), strides(&[2, 3]), ("pads", List(&[1, 0, 1, 1]))],
             &[kernel(), strides(&[2, 2]), ("ceil_mode", Number(1))],
         ] {
-            agrees(&network(&[node(operator, "x", "y", attributes)]), &x);
+            compare_with_rten(&network(&[node(operator, "x", "y", attributes)]), &x);
         }
     }
     let weight = constant("w", &[4, 3, 2, 3], None);
@@ -167,41 +167,44 @@ fn windows_over_images() {
         &[kernel(), strides(&[2, 3]), ("pads", List(&[1, 0, 0, 1]))],
         &[kernel(), strides(&[2, 2]), ("output_padding", List(&[1, 0]))],
     ] {
-        agrees(&network(&[weight.clone(), node("ConvTranspose", "x w", "y", attributes)]), &x);
+        compare_with_rten(
+            &network(&[weight.clone(), node("ConvTranspose", "x w", "y", attributes)]),
+            &x,
+        );
     }
-    agrees(&network(&[node("GlobalAveragePool", "x", "y", &[])]), &x);
-    agrees(&network(&[node("DepthToSpace", "x", "y", &[("blocksize", Number(2))])]), &x);
+    compare_with_rten(&network(&[node("GlobalAveragePool", "x", "y", &[])]), &x);
+    compare_with_rten(&network(&[node("DepthToSpace", "x", "y", &[("blocksize", Number(2))])]), &x);
 }
 
 #[test]
-fn products_and_reductions() {
+fn product_and_reduction_shapes_match_rten() {
     let weight = constant("w", &[5, 23, 7], None);
-    agrees(
+    compare_with_rten(
         &network(&[constant("w", &[23, 7], None), node("MatMul", "x w", "y", &[])]),
         &[2, 5, 17, 23],
     );
-    agrees(&network(&[weight, node("MatMul", "x w", "y", &[])]), &[2, 5, 17, 23]);
+    compare_with_rten(&network(&[weight, node("MatMul", "x w", "y", &[])]), &[2, 5, 17, 23]);
     let weight = constant("w", &[7, 23], None);
     let gemm = node("Gemm", "x w", "y", &[("transB", Number(1))]);
-    agrees(&network(&[weight, gemm]), &[4, 23]);
+    compare_with_rten(&network(&[weight, gemm]), &[4, 23]);
     for attributes in [&[][..], &[("axes", List(&[1, -1]))], &[("keepdims", Number(0))]] {
-        agrees(&network(&[node("ReduceMean", "x", "y", attributes)]), &[2, 5, 7, 3]);
+        compare_with_rten(&network(&[node("ReduceMean", "x", "y", attributes)]), &[2, 5, 7, 3]);
     }
     let axes = vector("axes", &[-2]);
-    agrees(
+    compare_with_rten(
         &network(&[axes, node("ReduceSum", "x axes", "y", &[("keepdims", Number(0))])]),
         &[2, 5, 7],
     );
-    agrees(&network(&[node("ArgMax", "x", "y", &[("axis", Number(1))])]), &[2, 5, 7]);
+    compare_with_rten(&network(&[node("ArgMax", "x", "y", &[("axis", Number(1))])]), &[2, 5, 7]);
     let parts = [constant("w", &[7, 1, 1], None), node("Add", "x w", "y", &[])];
-    agrees(&network(&parts), &[2, 1, 5, 3]);
+    compare_with_rten(&network(&parts), &[2, 1, 5, 3]);
 }
 
 #[test]
-fn shapes_made_over() {
+fn reshaping_operator_shapes_match_rten() {
     let x = [2, 6, 5, 4];
     let one = |operator: &str, attributes: &[(&str, Attribute)]| {
-        agrees(&network(&[node(operator, "x", "y", attributes)]), &x);
+        compare_with_rten(&network(&[node(operator, "x", "y", attributes)]), &x);
     };
     one("Flatten", &[]);
     one("Flatten", &[("axis", Number(-1))]);
@@ -210,7 +213,7 @@ fn shapes_made_over() {
     one("Concat", &[("axis", Number(1))]);
     let with = |operator: &str, inputs: &str, constants: &[Vec<u8>]| {
         let parts = [constants, &[node(operator, inputs, "y", &[])]].concat();
-        agrees(&network(&parts), &x);
+        compare_with_rten(&network(&parts), &x);
     };
     with("Reshape", "x s", &[vector("s", &[0, -1, 2])]);
     with("Unsqueeze", "x s", &[vector("s", &[0, -1])]);
@@ -231,20 +234,20 @@ fn shapes_made_over() {
     }
     let split = |inputs: &str, constants: &[Vec<u8>]| {
         let split = node("Split", inputs, "y z", &[("axis", Number(1))]);
-        agrees(&network(&[constants, &[split]].concat()), &x);
+        compare_with_rten(&network(&[constants, &[split]].concat()), &x);
     };
     split("x s", &[vector("s", &[2, 4])]);
     split("x", &[]);
     let squeeze = node("Squeeze", "x s", "y", &[]);
-    agrees(&network(&[vector("s", &[0, -1]), squeeze]), &[1, 5, 1, 1]);
-    agrees(&network(&[node("Squeeze", "x", "y", &[])]), &[1, 5, 1, 1]);
+    compare_with_rten(&network(&[vector("s", &[0, -1]), squeeze]), &[1, 5, 1, 1]);
+    compare_with_rten(&network(&[node("Squeeze", "x", "y", &[])]), &[1, 5, 1, 1]);
     let top = node("TopK", "x s", "y z", &[]);
-    agrees(&network(&[vector("s", &[3]), top]), &x);
+    compare_with_rten(&network(&[vector("s", &[3]), top]), &x);
 }
 
 /// The way exporters double an image of any size.
 #[test]
-fn shapes_that_are_computed() {
+fn computed_shapes_match_rten() {
     let parts = [
         vector("zero", &[0]),
         vector("two", &[2]),
@@ -265,6 +268,6 @@ fn shapes_that_are_computed() {
         node("Concat", "half minus", "target", &[("axis", Number(0))]),
         node("Reshape", "x target", "y", &[]),
     ];
-    let found = agrees(&network(&parts), &[1, 3, 6, 4]);
+    let found = compare_with_rten(&network(&parts), &[1, 3, 6, 4]);
     assert_eq!(found, 14);
 }

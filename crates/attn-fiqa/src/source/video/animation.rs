@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_taken_by_number_or_by_time() {
+    fn frames_are_sampled_by_number_or_time() {
         let every = |step| FrameSampling::Every(NonZeroU32::new(step).expect("positive"));
         assert_eq!(taken(every(1), &[10; 4]), [0, 1, 2, 3]);
         assert_eq!(taken(every(3), &[10; 8]), [0, 3, 6]);

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_read_image_by_image_whatever_their_sizes() {
+    fn concatenated_images_of_any_size_are_read() {
         let sizes = [(1, 1), (2, 3), (3, 2), (4, 4), (5, 1), (7, 9)];
         let images = sizes.map(|(width, height)| image(width, height));
         let stream: Vec<u8> = images.iter().flat_map(encoded).collect();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_whose_upper_row_comes_first_is_not_turned() {
+    fn top_down_image_is_not_flipped() {
         let upright = image(4, 3);
         let mut file = encoded(&upright);
         let headers = file.len() - upright.rgb().len();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_refused() {
+    fn invalid_frames_are_rejected() {
         let file = encoded(&image(5, 5));
         let refused = |bytes: &[u8], max_pixels| {
             read_next(&mut &*bytes, &limits(max_pixels)).expect_err("no image").status

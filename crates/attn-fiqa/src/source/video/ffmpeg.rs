@@ -16,7 +16,7 @@ use crate::source::{Progress, Step, file, name};
 use crate::status::{Failure, Status};
 
 /// How many bytes at the end of ffmpeg's error output a message quotes.
-const SAID: u64 = 300;
+const STDERR_TAIL_BYTES: u64 = 300;
 
 const NOT_INSTALLED: &str = "videos are read by the program ffmpeg, which was not found: install \
                              it (Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install \
@@ -149,8 +149,8 @@ impl Running {
         let length = self.said.seek(SeekFrom::End(0)).unwrap_or(0);
         let mut last = Vec::new();
         // What cannot be read is left out of the message.
-        let _ = self.said.seek(SeekFrom::Start(length.saturating_sub(SAID)));
-        let _ = (&self.said).take(SAID).read_to_end(&mut last);
+        let _ = self.said.seek(SeekFrom::Start(length.saturating_sub(STDERR_TAIL_BYTES)));
+        let _ = (&self.said).take(STDERR_TAIL_BYTES).read_to_end(&mut last);
         for line in String::from_utf8_lossy(&last).lines() {
             said = format!("{said} {}", line.trim());
         }

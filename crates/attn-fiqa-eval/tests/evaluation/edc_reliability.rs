@@ -30,7 +30,7 @@ fn a_quality_lies_between_the_theoretical_best_and_chance() {
 }
 
 #[test]
-fn the_theoretical_best_at_a_fixed_threshold_falls_with_slope_one() {
+fn nist_theoretical_best_discards_errors_first() {
     let set = Set::made_up(12, 2_000, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let curve = evaluator.theoretical_best_curve(Protocol::Nist, TARGET).expect("a curve");
@@ -45,7 +45,7 @@ fn the_theoretical_best_at_a_fixed_threshold_falls_with_slope_one() {
 }
 
 #[test]
-fn ties_leave_a_range_that_contains_the_curve_and_iso_has_none() {
+fn tie_range_contains_curve_and_collapses_for_iso() {
     let set = Set::made_up(5, 1_500, 4.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -69,7 +69,7 @@ fn ties_leave_a_range_that_contains_the_curve_and_iso_has_none() {
 }
 
 #[test]
-fn without_ties_there_is_no_range() {
+fn no_orders_are_tried_without_ties() {
     let set = Set::made_up(5, 300, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -80,7 +80,7 @@ fn without_ties_there_is_no_range() {
 /// Draws the same sets by hand: one whose weights are all 1 is the set itself, and intervals must
 /// contain the values of the naive curve of a drawn list.
 #[test]
-fn a_replicate_is_the_curve_of_the_resampled_list() {
+fn bootstrap_replicate_matches_resampled_list() {
     let set = Set::made_up(21, 160, 6.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -133,7 +133,7 @@ fn a_replicate_is_the_curve_of_the_resampled_list() {
 }
 
 #[test]
-fn copies_of_one_comparison_may_be_split_between_points() {
+fn bootstrap_with_repeated_comparisons_matches_naive() {
     let set = Set::made_up(22, 90, 5.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -185,7 +185,7 @@ fn copies_of_one_comparison_may_be_split_between_points() {
 }
 
 #[test]
-fn intervals_hold_the_curve_and_shrink_with_more_comparisons() {
+fn intervals_contain_pauc_and_shrink_with_comparisons() {
     let width = |count| {
         let set = Set::made_up(31, count, 1e9);
         let evaluator = Evaluator::new(&set.comparisons);
@@ -204,7 +204,7 @@ fn intervals_hold_the_curve_and_shrink_with_more_comparisons() {
 }
 
 #[test]
-fn rankings_that_share_their_sets_are_measured_as_each_alone() {
+fn joint_bootstrap_equals_separate_bootstraps() {
     let set = Set::made_up(23, 700, 12.0);
     let evaluator = Evaluator::new(&set.comparisons);
     let ranking = Ranking::new(&set.quality).expect("a ranking");
@@ -221,7 +221,7 @@ fn rankings_that_share_their_sets_are_measured_as_each_alone() {
 }
 
 #[test]
-fn the_area_above_the_ideal_is_least_for_the_theoretical_best() {
+fn theoretical_best_has_least_area_above_ideal() {
     let set = Set::made_up(13, 4_000, 1e9);
     let evaluator = Evaluator::new(&set.comparisons);
     let target = Target::Fmr(0.1);
@@ -265,7 +265,7 @@ fn a_target_below_one_false_match_is_reported() {
 }
 
 #[test]
-fn a_curve_that_runs_out_of_a_kind_says_so_and_has_no_area_there() {
+fn pauc_is_none_after_mated_comparisons_run_out() {
     // All mated comparisons have the lowest qualities.
     let mated: Vec<bool> = (0..40).map(|index| index < 10).collect();
     let scores = (0..40).map(|index| if index < 10 { 0.5 } else { 0.1 }).collect();
@@ -285,7 +285,7 @@ fn a_curve_that_runs_out_of_a_kind_says_so_and_has_no_area_there() {
 }
 
 #[test]
-fn values_that_cannot_be_measured_are_refused_by_position() {
+fn invalid_comparisons_and_targets_are_rejected() {
     let build = |scores: &[f64], mated: &[bool], scale| {
         Comparisons::new(scores.to_vec(), mated.to_vec(), scale).expect_err("refused")
     };
@@ -316,7 +316,7 @@ fn values_that_cannot_be_measured_are_refused_by_position() {
 }
 
 #[test]
-fn a_paired_difference_is_zero_for_one_method_and_narrow_for_two_similar_ones() {
+fn paired_difference_is_narrower_than_marginal_intervals() {
     for seed in [3, 14, 15] {
         let set = Set::made_up(seed, 2_000, 1e9);
         let evaluator = Evaluator::new(&set.comparisons);

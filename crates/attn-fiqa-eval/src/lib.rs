@@ -54,6 +54,7 @@ pub mod study;
 
 mod error;
 mod fraction;
+mod sort_key;
 mod stream;
 
 pub use error::EvalError;

@@ -56,6 +56,7 @@ use rayon::prelude::*;
 
 use crate::comparisons::Comparisons;
 use crate::error::{EvalError, check_count};
+use crate::sort_key::sort_key;
 
 pub use crate::decision::Target;
 pub use bootstrap::{Bootstrap, CurveIntervals, Interval, Resample, paired_interval};
@@ -172,14 +173,14 @@ pub(crate) enum Discard<'r> {
 impl<'a> Evaluator<'a> {
     /// Sorts the comparisons by distance.
     pub fn new(comparisons: &'a Comparisons) -> Self {
-        let distance = |index: u32| ranking::sortable(comparisons.distance(index as usize));
+        let distance = |index: u32| sort_key(comparisons.distance(index as usize));
         let indices = (0..comparisons.len() as u32).into_par_iter();
         let mut keyed: Vec<(u64, u32)> = indices.map(|index| (distance(index), index)).collect();
         keyed.par_sort_unstable();
         let same = |at: usize| at > 0 && keyed[at].0 == keyed[at - 1].0;
         let tied = (0..keyed.len()).map(same).collect();
         let by_distance = keyed.into_iter().map(|(_, index)| index).collect();
-        let similarity = |index: u32| ranking::sortable(comparisons.similarity(index as usize));
+        let similarity = |index: u32| sort_key(comparisons.similarity(index as usize));
         let mut mated: Vec<u32> =
             (0..comparisons.len() as u32).filter(|&i| comparisons.is_mated(i as usize)).collect();
         mated.par_sort_by_key(|&index| similarity(index));

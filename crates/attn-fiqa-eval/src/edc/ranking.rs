@@ -6,6 +6,7 @@ use rayon::slice::ParallelSliceMut;
 
 use crate::comparisons::Comparisons;
 use crate::error::EvalError;
+use crate::sort_key::sort_key;
 use crate::stream::Stream;
 
 /// Comparisons by ascending quality; those of equal quality in their given order.
@@ -37,7 +38,7 @@ impl Ranking {
         if let Some(index) = qualities.iter().position(|quality| quality.is_nan()) {
             return Err(EvalError::NoQuality { what: "comparison", index });
         }
-        let keys = qualities.iter().map(|&quality| sortable(quality + 0.0));
+        let keys = qualities.iter().map(|&quality| sort_key(quality));
         let mut keyed: Vec<(u64, u32)> = keys.zip(0..).collect();
         // The index makes the keys unique and the order that of a stable sort.
         keyed.par_sort_unstable();
@@ -148,12 +149,6 @@ pub(super) fn random_order(order: &mut Vec<u32>, len: u32, seed: u64) {
 pub(super) fn invert(order: &[u32], places: &mut Vec<u32>) {
     places.resize(order.len(), 0);
     order.iter().zip(0..).for_each(|(&index, place)| places[index as usize] = place);
-}
-
-/// An integer that sorts like the number, which must not be NaN or −0.
-pub(super) fn sortable(value: f64) -> u64 {
-    let bits = value.to_bits();
-    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
 
 #[cfg(test)]

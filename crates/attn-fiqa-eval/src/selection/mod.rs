@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::files::{FileError, GroupFile, MatchedRows, Missing, ScoreFile, ScoreRow};
+use crate::sort_key::sort_key;
 
 use external_sort::Sorter;
 use kept::Kept;
@@ -239,17 +240,10 @@ fn record(group: &str, row: &ScoreRow<'_>, number: u64) -> Record {
     record[..GROUP].copy_from_slice(&Sha256::digest(group)[..GROUP]);
     // 101 ranks below the quality 0.
     record[GROUP] = (100 - row.quality.unwrap_or(-1)) as u8;
-    let score = row.score.map_or(u64::MAX, |score| !sortable_bits(score));
+    let score = row.score.map_or(u64::MAX, |score| !sort_key(score));
     record[GROUP + 1..GROUP + RANK].copy_from_slice(&score.to_be_bytes());
     record[GROUP + RANK..].copy_from_slice(&number.to_be_bytes());
     record
-}
-
-/// Bits that sort like the finite numbers they represent.
-fn sortable_bits(number: f64) -> u64 {
-    // Turns −0 into 0.
-    let bits = (number + 0.0).to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
 /// The number of rows of each group, in the order of the groups, on disk: there may be as many
@@ -358,13 +352,6 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sort_key_preserves_numeric_order() {
-        let numbers = [f64::MIN, -2.0, -1e-300, 0.0, 1e-300, 0.5, f64::MAX];
-        assert!(numbers.windows(2).all(|pair| sortable_bits(pair[0]) < sortable_bits(pair[1])));
-        assert_eq!(sortable_bits(-0.0), sortable_bits(0.0));
-    }
 
     #[test]
     fn group_quota_rounds_up_without_float_error() {

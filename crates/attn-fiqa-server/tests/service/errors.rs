@@ -115,8 +115,16 @@ async fn configured_api_key_is_required() {
     let keys = ApiKeys::open(&file).expect("keys");
     std::fs::remove_dir_all(&folder).expect("removed");
     let service = start(|options| options.api_keys = Some(keys));
-    let paths = ["/v1/score", "/v1/map", "/v1/best", "/scalar_quality", "/vector_quality"];
-    for path in paths.into_iter().chain(["/api/v1/detection/detect"]) {
+    let paths = [
+        "/v1/score",
+        "/v1/map",
+        "/v1/best",
+        "/v1/gate",
+        "/scalar_quality",
+        "/vector_quality",
+        "/api/v1/detection/detect",
+    ];
+    for path in paths {
         let answer = service.post(path, "image/png", photo()).await;
         assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (401, "unauthorized"));
         let mut wrong = post(path, "image/png", photo());

@@ -41,6 +41,7 @@ async fn openapi_document_describes_paths_and_face_keys() {
         "/v1/score",
         "/v1/map",
         "/v1/best",
+        "/v1/gate",
         "/scalar_quality",
         "/vector_quality",
         "/api/v1/detection/detect",

@@ -28,7 +28,7 @@ fn subject_names_round_trip() {
 fn builtin_policies_are_read_and_differ() {
     let policies: Vec<Policy> = Policy::builtin_names().filter_map(Policy::builtin).collect();
     assert_eq!(policies.len(), 3);
-    assert!(policies[0] != policies[1] && policies[1] != policies[2]);
+    assert!(policies[0] != policies[1] && policies[1] != policies[2] && policies[0] != policies[2]);
     assert_eq!(Policy::builtin("nothing"), None);
 }
 

@@ -83,15 +83,12 @@ fn without(bytes: &[u8], marker: u8) -> Vec<u8> {
 #[test]
 fn missing_huffman_tables_default_to_standard_ones() {
     let files = fixtures();
-    for name in ["2x1 one -", "2x2 y-cb-cr 1"] {
-        let (file, pixels) = (&files[&format!("{name}.jpg")], &files[&format!("{name}.ppm")]);
-        let (bare, whole) = (without(file, 0xC4), decoded(file).unwrap());
-        if name.contains("one") {
-            assert!(bare.len() < file.len());
-            assert_eq!(decoded(&bare).unwrap().image, whole.image);
-            assert_pixels(name, &whole, pixels);
-        }
-    }
+    let name = "2x1 one -";
+    let (file, pixels) = (&files[&format!("{name}.jpg")], &files[&format!("{name}.ppm")]);
+    let (bare, whole) = (without(file, 0xC4), decoded(file).unwrap());
+    assert!(bare.len() < file.len());
+    assert_eq!(decoded(&bare).unwrap().image, whole.image);
+    assert_pixels(name, &whole, pixels);
 }
 
 #[test]

@@ -50,11 +50,7 @@ fn bundled_network_shapes_match_rten() {
 
 #[test]
 fn shared_network_shapes_match_rten() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/models");
-    if !folder.is_dir() {
-        eprintln!("skipped: ../shared/data/models is not here");
-        return;
-    }
+    let Some(folder) = attn_fiqa_testing::shared("data/models") else { return };
     for (name, height, width) in [
         ("sface-2021dec", 112, 112),
         ("mobilefacenet", 112, 112),

@@ -17,11 +17,11 @@ use crate::log;
 const STATUS: u8 = 130;
 
 /// Whether the command ends by itself when interrupted.
-static ENDS_EARLY: AtomicBool = AtomicBool::new(false);
+static GRACEFUL_STOP: AtomicBool = AtomicBool::new(false);
 /// Whether the command handles signals itself.
 static HANDLED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
 /// Whether an interrupt was received.
-static ASKED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Files being written, under their temporary names.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// Outputs that hold a part of what was asked for.
@@ -39,8 +39,8 @@ fn on_interrupt() {
     if HANDLED_ELSEWHERE.load(Ordering::SeqCst) {
         return;
     }
-    let first = !ASKED.swap(true, Ordering::SeqCst);
-    if first && ENDS_EARLY.load(Ordering::SeqCst) {
+    let first = !INTERRUPTED.swap(true, Ordering::SeqCst);
+    if first && GRACEFUL_STOP.load(Ordering::SeqCst) {
         log::info("interrupted: finishing the current images; interrupt again to stop immediately");
         return;
     }
@@ -61,14 +61,14 @@ pub(crate) fn leave_signals_to_the_command() {
 }
 
 /// Whether Ctrl-C was pressed.
-pub(crate) fn asked() -> bool {
-    ASKED.load(Ordering::SeqCst)
+pub(crate) fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// Declares that this command ends by itself when interrupted and that its work so far is worth
 /// keeping.
-pub(crate) fn end_early() {
-    ENDS_EARLY.store(true, Ordering::SeqCst);
+pub(crate) fn enable_graceful_stop() {
+    GRACEFUL_STOP.store(true, Ordering::SeqCst);
 }
 
 /// A file being written that must not remain if it is not finished.
@@ -88,8 +88,8 @@ impl Drop for Unfinished {
 }
 
 /// The path of the output: its own name, or with `.part` if the run was interrupted.
-pub(crate) fn place_of(output: PathBuf) -> PathBuf {
-    if !asked() {
+pub(crate) fn partial_path(output: PathBuf) -> PathBuf {
+    if !is_interrupted() {
         return output;
     }
     let mut name: OsString = output.into_os_string();
@@ -100,13 +100,13 @@ pub(crate) fn place_of(output: PathBuf) -> PathBuf {
 }
 
 /// Records rows that the same command continues.
-pub(crate) fn left(rows: &Path) {
+pub(crate) fn mark_resumable(rows: &Path) {
     lock(&PARTS).push(rows.to_owned());
     CAN_CONTINUE.store(true, Ordering::SeqCst);
 }
 
 /// Reports what is left of an interrupted run.
-pub(crate) fn farewell() -> u8 {
+pub(crate) fn report_interrupted() -> u8 {
     let parts: Vec<String> =
         lock(&PARTS).iter().map(|path| format!("'{}'", path.display())).collect();
     let parts = match &parts[..] {

@@ -36,7 +36,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let outcome = args::parse(args).and_then(|cli| run_command(&cli));
     let failed = outcome.is_err();
     let exit = Exit::from(outcome);
-    if interrupt::asked() && !failed { interrupt::farewell() } else { exit as u8 }
+    if interrupt::is_interrupted() && !failed {
+        interrupt::report_interrupted()
+    } else {
+        exit as u8
+    }
 }
 
 /// Opens a model as `--model` does: from a file, or by the name of a model that was fetched, added

@@ -45,7 +45,7 @@ pub(crate) struct Summary {
     progress: Progress,
     /// Whether the number of images is known.
     total_known: bool,
-    tally: SourceProgress,
+    source_progress: SourceProgress,
     started: Instant,
     /// Images so far, and how many of them have a scored face.
     images: u64,
@@ -56,7 +56,7 @@ pub(crate) struct Summary {
     failures: BTreeMap<&'static str, u64>,
     notes: BTreeMap<String, u64>,
     /// The fraction of the found images that belongs to this run.
-    share: f64,
+    shard_fraction: f64,
     /// Whether there are any images, even if this run processes none of them.
     inputs: Option<Found>,
     /// Images done by earlier runs, which this one continues.
@@ -72,13 +72,13 @@ pub(crate) const SCORED: &str = "ok";
 pub(crate) const FOUND: &str = "face";
 
 impl Summary {
-    /// Starts a run over the images of `tally`.
-    pub(crate) fn start(activity: Activity, tally: SourceProgress) -> Self {
+    /// Starts a run over the images of `source_progress`.
+    pub(crate) fn start(activity: Activity, source_progress: SourceProgress) -> Self {
         Self {
             activity,
             progress: Progress::start(WHILE_FINDING),
             total_known: false,
-            tally,
+            source_progress,
             started: Instant::now(),
             images: 0,
             images_scored: 0,
@@ -86,7 +86,7 @@ impl Summary {
             found: 0,
             failures: BTreeMap::new(),
             notes: BTreeMap::new(),
-            share: 1.0,
+            shard_fraction: 1.0,
             inputs: None,
             earlier: 0,
             outcome: Vec::new(),
@@ -99,7 +99,7 @@ impl Summary {
         let mut summary = Self::start(activity, images.progress());
         summary.add_earlier(images.earlier());
         summary.inputs = Some(images.found());
-        summary.share = images.share();
+        summary.shard_fraction = images.shard_fraction();
         summary
     }
 
@@ -181,7 +181,7 @@ impl Summary {
     /// Starts the next image.
     fn count_notes(&mut self, notes: &[Note]) {
         self.outcome_before = std::mem::take(&mut self.outcome);
-        let counts = self.tally.counts();
+        let counts = self.source_progress.counts();
         if counts.exact && !self.total_known {
             self.total_known = true;
             self.progress.set_total(counts.known);
@@ -199,7 +199,7 @@ impl Summary {
 
     fn report_progress(&self, known: u64) {
         // For a shard, only the images found so far are known to belong to it.
-        let total = (self.total_known && self.share == 1.0).then_some(known);
+        let total = (self.total_known && self.shard_fraction == 1.0).then_some(known);
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
         let failed: u64 = self.failures.values().sum();
         let (images, rate) = (self.images, self.rate());
@@ -221,7 +221,7 @@ impl Summary {
 
     /// The time needed for the remaining images at the rate so far, once their number is known.
     fn time_left(&self, known: u64) -> Option<Duration> {
-        let left = known.saturating_sub(self.images) as f64 * self.share;
+        let left = known.saturating_sub(self.images) as f64 * self.shard_fraction;
         let rate = self.rate();
         let known = self.total_known && left > 0.0 && rate > 0.0;
         known.then(|| Duration::try_from_secs_f64(left / rate).ok()).flatten()
@@ -279,7 +279,7 @@ impl Summary {
     /// Fails if the inputs held no image; an interrupted run does not count as empty.
     pub(crate) fn refuse_empty(&self) -> anyhow::Result<()> {
         let found = self.inputs.as_ref().is_some_and(Found::any);
-        if self.images == 0 && !found && !interrupt::asked() {
+        if self.images == 0 && !found && !interrupt::is_interrupted() {
             anyhow::bail!("the inputs hold no image");
         }
         Ok(())
@@ -288,7 +288,7 @@ impl Summary {
     /// Reports how the run went, and returns the exit status.
     pub(crate) fn finish(self) -> Exit {
         let elapsed = self.started.elapsed();
-        let (rate, skipped) = (self.rate(), self.tally.skipped());
+        let (rate, skipped) = (self.rate(), self.source_progress.skipped());
         let Self {
             activity,
             images,
@@ -388,7 +388,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_given_in_two_units() {
+    fn durations_use_at_most_two_units() {
         let shown = |seconds| describe_time(Duration::from_secs(seconds));
         assert_eq!(
             [0, 59, 61, 3_660, 90_000].map(shown),
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn what_earlier_runs_did_is_counted_as_if_this_one_had_done_it() {
+    fn earlier_outcomes_are_added_to_counts() {
         let mut summary = Summary::start(Activity::Score, SourceProgress::default());
         let outcomes = [("ok,ok,not-written", 2), ("not-found", 3), ("ok", 1), ("ok,face,face", 1)];
         let outcomes = outcomes.map(|(outcome, count)| (outcome.to_owned(), count));

@@ -129,12 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn cli_definition_is_valid() {
         command().debug_assert();
     }
 
     #[test]
-    fn every_command_stands_in_one_group() {
+    fn every_command_belongs_to_one_help_group() {
         let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
         let distinct: BTreeSet<&str> = grouped.iter().copied().collect();
         assert_eq!(distinct.len(), grouped.len());
@@ -181,7 +181,7 @@ mod tests {
     /// One flag has one meaning: wherever it is offered it takes the same kind of value, and
     /// one short form belongs to one flag.
     #[test]
-    fn one_flag_has_one_meaning() {
+    fn flag_value_names_are_consistent_across_commands() {
         // A file or a folder, one value or several: the meaning is the same, but depends on the
         // command.
         const BY_COMMAND: [&str; 7] =
@@ -215,7 +215,7 @@ mod tests {
 
     /// Two flags with one meaning have, as a rule, the same help.
     #[test]
-    fn one_meaning_has_one_flag() {
+    fn identical_help_implies_identical_flag() {
         let mut flags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (_, command) in commands() {
             for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_counts_and_what_follows_two_dashes_does_not() {
+    fn value_of_takes_last_value_before_double_dash() {
         let args = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
         let value = |line| value_of(&args(line), "--config");
         assert_eq!(value("attn-fiqa score --config a.toml x"), Some("a.toml".into()));

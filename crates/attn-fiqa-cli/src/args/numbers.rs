@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_hold_their_ends_and_nothing_beyond() {
+    fn out_of_range_numbers_are_rejected() {
         for text in ["0", "1", "0.5"] {
             assert!(fraction(text).is_ok() && fraction_f32(text).is_ok(), "{text}");
         }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_take_powers_of_1024() {
+    fn byte_sizes_accept_binary_suffixes() {
         assert_eq!(bytes("800M"), Ok(800 << 20));
         assert_eq!(bytes("4GiB"), Ok(4 << 30));
         assert!(bytes("0").is_err() && bytes("M").is_err() && bytes("-1").is_err());

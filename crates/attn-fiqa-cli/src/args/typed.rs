@@ -4,7 +4,7 @@ use clap::ArgMatches;
 
 /// Options that change no row, and those that say which images are taken: a
 /// [`Shard`](crate::journal::Shard) is compared on its own.
-const WITHOUT_ROWS: [&str; 6] =
+const IGNORED_OPTIONS: [&str; 6] =
     ["output", "overwrite", "skip_existing", "max_memory", "recursive", "shard"];
 
 /// Options that name the inputs.
@@ -26,7 +26,7 @@ impl Typed {
         for arg in command.get_arguments() {
             let id = arg.get_id().as_str();
             let given = matches.try_contains_id(id).unwrap_or(false);
-            if WITHOUT_ROWS.contains(&id) || !given {
+            if IGNORED_OPTIONS.contains(&id) || !given {
                 continue;
             }
             let values: Vec<String> = matches

@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_have_names_and_columns() {
+    fn source_spec_parses_name_file_and_column() {
         let parse = |text: &str| {
             let Source { name, file, column } = Source::parse(text);
             (name, file.display().to_string(), column)

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output_folder(Some(&args.output))?;
     let threads = Threads::new(run.jobs)?;
     let options = args.faces.options(&args.input, &threads, Precision::F32)?;
-    interrupt::end_early();
+    interrupt::enable_graceful_stop();
     // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let existing = args.folder.existing();
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let before = BeforeRun::new(existing, log.started());
     let mut folder = CropFolder::new(&args.output, args.image_format, before);
     take_names(log, &mut folder)?;
-    log.vouch_for(folder.files().clone())?;
+    log.track_files(folder.files().clone())?;
     let admit = admit(args, before);
     let (mut manifest, images) = RunRows::start(manifest, sources, &plan, Some(admit))?;
 

@@ -72,11 +72,11 @@ pub(crate) fn run(args: &DegradeArgs, run: &RunOptions) -> anyhow::Result<Exit> 
 struct Degraded {
     path: String,
     notes: Vec<Note>,
-    outcome: Result<Vec<Made>, Failure>,
+    outcome: Result<Vec<DegradedFile>, Failure>,
 }
 
 /// One image that was written.
-struct Made {
+struct DegradedFile {
     /// `None` for the unchanged face.
     kind: Option<Degradation>,
     level: Level,
@@ -105,7 +105,7 @@ impl Plan {
         Ok(Degraded { path, notes, outcome })
     }
 
-    fn write_all(&self, crop: &Crop, relative: &Path) -> anyhow::Result<Vec<Made>> {
+    fn write_all(&self, crop: &Crop, relative: &Path) -> anyhow::Result<Vec<DegradedFile>> {
         let name = relative.with_extension("png");
         let seed = seed_for(self.seed, &slashed(relative));
         if let Some(share) = self.mixed {
@@ -113,17 +113,21 @@ impl Plan {
             let (kind, level) = drawn.map_or((None, Level::NONE), |(k, level)| (Some(k), level));
             let image = kind.map(|kind| kind.apply(crop, level, seed));
             self.write(&name, image.as_ref().unwrap_or(crop))?;
-            return Ok(vec![Made { kind, level, seed, file: name }]);
+            return Ok(vec![DegradedFile { kind, level, seed, file: name }]);
         }
-        let mut made =
-            vec![Made { kind: None, level: Level::NONE, seed, file: Path::new(CLEAN).join(&name) }];
+        let mut made = vec![DegradedFile {
+            kind: None,
+            level: Level::NONE,
+            seed,
+            file: Path::new(CLEAN).join(&name),
+        }];
         self.write(&made[0].file, crop)?;
         for &kind in &self.kinds {
             for &level in self.levels.iter().filter(|&&level| level != Level::NONE) {
                 let folder = format!("{kind}-{:03.0}", 100.0 * level.get());
                 let file = Path::new(&folder).join(&name);
                 self.write(&file, &kind.apply(crop, level, seed))?;
-                made.push(Made { kind: Some(kind), level, seed, file });
+                made.push(DegradedFile { kind: Some(kind), level, seed, file });
             }
         }
         Ok(made)
@@ -202,7 +206,7 @@ impl Manifest {
             }
         };
         let notes = describe_notes(&degraded.notes);
-        for Made { kind, level, seed, file } in made {
+        for DegradedFile { kind, level, seed, file } in made {
             self.0.write_record([
                 source,
                 Status::Ok.name(),

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &MeasureArgs, run: &RunOptions) -> anyhow::Result<Exit> 
         );
     }
     let pipeline = pipeline(args, run)?;
-    interrupt::end_early();
+    interrupt::enable_graceful_stop();
     // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let mut rows = Rows::open(args.format, args.output.as_deref())?;

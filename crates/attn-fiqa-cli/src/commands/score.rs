@@ -60,7 +60,7 @@ pub(crate) fn run(args: &ScoreArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         refuse_without_matches(first, &session.engine)?;
     }
 
-    interrupt::end_early();
+    interrupt::enable_graceful_stop();
     // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let mut about = session.about();

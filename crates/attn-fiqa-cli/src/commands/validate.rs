@@ -25,7 +25,7 @@ use crate::output::{NewFile, PlainTable};
 const PNG_SCALE: f64 = 2.0;
 
 pub(crate) fn run(args: &ValidateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
-    refuse_blind_methods(&args.method)?;
+    refuse_pixel_independent_methods(&args.method)?;
     scorers::refuse_named_twice(&args.method)?;
     let methods: Vec<Method> = args.method.iter().filter_map(QualityName::method).collect();
     let session = Session::open(&args.model, run, &methods, false)?;
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &ValidateArgs, run: &RunOptions) -> anyhow::Result<Exit>
 }
 
 /// Refuses methods that do not depend on the pixels of a crop.
-fn refuse_blind_methods(methods: &[QualityName]) -> anyhow::Result<()> {
+fn refuse_pixel_independent_methods(methods: &[QualityName]) -> anyhow::Result<()> {
     use attn_fiqa::measure::MeasureName::{DetectionScore, InterEyeDistance};
     for method in methods {
         if let QualityName::Measure(InterEyeDistance | DetectionScore) = method {

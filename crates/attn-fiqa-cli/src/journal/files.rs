@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_forced_to_the_disk_one_by_one_or_all() {
+    fn sync_fails_if_files_are_missing() {
         let folder = tempfile::tempdir().expect("a folder");
         let inner = folder.path().join("a/b");
         std::fs::create_dir_all(&inner).expect("folders");

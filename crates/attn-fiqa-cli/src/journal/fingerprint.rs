@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_difference_is_named() {
+    fn differences_name_every_changed_field() {
         let make = |score: &str, input: &str, shard: Option<&str>| Fingerprint {
             settings: BTreeMap::from([("--method".to_owned(), score.to_owned())]),
             inputs: BTreeMap::from([("INPUT".to_owned(), input.to_owned())]),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_counts_with_its_content() {
+    fn file_content_is_part_of_fingerprint() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("network@1.onnx");
         let typed = || Typed {

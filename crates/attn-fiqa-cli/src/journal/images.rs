@@ -13,7 +13,7 @@ use super::{DoneImage, RunLog, Shard};
 use crate::{interrupt, log};
 
 /// Names compared at once while finished images are skipped.
-const PASSED_OVER_AT_ONCE: u64 = 1 << 14;
+const SKIP_CHUNK: u64 = 1 << 14;
 
 /// An image's position among all input images, and the hash of its name in the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +28,14 @@ pub(crate) type Admit = Box<dyn Fn(&Path) -> bool + Send>;
 #[derive(Debug, Default)]
 struct Shared {
     /// Images on their way from the inputs to the rows.
-    under_way: Mutex<VecDeque<ImageName>>,
+    in_flight: Mutex<VecDeque<ImageName>>,
     found: AtomicU64,
     ended: AtomicBool,
 }
 
 impl Shared {
-    fn under_way(&self) -> MutexGuard<'_, VecDeque<ImageName>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_flight(&self) -> MutexGuard<'_, VecDeque<ImageName>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +71,7 @@ impl Images {
                 && admit.as_ref().is_none_or(|admit| admit(relative));
             if taken {
                 let name = crc32fast::hash(path.as_bytes());
-                names.under_way().push_back(ImageName { ordinal, name });
+                names.in_flight().push_back(ImageName { ordinal, name });
             }
             taken
         });
@@ -85,7 +85,7 @@ impl Images {
     /// # Errors
     ///
     /// If the inputs have changed.
-    pub(crate) fn pass_over(&mut self, run: &mut RunLog) -> anyhow::Result<()> {
+    pub(crate) fn skip_finished(&mut self, run: &mut RunLog) -> anyhow::Result<()> {
         let done = run.done().images;
         if done == 0 {
             return Ok(());
@@ -99,12 +99,12 @@ impl Images {
         let mut compared = 0;
         run.for_each_image(|image: DoneImage| {
             compared += 1;
-            if self.shared.under_way().is_empty() && left > 0 {
-                let count = left.min(PASSED_OVER_AT_ONCE);
+            if self.shared.in_flight().is_empty() && left > 0 {
+                let count = left.min(SKIP_CHUNK);
                 let _ = self.sources.nth((count - 1) as usize);
                 left -= count;
             }
-            let now = self.shared.under_way().pop_front();
+            let now = self.shared.in_flight().pop_front();
             let before = ImageName { ordinal: image.ordinal, name: image.name };
             if now != Some(before) {
                 bail!(
@@ -120,7 +120,7 @@ impl Images {
     }
 
     /// The approximate fraction of all images that belongs to this run.
-    pub(crate) fn share(&self) -> f64 {
+    pub(crate) fn shard_fraction(&self) -> f64 {
         1.0 / self.shards as f64
     }
 
@@ -144,7 +144,7 @@ impl Iterator for Images {
     type Item = SourceItem;
 
     fn next(&mut self) -> Option<SourceItem> {
-        if interrupt::asked() {
+        if interrupt::is_interrupted() {
             return None;
         }
         let item = self.sources.next();
@@ -152,7 +152,7 @@ impl Iterator for Images {
             self.shared.ended.store(true, Ordering::Release);
         }
         // Ctrl-C may have been pressed while waiting for the item.
-        item.filter(|_| !interrupt::asked())
+        item.filter(|_| !interrupt::is_interrupted())
     }
 }
 
@@ -169,14 +169,14 @@ impl Found {
 impl Names {
     /// The image whose rows come next.
     pub(crate) fn next(&self) -> ImageName {
-        let next = self.0.under_way().pop_front();
+        let next = self.0.in_flight().pop_front();
         next.expect("no rows without an image: this is a bug")
     }
 
     /// The number of input images, including those of other shards, if all were read and the run
     /// was not interrupted.
     pub(crate) fn total(&self) -> Option<u64> {
-        let ended = self.0.ended.load(Ordering::Acquire) && !interrupt::asked();
+        let ended = self.0.ended.load(Ordering::Acquire) && !interrupt::is_interrupted();
         ended.then(|| self.0.found.load(Ordering::Acquire))
     }
 }

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_back() {
+    fn journal_lines_round_trip() {
         let lines = [
             Line::Started { nanoseconds: 1_796_000_000_000_000_000 },
             Line::Heading { bytes: 7, crc: 0 },
@@ -141,7 +141,7 @@ mod tests {
     /// A truncated or changed line is either rejected or another valid line, and never causes a
     /// panic.
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn malformed_lines_are_rejected() {
         let text = image().to_string();
         let text = text.trim_end();
         for end in 0..text.len() - "not-found".len() {

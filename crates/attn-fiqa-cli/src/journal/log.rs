@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 
 use super::files::{boot, sync_folder};
 use super::reader::{Lines, MAGIC, read_header};
-use super::whole::Whole;
-use super::{DoneImage, Fingerprint, Line, Place, RunFiles};
+use super::whole::RecoverableRun;
+use super::{DoneImage, Fingerprint, Line, RunFiles, RunPaths};
 use crate::{interrupt, log as report};
 
 /// How often rows and journal are flushed to disk. A loss of power loses everything since; a killed
@@ -30,7 +30,7 @@ pub(crate) struct Done {
 
 /// Rows that are kept whatever happens to the run.
 pub(crate) struct RunLog {
-    place: Place,
+    place: RunPaths,
     data: File,
     journal: File,
     /// Bytes of the image or heading that is being written.
@@ -61,7 +61,7 @@ impl RunLog {
     /// If another run is writing there, if what is there was left by a run with another fingerprint
     /// or is not from a run, or if it cannot be written.
     pub(crate) fn open(
-        place: Place,
+        place: RunPaths,
         fingerprint: &Fingerprint,
         overwrite: bool,
     ) -> anyhow::Result<Self> {
@@ -132,7 +132,7 @@ impl RunLog {
                 self.place.remedy()
             );
         }
-        self.keep_what_is_whole()?;
+        self.truncate_to_recoverable()?;
         Ok(true)
     }
 
@@ -154,8 +154,8 @@ impl RunLog {
     }
 
     /// Keeps the longest part of the data that the journal vouches for, and drops the rest.
-    fn keep_what_is_whole(&mut self) -> anyhow::Result<()> {
-        let whole = Whole::find(&mut self.journal, &mut self.data, boot())?;
+    fn truncate_to_recoverable(&mut self) -> anyhow::Result<()> {
+        let whole = RecoverableRun::find(&mut self.journal, &mut self.data, boot())?;
         if whole.damaged > 0 {
             report::warning(format!(
                 "the rows of {} images in '{}' are damaged or missing, and are made again",
@@ -209,7 +209,7 @@ impl RunLog {
 
     /// From now on vouches for these files, to which rows refer: after a loss of power, images
     /// whose files may be lost are processed again.
-    pub(crate) fn vouch_for(&mut self, files: RunFiles) -> anyhow::Result<()> {
+    pub(crate) fn track_files(&mut self, files: RunFiles) -> anyhow::Result<()> {
         self.files = Some(files);
         // A new run has no files yet.
         if self.done.images == 0 { self.note_files() } else { self.sync() }
@@ -233,7 +233,7 @@ impl RunLog {
         self.started
     }
 
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &RunPaths {
         &self.place
     }
 
@@ -450,7 +450,7 @@ impl RunLog {
     pub(crate) fn leave(mut self) -> anyhow::Result<()> {
         self.sync()?;
         self.completed = true;
-        interrupt::left(&self.place.data);
+        interrupt::mark_resumable(&self.place.data);
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use fingerprint::Fingerprint;
 pub(crate) use images::{Admit, Found, ImageName, Images, Names};
 pub(crate) use line::{DoneImage, Line};
 pub(crate) use log::{Done, RunLog};
-pub(crate) use place::Place;
+pub(crate) use place::RunPaths;
 pub(crate) use reader::JournalReader;
 pub(crate) use shard::Shard;
 
@@ -39,6 +39,7 @@ use std::path::Path;
 pub(crate) fn read(journal: &Path, rows: &Path) -> anyhow::Result<[u64; 2]> {
     let (_, mut reader) = JournalReader::open(journal)?;
     while let Ok(Some(_)) = reader.next_line() {}
-    let whole = whole::Whole::find(&mut File::open(journal)?, &mut File::open(rows)?, None)?;
+    let whole =
+        whole::RecoverableRun::find(&mut File::open(journal)?, &mut File::open(rows)?, None)?;
     Ok([whole.journal_end, whole.data_end])
 }

@@ -10,7 +10,7 @@ use crate::log as report;
 
 /// Where a run writes, and the path that messages show.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct RunPaths {
     /// The path given by the user.
     pub(crate) output: PathBuf,
     /// The rows so far.
@@ -18,7 +18,7 @@ pub(crate) struct Place {
     pub(crate) journal: PathBuf,
 }
 
-impl Place {
+impl RunPaths {
     /// For a file: `FILE.part` and `FILE.journal`.
     pub(crate) fn beside(file: &Path) -> Self {
         let with = |ending: &str| {

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_image_belongs_to_one_shard_and_stays_there() {
+    fn each_image_maps_to_exactly_one_shard() {
         let shards: Vec<Shard> = (1..=4).map(|index| Shard { index, count: 4 }).collect();
         let mut sizes = [0; 4];
         for number in 0..1000 {

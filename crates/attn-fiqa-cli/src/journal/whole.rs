@@ -9,7 +9,7 @@ use super::{Done, Line};
 
 /// The trustworthy part of a journal and of the rows that it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Whole {
+pub(super) struct RecoverableRun {
     pub(super) done: Done,
     pub(super) has_heading: bool,
     /// When the run started.
@@ -25,7 +25,7 @@ pub(super) struct Whole {
     pub(super) not_synced: u64,
 }
 
-impl Whole {
+impl RecoverableRun {
     /// Finds the trustworthy part; `boot` is the current boot.
     pub(super) fn find(
         journal: &mut File,
@@ -150,9 +150,9 @@ mod tests {
         file
     }
 
-    fn find(journal: &[u8], data: &[u8], boot: Option<u32>) -> Whole {
+    fn find(journal: &[u8], data: &[u8], boot: Option<u32>) -> RecoverableRun {
         let (mut journal, mut data) = (file(journal), file(data));
-        Whole::find(&mut journal, &mut data, boot).expect("read")
+        RecoverableRun::find(&mut journal, &mut data, boot).expect("read")
     }
 
     fn image(ordinal: u64, rows: &[u8]) -> Line {
@@ -183,7 +183,7 @@ mod tests {
 
     /// Keeps everything up to the last image whose line and rows are both there.
     #[test]
-    fn both_files_may_be_cut_at_any_byte() {
+    fn truncated_journal_or_data_keeps_complete_images() {
         let (journal, data) = run();
         let whole = find(&journal, &data, Some(BOOT));
         assert_eq!((whole.done.images, whole.damaged, whole.not_synced), (4, 0, 0));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_believed_to_the_last_sync_after_a_loss_of_power() {
+    fn unsynced_images_are_dropped_after_reboot() {
         let (journal, data) = run();
         let unknown = String::from_utf8(journal.clone()).expect("text").replace("0000b001", "-");
         for (journal, now) in [
@@ -230,7 +230,7 @@ mod tests {
 
     /// Rows in a data set file are no longer in the data, whatever their lines say.
     #[test]
-    fn lines_of_earlier_parts_are_not_compared_with_the_data() {
+    fn completed_parts_are_not_verified_against_data() {
         let huge = Line::Image {
             image: DoneImage { ordinal: 0, name: 7, rows: 9, outcome: "ok".to_owned() },
             bytes: u64::MAX,

@@ -50,7 +50,7 @@ pub(crate) struct Entry {
 
 /// Where an entry's file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Whereabouts<'a> {
+pub(crate) enum EntryLocation<'a> {
     Hub { repo: &'a str, file: &'a str },
     Local(&'a Path),
 }
@@ -101,10 +101,10 @@ impl Entry {
         Ok(())
     }
 
-    pub(crate) fn whereabouts(&self) -> Whereabouts<'_> {
+    pub(crate) fn entry_location(&self) -> EntryLocation<'_> {
         match (&self.repo, &self.file, &self.path) {
-            (Some(repo), Some(file), _) => Whereabouts::Hub { repo, file },
-            (_, _, Some(path)) => Whereabouts::Local(path),
+            (Some(repo), Some(file), _) => EntryLocation::Hub { repo, file },
+            (_, _, Some(path)) => EntryLocation::Local(path),
             _ => unreachable!("an entry that was not checked: this is a bug"),
         }
     }

@@ -136,7 +136,7 @@ impl Hub {
 
     /// How much of an announced file an interrupted download left behind; a partial file that
     /// cannot be its beginning is removed.
-    pub(crate) fn begun(&self, repo: &str, announced: &Announced) -> u64 {
+    pub(crate) fn partial_length(&self, repo: &str, announced: &Announced) -> u64 {
         let blob = Cache::new(self.cache.clone()).repo(Self::repo(repo)).blob_path(&announced.etag);
         let part = blob.with_extension("part");
         let length = std::fs::metadata(&part).map_or(0, |found| found.len());
@@ -156,13 +156,13 @@ impl Hub {
         progress: &impl Fn() -> Box<dyn Progress>,
     ) -> anyhow::Result<PathBuf> {
         let (_, of_repo) = self.api(repo)?;
-        let mut before = self.begun(repo, announced);
+        let mut before = self.partial_length(repo, announced);
         for attempt in 1.. {
             let error = match of_repo.download_with_progress(file, Bar(progress())) {
                 Ok(path) => return Ok(path),
                 Err(error) => error,
             };
-            let now = self.begun(repo, announced);
+            let now = self.partial_length(repo, announced);
             // A connection that made progress is worth another attempt.
             if status(&error).is_some() || (now <= before && attempt > 1) || attempt == ATTEMPTS {
                 let mut explained = self.explain(&error, repo, file);

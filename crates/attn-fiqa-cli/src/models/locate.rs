@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use attn_fiqa::checkpoint::CheckpointOptions;
 
-use super::entry::{Entry, Whereabouts, is_name};
+use super::entry::{Entry, EntryLocation, is_name};
 use super::{Hub, Registry};
 
 /// The name of the built-in model, for users who want to name it.
@@ -53,14 +53,14 @@ pub(crate) fn locate(typed: &Path) -> anyhow::Result<Located> {
              names"
         );
     };
-    let path = match entry.whereabouts() {
-        Whereabouts::Local(path) if path.is_file() => path.to_owned(),
-        Whereabouts::Local(path) => bail!(
+    let path = match entry.entry_location() {
+        EntryLocation::Local(path) if path.is_file() => path.to_owned(),
+        EntryLocation::Local(path) => bail!(
             "the model '{name}' was '{}', which no longer exists; restore it, or run `attn-fiqa \
              model remove {name}`",
             path.display()
         ),
-        Whereabouts::Hub { repo, file } => match Hub::from_env()?.cached(repo, file) {
+        EntryLocation::Hub { repo, file } => match Hub::from_env()?.cached(repo, file) {
             Some(path) => path,
             None => bail!(
                 "the model '{name}' is not on this machine yet; fetch it with `attn-fiqa model \
@@ -70,9 +70,9 @@ pub(crate) fn locate(typed: &Path) -> anyhow::Result<Located> {
     };
     let found = std::fs::metadata(&path).map(|found| found.len()).ok();
     if entry.size.is_some() && found != entry.size {
-        let what_to_do = match entry.whereabouts() {
-            Whereabouts::Local(_) => format!("add it again with --name {name} --replace"),
-            Whereabouts::Hub { .. } => format!("see `attn-fiqa model pull {name}`"),
+        let what_to_do = match entry.entry_location() {
+            EntryLocation::Local(_) => format!("add it again with --name {name} --replace"),
+            EntryLocation::Hub { .. } => format!("see `attn-fiqa model pull {name}`"),
         };
         bail!(
             "the model '{name}' has {} bytes, but had {} when it was named: {what_to_do}: '{}'",

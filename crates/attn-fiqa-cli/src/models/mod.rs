@@ -8,7 +8,7 @@ mod pins;
 mod pull;
 mod registry;
 
-pub(crate) use entry::{Entry, Whereabouts};
+pub(crate) use entry::{Entry, EntryLocation};
 pub(crate) use for_study::find_for_study;
 pub(crate) use hub::Hub;
 pub(crate) use locate::{BUILT_IN, BUILT_IN_LICENCE, Located, locate};

@@ -7,7 +7,7 @@ use anyhow::bail;
 use attn_fiqa::checkpoint::{Checkpoint, CheckpointOptions};
 use hf_hub::api::Progress;
 
-use super::entry::{Entry, Whereabouts};
+use super::entry::{Entry, EntryLocation};
 use super::hub::Hub;
 use super::pins::{Pin, Pins};
 use super::sha256_of;
@@ -50,9 +50,9 @@ impl Expected {
 /// Fetches a model into the cache, or verifies the one there; returns the path of the file.
 pub(crate) fn pull(entry: &Entry, accepted: Accepted) -> anyhow::Result<PathBuf> {
     let name = &entry.name;
-    let (repo, file) = match entry.whereabouts() {
-        Whereabouts::Hub { repo, file } => (repo, file),
-        Whereabouts::Local(path) => {
+    let (repo, file) = match entry.entry_location() {
+        EntryLocation::Hub { repo, file } => (repo, file),
+        EntryLocation::Local(path) => {
             bail!("the model '{name}' is a file on this machine: '{}'", path.display())
         }
     };
@@ -127,9 +127,9 @@ impl Source<'_> {
                 format!("the file that {} now has, which was not fetched", hub.endpoint())
             })?;
         }
-        let resuming = match hub.begun(repo, &announced) {
+        let resuming = match hub.partial_length(repo, &announced) {
             0 => String::new(),
-            begun => format!(", resuming at {begun}"),
+            partial_length => format!(", resuming at {partial_length}"),
         };
         let (size, endpoint) = (announced.size, hub.endpoint());
         log::info(format!("fetching {size} bytes from {endpoint}/{repo}{resuming}"));

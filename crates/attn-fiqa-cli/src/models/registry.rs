@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registry_inside_is_sound() {
+    fn builtin_registry_is_valid() {
         let known = parse(attn_fiqa_models::REGISTRY).expect("sound");
         assert!(known.iter().any(|entry| entry.name == "cvlface-vit-b"));
         for entry in &known {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_entry_is_said() {
+    fn invalid_entries_are_rejected_with_reason() {
         let entry = |rest: &str| parse(&format!("[[model]]\nname = \"m\"\n{rest}"));
         assert!(entry("path = \"x.pt\"").is_ok());
         assert!(entry("repo = \"a/b\"\nfile = \"d/x.pt\"").is_ok());

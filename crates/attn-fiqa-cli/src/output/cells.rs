@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_back_one_after_the_other() {
+    fn encoded_rows_round_trip() {
         let mut bytes = Vec::new();
         encode(&row(), &mut bytes);
         encode(&row()[..2], &mut bytes);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_cut_or_changed_hold_no_row_and_do_no_harm() {
+    fn truncation_is_detected_and_corruption_never_panics() {
         let mut bytes = Vec::new();
         encode(&row(), &mut bytes);
         for end in 0..bytes.len() {

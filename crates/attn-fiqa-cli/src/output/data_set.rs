@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use super::parquet_rows::{cells_of, write_table};
 use super::parquet_table::{ParquetTable, TableSchema};
 use super::{Columns, NewFile, OwnedCell, Record, RunOutput, RunPlan, Sink, encode};
-use crate::journal::{DoneImage, Place, RunLog};
+use crate::journal::{DoneImage, RunLog, RunPaths};
 
 /// Marks a complete data set, as in Spark and Hadoop.
 pub(crate) const SUCCESS: &str = "_SUCCESS";
@@ -44,7 +44,7 @@ impl DataSet {
         rows_per_file: u64,
         plan: &RunPlan,
     ) -> anyhow::Result<Self> {
-        let place = Place::inside(folder);
+        let place = RunPaths::inside(folder);
         open_folder(folder, &place, plan.overwrite)?;
         let log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
         let done = log.done().parts;
@@ -117,7 +117,7 @@ impl RunOutput for DataSet {
 
 /// Creates the folder. Unless `overwrite`, refuses one with any contents that are not from an
 /// unfinished run.
-pub(crate) fn open_folder(folder: &Path, place: &Place, overwrite: bool) -> anyhow::Result<()> {
+pub(crate) fn open_folder(folder: &Path, place: &RunPaths, overwrite: bool) -> anyhow::Result<()> {
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
     let success = folder.join(SUCCESS);
@@ -191,7 +191,7 @@ impl DataSetWriter {
         rows_per_file: u64,
         overwrite: bool,
     ) -> anyhow::Result<Self> {
-        open_folder(folder, &Place::inside(folder), overwrite)?;
+        open_folder(folder, &RunPaths::inside(folder), overwrite)?;
         remove_parts(folder, 0)?;
         let folder = folder.to_owned();
         let mut writer = Self { folder, schema, rows_per_file, parts: 0, rows: 0, table: None };

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use crate::interrupt::{Unfinished, place_of};
-use crate::journal::{DoneImage, Fingerprint, Place, RunLog, Shard};
+use crate::interrupt::{Unfinished, partial_path};
+use crate::journal::{DoneImage, Fingerprint, RunLog, RunPaths, Shard};
 
 /// How the output of a run is kept, so that a killed run can be continued.
 #[derive(Debug, Clone)]
@@ -148,13 +148,13 @@ impl Write for Destination {
 /// A path that is not a regular file (standard output, another open descriptor, a pipe, a device)
 /// is written to directly and never replaced.
 pub(crate) struct NewFile {
-    to: To,
+    to: NewFileTarget,
     path: PathBuf,
     /// Removes the file if the program is terminated.
     _unfinished: Option<Unfinished>,
 }
 
-enum To {
+enum NewFileTarget {
     Beside(BufWriter<NamedTempFile>),
     InPlace(File),
 }
@@ -165,7 +165,11 @@ impl NewFile {
         if let Some(file) =
             in_place.with_context(|| format!("cannot write '{}'", path.display()))?
         {
-            return Ok(Self { to: To::InPlace(file), path: path.to_owned(), _unfinished: None });
+            return Ok(Self {
+                to: NewFileTarget::InPlace(file),
+                path: path.to_owned(),
+                _unfinished: None,
+            });
         }
         let (path, folder) = (&file_to_make(path)?, folder_of(path));
         let mut builder = tempfile::Builder::new();
@@ -185,14 +189,14 @@ impl NewFile {
                 .with_context(|| format!("cannot write '{}'", path.display()))?;
         }
         let unfinished = Some(Unfinished::new(file.path()));
-        let to = To::Beside(BufWriter::new(file));
+        let to = NewFileTarget::Beside(BufWriter::new(file));
         Ok(Self { to, path: path.to_owned(), _unfinished: unfinished })
     }
 
     /// Completes the output of a whole run; the file gets another name if the run was interrupted.
     pub(crate) fn finish_run(mut self) -> anyhow::Result<()> {
-        if matches!(self.to, To::Beside(_)) {
-            self.path = place_of(self.path);
+        if matches!(self.to, NewFileTarget::Beside(_)) {
+            self.path = partial_path(self.path);
         }
         self.finish()
     }
@@ -201,8 +205,10 @@ impl NewFile {
         let path = self.path;
         let context = || format!("cannot write '{}'", path.display());
         let file = match self.to {
-            To::InPlace(mut file) => return file.flush().with_context(context),
-            To::Beside(file) => file.into_inner().map_err(io::IntoInnerError::into_error),
+            NewFileTarget::InPlace(mut file) => return file.flush().with_context(context),
+            NewFileTarget::Beside(file) => {
+                file.into_inner().map_err(io::IntoInnerError::into_error)
+            }
         };
         let file = file.with_context(context)?;
         // Otherwise, after a loss of power, the name may exist without the contents.
@@ -215,22 +221,22 @@ impl NewFile {
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
-            To::Beside(file) => file.write(bytes),
-            To::InPlace(file) => file.write(bytes),
+            NewFileTarget::Beside(file) => file.write(bytes),
+            NewFileTarget::InPlace(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
-            To::Beside(file) => file.flush(),
-            To::InPlace(file) => file.flush(),
+            NewFileTarget::Beside(file) => file.flush(),
+            NewFileTarget::InPlace(file) => file.flush(),
         }
     }
 }
 
 /// Where a run that writes to a file at `path` keeps its rows; `None` if `path` is not a regular
 /// file.
-fn open_log(path: &Path) -> anyhow::Result<Option<Place>> {
+fn open_log(path: &Path) -> anyhow::Result<Option<RunPaths>> {
     let found = fs::metadata(path);
     let in_place = is_stdout(path)
         || descriptor(path).is_some()
@@ -238,7 +244,7 @@ fn open_log(path: &Path) -> anyhow::Result<Option<Place>> {
     if in_place {
         return Ok(None);
     }
-    Ok(Some(Place::beside(&file_to_make(path)?)))
+    Ok(Some(RunPaths::beside(&file_to_make(path)?)))
 }
 
 /// The file that is created or replaced at a path.

@@ -38,7 +38,7 @@ pub(crate) use plain_table::PlainTable;
 pub(crate) use run::RunRows;
 
 use crate::args::{FormatChoice, TextFormat};
-use crate::journal::{DoneImage, Place, RunLog};
+use crate::journal::{DoneImage, RunLog, RunPaths};
 
 /// The file that lists a folder's files.
 pub(crate) const MANIFEST: &str = "manifest.csv";
@@ -155,7 +155,7 @@ pub(crate) fn open_manifest(
     plan: &RunPlan,
 ) -> anyhow::Result<Box<dyn Sink>> {
     let manifest = folder.join(MANIFEST);
-    open_folder(folder, existing, Some(&Place::beside(&manifest).journal))?;
+    open_folder(folder, existing, Some(&RunPaths::beside(&manifest).journal))?;
     let mut destination = Destination::open_run(Some(&manifest), plan)?;
     keep_manifest(&mut destination, existing, &csv_rows::heading(&columns)?)?;
     sink_into(FormatChoice::Csv, destination, columns)

@@ -193,7 +193,7 @@ mod tests {
 
     /// A wrong byte anywhere causes an error or another value, never a panic.
     #[test]
-    fn every_byte_may_be_wrong() {
+    fn corrupted_bytes_never_panic() {
         let whole = table();
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.parquet");

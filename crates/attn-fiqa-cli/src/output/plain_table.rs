@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_under_each_other() {
+    fn columns_are_aligned() {
         let mut table = PlainTable::new(&["kind", "share"]);
         table.push(vec!["blur".to_owned(), "0.5".to_owned()]);
         table.push(vec!["a".to_owned(), "1".to_owned()]);

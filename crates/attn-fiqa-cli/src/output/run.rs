@@ -30,7 +30,7 @@ impl<O: RunOutput + ?Sized> RunRows<O> {
     ) -> anyhow::Result<(Self, Images)> {
         let (mut images, names) = Images::named(sources, plan.shard, admit);
         if let Some(log) = output.log() {
-            images.pass_over(log)?;
+            images.skip_finished(log)?;
         }
         Ok((Self { output, names, current: None, rows: 0 }, images))
     }

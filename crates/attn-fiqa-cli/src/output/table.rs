@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_span_the_set() {
+    fn bar_length_scales_with_score_range() {
         assert_eq!(bar(0.0, 0.0, 1.0), "");
         assert_eq!(bar(1.0, 0.0, 1.0), "█".repeat(BAR_WIDTH));
         assert_eq!(bar(0.5, 0.0, 1.0), "█".repeat(BAR_WIDTH / 2));

@@ -1,6 +1,6 @@
 //! Benchmarks with photos instead of aligned crops, from their folder to scores.
 
-use crate::support::{self, Table, Workplace, face_bytes};
+use crate::support::{self, Table, TestDir, face_bytes};
 
 /// An image of 250×220 pixels with an example face on it.
 fn picture(face: &str, shift: u32) -> Vec<u8> {
@@ -18,8 +18,8 @@ fn encoded(picture: &image::RgbImage) -> Vec<u8> {
 
 /// A CFP set of three persons with two frontal images and one profile image each; the last one
 /// contains no face.
-fn cfp() -> Workplace {
-    let here = Workplace::new();
+fn cfp() -> TestDir {
+    let here = TestDir::new();
     let faces = ["astronaut.png", "blur-1.png", "turn-1.png", "noise-1.png", "jpeg-1.jpg"];
     let [mut frontal, mut profile] = [const { String::new() }; 2];
     for person in 1..=3_u32 {
@@ -89,7 +89,7 @@ fn a_study_finds_and_aligns_the_faces_itself() {
 }
 
 #[test]
-fn crops_of_a_benchmark_are_a_benchmark() {
+fn benchmark_on_cropped_folder_gives_same_scores() {
     let here = cfp();
     here.write("study.toml", STUDY);
     here.run(&["benchmark", "study.toml", "--quiet"]).ended_with(1);
@@ -115,7 +115,7 @@ fn crops_of_a_benchmark_are_a_benchmark() {
 }
 
 #[test]
-fn images_other_than_crops_are_refused_with_the_key_that_helps() {
+fn unaligned_images_are_rejected_with_align_hint() {
     let here = cfp();
     let without = STUDY.replace("align = true\n", "");
     here.write("study.toml", &without);

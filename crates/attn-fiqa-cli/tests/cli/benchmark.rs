@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use attn_fiqa_eval::files::npy;
 
-use crate::support::{self, Ran, Table, Workplace, onnx};
+use crate::support::{self, CommandResult, Table, TestDir, onnx};
 
 /// A float32 matrix as a `.npy` file.
 fn npy(rows: &[[f32; 3]]) -> Vec<u8> {
@@ -26,8 +26,8 @@ fn picture(number: u8) -> Vec<u8> {
 
 /// Four persons with two images each; person 3's second image is recognised badly and has the
 /// lowest of the precomputed scores.
-fn eight_faces() -> Workplace {
-    let here = Workplace::new();
+fn eight_faces() -> TestDir {
+    let here = TestDir::new();
     let faces =
         ["original.png", "blur-1.png", "blur-2.png", "blur-3.png", "blur-4.png", "blur-5.png"];
     let mut rows = Vec::new();
@@ -93,7 +93,7 @@ scores = { set = \"scores.txt\" }
 ";
 
 #[test]
-fn one_command_gives_every_number_and_figure() {
+fn benchmark_writes_all_tables_and_figures() {
     let here = eight_faces();
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(0);
     let table = Table::parse(ran.stdout());
@@ -167,7 +167,7 @@ fn one_command_gives_every_number_and_figure() {
 }
 
 #[test]
-fn onnx_networks_and_sharpness_are_measured_too() {
+fn onnx_and_laplacian_methods_are_benchmarked() {
     let here = eight_faces();
     here.write("quality.onnx", onnx::of_crops(&[0.5]));
     here.write("faces.onnx", onnx::of_crops(&[0.5, 0.1, 0.2]));
@@ -213,7 +213,7 @@ fn a_study_takes_models_by_name() {
     let run = |args: &[&str]| {
         let mut command = here.command(args);
         command.env("ATTN_FIQA_HOME", here.path("home"));
-        Ran::from(command.output().expect("the program"))
+        CommandResult::from(command.output().expect("the program"))
     };
     here.run(&["model", "convert", "built-in", "m.safetensors"]).ended_with(0);
     run(&["model", "add", "m.safetensors", "--name", "mine"]).ended_with(0);
@@ -237,7 +237,7 @@ fn a_study_takes_models_by_name() {
 
 #[test]
 fn a_killed_run_resumes() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let mut pairs = String::new();
     for number in 0..96 {
         here.write(&format!("set/i{number}.png"), picture(number));
@@ -279,7 +279,7 @@ fn a_killed_run_resumes() {
 }
 
 #[test]
-fn a_change_recomputes_what_it_affects_and_writes_nothing_to_the_systems_temporary_folder() {
+fn only_affected_results_are_recomputed_without_system_tmpdir() {
     let here = eight_faces();
     let run = |study: &str| {
         here.write("study.toml", study);
@@ -341,14 +341,14 @@ fn errors_are_reported_before_any_work() {
     wrong("study.toml", &STUDY.replace("replicates", "repliactes"), &["line 3", "repliactes"]);
     wrong("study.toml", &STUDY.replace("\"attn\"", "\"attn@block=99\""), &["attn@block=99"]);
 
-    let here = Workplace::new();
+    let here = TestDir::new();
     here.run(&["report", "."]).refused_with("results.json");
     here.write("results.json", "{\"format\": 99}");
     here.run(&["report", "."]).refused_with("run `attn-fiqa benchmark` again");
 }
 
 #[test]
-fn errors_name_the_keys_of_the_description() {
+fn errors_name_study_keys_instead_of_flags() {
     let here = eight_faces();
     here.write("scores.csv", "path,other\np0_0,1\n");
     here.write("faces.onnx", onnx::of_crops(&[0.5, 0.1, 0.2]));
@@ -380,7 +380,7 @@ fn errors_name_the_keys_of_the_description() {
 }
 
 #[test]
-fn one_table_gives_a_method_for_each_of_its_columns() {
+fn each_score_column_becomes_a_method() {
     let here = eight_faces();
     let score = ["score", "--aligned", "set", "--method", "attn,attn-max,laplacian"];
     for table in ["s.parquet", "s.csv", "s.jsonl"] {
@@ -424,7 +424,7 @@ fn one_table_gives_a_method_for_each_of_its_columns() {
 }
 
 #[test]
-fn areas_of_several_sets_are_averaged_relative_to_random() {
+fn multi_dataset_pauc_is_averaged_relative_to_random() {
     let here = eight_faces();
     // In the other set the recogniser makes no error that could be discarded: it carries no
     // information, and must not dilute the first set's result.

@@ -3,10 +3,10 @@
 use image::codecs::gif::GifEncoder;
 use image::{DynamicImage, Frame};
 
-use crate::support::{Ran, Table, Workplace, face_bytes};
+use crate::support::{CommandResult, Table, TestDir, face_bytes};
 
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     for face in ["astronaut.png", "dark-5.png", "occlude-5.png"] {
         here.face(face, &format!("a/{face}"));
     }
@@ -17,7 +17,7 @@ fn workplace() -> Workplace {
 }
 
 /// Path and score of each face, best first.
-fn scored(here: &Workplace, inputs: &[&str]) -> Vec<(String, f32)> {
+fn scored(here: &TestDir, inputs: &[&str]) -> Vec<(String, f32)> {
     let ran = here.run(&[&["score"], inputs].concat()).ended_with(0);
     let table = ran.table();
     let paths = table.column("path").into_iter().map(str::to_owned);
@@ -32,8 +32,8 @@ fn chosen(table: &Table) -> Vec<[&str; 3]> {
 }
 
 #[test]
-fn the_best_of_each_folder_are_those_of_the_highest_scores() {
-    let here = workplace();
+fn best_faces_per_folder_have_highest_scores() {
+    let here = test_dir();
     let all = ["--top", "9", "--same-picture", "2"];
     let ran = here.run(&[&["best", "a", "b"], &all[..]].concat()).ended_with(0);
     assert!(ran.said().contains("5 chosen of 5 faces in 2 groups"), "{}", ran.stderr);
@@ -60,7 +60,7 @@ fn the_best_of_each_folder_are_those_of_the_highest_scores() {
 
 #[test]
 fn near_duplicates_are_left_out_and_counted() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     for copy in ["1.png", "2.png", "3.png"] {
         here.face("astronaut.png", &format!("a/{copy}"));
     }
@@ -77,7 +77,7 @@ fn near_duplicates_are_left_out_and_counted() {
 
 #[test]
 fn tracks_and_persons_make_groups() {
-    let here = workplace();
+    let here = test_dir();
     here.write(
         "tracks.csv",
         "path,face,track\na/astronaut.png,,left\na/dark-5.png,0,right\nblur-5.png,,left\n",
@@ -111,8 +111,8 @@ fn tracks_and_persons_make_groups() {
 }
 
 #[test]
-fn bad_choices_and_track_files_are_refused_by_line() {
-    let here = workplace();
+fn invalid_options_and_track_files_are_rejected() {
+    let here = test_dir();
     let best = |args: &[&str]| here.run(&[&["best", "a"], args].concat());
     let track = |text: &str| {
         here.write("tracks.csv", text);
@@ -132,8 +132,8 @@ fn bad_choices_and_track_files_are_refused_by_line() {
 }
 
 #[test]
-fn winners_are_written_as_crops_and_rows_as_json() {
-    let here = workplace();
+fn best_faces_are_written_as_crops_and_jsonl() {
+    let here = test_dir();
     let args = ["best", "a", "b", "--crops", "out", "--output", "rows.jsonl"];
     let ran = here.run(&args).ended_with(0);
     assert_eq!(ran.stdout(), "");
@@ -162,8 +162,8 @@ fn picture(face: &str) -> DynamicImage {
 }
 
 #[test]
-fn frames_of_an_animation_are_faces_and_those_without_are_no_failure() {
-    let here = Workplace::new();
+fn animation_frames_without_faces_are_not_failures() {
+    let here = TestDir::new();
     let mut gif = Vec::new();
     let mut encoder = GifEncoder::new(&mut gif);
     let grey = DynamicImage::ImageRgb8(image::RgbImage::from_pixel(240, 240, image::Rgb([90; 3])));
@@ -187,7 +187,7 @@ fn photo() -> DynamicImage {
 
 /// Installs a program `ffmpeg` in `bin` and runs `best` with only that folder on its path.
 #[cfg(unix)]
-fn with_ffmpeg(here: &Workplace, script: Option<&str>, args: &[&str]) -> Ran {
+fn with_ffmpeg(here: &TestDir, script: Option<&str>, args: &[&str]) -> CommandResult {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir_all(here.path("bin")).unwrap();
     if let Some(script) = script {
@@ -196,13 +196,13 @@ fn with_ffmpeg(here: &Workplace, script: Option<&str>, args: &[&str]) -> Ran {
         std::fs::set_permissions(here.path("bin/ffmpeg"), mode).unwrap();
     }
     let mut command = here.command(&[&["best"], args].concat());
-    Ran::from(command.env("PATH", here.path("bin")).output().unwrap())
+    CommandResult::from(command.env("PATH", here.path("bin")).output().unwrap())
 }
 
 #[cfg(unix)]
 #[test]
 fn videos_are_read_from_ffmpeg() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     here.write("clip.mp4", "not looked at by this ffmpeg");
     for (name, face) in [("0.bmp", "blur-5.png"), ("1.bmp", "astronaut.png")] {
         let mut bmp = Vec::new();
@@ -227,8 +227,8 @@ fn videos_are_read_from_ffmpeg() {
 
 #[cfg(unix)]
 #[test]
-fn a_video_that_ffmpeg_cannot_read_is_a_failure_with_its_message() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn ffmpeg_errors_are_reported_as_failures() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("clip.mkv", "a film");
     let said = |script: Option<&str>| {
         let ran = with_ffmpeg(&here, script, &["clip.mkv", "blur-1.png"]).ended_with(1);

@@ -1,9 +1,9 @@
 //! `attn-fiqa calibrate` as a process, and the resulting qualities.
 
-use crate::support::{self, Workplace, examples};
+use crate::support::{self, TestDir, examples};
 
 /// Calibrates on the example faces: enough to run, too few for a meaningful fit.
-fn calibrated(here: &Workplace, output: &str, more: &[&str]) -> support::Ran {
+fn calibrated(here: &TestDir, output: &str, more: &[&str]) -> support::CommandResult {
     let faces = examples().join("faces");
     let faces = faces.to_str().expect("a path in UTF-8");
     let mut args = vec!["calibrate", "--faces", faces, "--output", output];
@@ -14,8 +14,8 @@ fn calibrated(here: &Workplace, output: &str, more: &[&str]) -> support::Ran {
 }
 
 #[test]
-fn a_calibrated_model_gives_qualities_that_increase_with_its_score() {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
+fn calibrated_quality_increases_with_score() {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-2.png", "dark-5.png"]);
     let ran = calibrated(&here, "c.safetensors", &["--kinds", "blur,noise"]).ended_with(0);
     let table = ran.table();
     let mut heading = vec!["kind", "images", "spearman_attn", "spearman_calibrated"];
@@ -58,8 +58,8 @@ fn a_calibrated_model_gives_qualities_that_increase_with_its_score() {
 }
 
 #[test]
-fn a_key_bias_can_be_kept_and_only_the_map_fitted() {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-2.png"]);
+fn keep_key_bias_refits_only_the_quality_map() {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-2.png"]);
     let more = ["--kinds", "blur", "--limit", "20"];
     let first = calibrated(&here, "a.safetensors", &more).ended_with(0);
     if !first.stderr.contains("the fitted key bias helps and is stored") {
@@ -79,7 +79,7 @@ fn a_key_bias_can_be_kept_and_only_the_map_fitted() {
     };
     let (before, after) = (scores("a.safetensors"), scores("b.safetensors"));
     assert_eq!(before.0, after.0, "the score is the same");
-    let id = |ran: &support::Ran| {
+    let id = |ran: &support::CommandResult| {
         let from = ran.stderr.find("attn-fiqa-quality-1:").expect("an identifier");
         ran.stderr[from..from + 32].to_owned()
     };
@@ -90,7 +90,7 @@ fn a_key_bias_can_be_kept_and_only_the_map_fitted() {
 
 #[test]
 fn the_same_seed_gives_the_same_file() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     for (output, seed) in [("a.safetensors", "1"), ("b.safetensors", "1"), ("c.safetensors", "2")] {
         let more = ["--kinds", "contrast", "--limit", "24", "--seed", seed];
         calibrated(&here, output, &more).ended_with(0);
@@ -100,10 +100,10 @@ fn the_same_seed_gives_the_same_file() {
 }
 
 #[test]
-fn another_recogniser_can_define_utility() {
+fn external_recogniser_is_recorded() {
     let model = attn_fiqa_testing::shared("data/models/sface-2021dec.onnx");
     let Some(model) = model else { return };
-    let here = Workplace::new();
+    let here = TestDir::new();
     let model = model.to_str().expect("a path in UTF-8");
     let more = ["--kinds", "blur", "--limit", "20", "--recogniser", model];
     calibrated(&here, "c.safetensors", &more).ended_with(0);
@@ -117,14 +117,14 @@ fn another_recogniser_can_define_utility() {
 /// With enough faces and a recogniser with an informative norm, the score is fitted to matches, and
 /// its qualities predict how often a face is matched.
 #[test]
-fn qualities_predict_how_often_a_face_is_matched() {
+fn match_probability_separates_clean_from_blurred_face() {
     let (faces, recogniser) = (
         attn_fiqa_testing::shared("data/fairface-aligned-112.tar"),
         attn_fiqa_testing::shared("data/models/sface-2021dec.onnx"),
     );
     let (Some(faces), Some(recogniser)) = (faces, recogniser) else { return };
     let [faces, recogniser] = [&faces, &recogniser].map(|path| path.to_str().expect("UTF-8"));
-    let here = Workplace::with_faces(&["astronaut.png", "blur-5.png"]);
+    let here = TestDir::with_faces(&["astronaut.png", "blur-5.png"]);
     let args = ["calibrate", "--faces", faces, "--recogniser", recogniser, "-o", "c.safetensors"];
     let more = ["--keep-key-bias", "--limit", "80", "--pictures", "3"];
     let more = [&more[..], &["--kinds", "blur,noise,yaw"]].concat();
@@ -152,7 +152,7 @@ fn qualities_predict_how_often_a_face_is_matched() {
 
 #[test]
 fn an_unreachable_target_is_refused() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let more = ["--kinds", "blur", "--target", "recognition"];
     calibrated(&here, "c.safetensors", &more).refused_with("--target cosine");
     calibrated(&here, "c.safetensors", &["--fmr", "2"]).refused_with("above 0 and up to 0.5");
@@ -163,7 +163,7 @@ fn an_unreachable_target_is_refused() {
 
 #[test]
 fn models_that_cannot_be_calibrated_are_refused() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+    let here = TestDir::with_faces(&["astronaut.png"]);
     calibrated(&here, "c.bin", &[]).refused_with("does not end in .safetensors");
     let args = ["calibrate", "--faces", ".", "-o", "c.safetensors"];
     here.run(&args).refused_with("1 usable faces are too few");
@@ -177,8 +177,8 @@ fn models_that_cannot_be_calibrated_are_refused() {
 }
 
 #[test]
-fn causes_can_be_fitted_alone_and_nothing_else_moves() {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-2.png", "dark-4.png"]);
+fn fitting_only_causes_leaves_scores_unchanged() {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-2.png", "dark-4.png"]);
     let more = ["--only", "causes", "--kinds", "blur,darkness", "--pictures", "3"];
     let ran = calibrated(&here, "c.safetensors", &more).ended_with(0);
     let table = ran.table();
@@ -208,9 +208,9 @@ fn causes_can_be_fitted_alone_and_nothing_else_moves() {
 
 /// A model without calibration has no qualities, and a calibrated one may have no causes.
 #[test]
-fn causes_need_a_calibration() {
+fn causes_columns_require_fitted_causes() {
     use attn_fiqa::checkpoint::{Calibration, builtin, write_calibrated};
-    let here = Workplace::with_faces(&["astronaut.png"]);
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let model = builtin().expect("the built-in model");
     let found = model.calibration().expect("calibrated").clone();
     let bias = model.read_f32("calibration.key_bias").expect("a key bias");

@@ -1,14 +1,14 @@
 //! verify, edc and advise as processes: what they write, and what they refuse.
 
-use crate::support::{self, Workplace};
+use crate::support::{self, TestDir};
 
 const PAUC_HEADING: &str = "method,protocol,target,fmr_realised,fnmr_start,pauc_x1000,pauc_low,\
                             pauc_high,above_ideal_x1000,range_low,range_high,auc_x1000,warnings";
 
 /// Two hundred pairs of four hundred images with scores, and two quality files: an informative and
 /// a random one.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     let [mut pairs, mut good, mut groups] = [const { String::new() }; 3];
     let mut level = "path,score,other,message\n".to_owned();
     for pair in 0..200 {
@@ -43,7 +43,7 @@ fn workplace() -> Workplace {
 
 #[test]
 fn verify_reports_accuracy_and_error_rates() {
-    let here = workplace();
+    let here = test_dir();
     let ran = here.run(&["verify", "--pairs", "pairs.txt", "--fmr", "0.1,1e-3"]).ended_with(0);
     let table = ran.table();
     assert_eq!(table.heading.join(","), "measure,target,fmr_realised,threshold,value");
@@ -64,7 +64,7 @@ fn verify_reports_accuracy_and_error_rates() {
 
 #[test]
 fn edc_ranks_an_informative_quality_above_a_random_one() {
-    let here = workplace();
+    let here = test_dir();
     let args = [
         "edc",
         "--pairs",
@@ -126,7 +126,7 @@ fn edc_ranks_an_informative_quality_above_a_random_one() {
 
 #[test]
 fn advise_reports_the_gain_of_rejection() {
-    let here = workplace();
+    let here = test_dir();
     let args = [
         "advise",
         "--pairs",
@@ -158,7 +158,7 @@ fn advise_reports_the_gain_of_rejection() {
 
 #[test]
 fn bad_input_is_refused_with_file_and_line() {
-    let here = workplace();
+    let here = test_dir();
     let edc = |quality: &str| here.run(&["edc", "--pairs", "pairs.txt", "--quality", quality]);
     edc("none.txt").refused_with("none.txt: cannot be read");
     here.write(
@@ -200,7 +200,7 @@ fn bad_input_is_refused_with_file_and_line() {
 
 #[test]
 fn exactly_one_target_fixes_the_threshold() {
-    let here = workplace();
+    let here = test_dir();
     let commands = [
         vec!["verify", "--pairs", "pairs.txt"],
         vec!["edc", "--pairs", "pairs.txt", "--quality", "good.txt", "--protocol", "nist"],
@@ -228,8 +228,8 @@ fn exactly_one_target_fixes_the_threshold() {
 /// The scores of the non-mated comparisons are 0.001, 0.003, … 0.199, of the mated ones
 /// -0.5 ten times, and 0.702 to 0.718.
 #[test]
-fn nist_takes_a_starting_fnmr_and_areas_are_shown_above_the_ideal() {
-    let here = workplace();
+fn start_fnmr_and_area_above_ideal_are_correct() {
+    let here = test_dir();
     let edc = |more: &[&str]| {
         let args =
             ["edc", "--pairs", "pairs.txt", "--quality", "good.txt", "--protocol", "nist,iso"];
@@ -259,9 +259,9 @@ fn nist_takes_a_starting_fnmr_and_areas_are_shown_above_the_ideal() {
 
 /// The accuracies measured when the embeddings were computed: 99.50 % and 99.2 %.
 #[test]
-fn lfw_accuracies_are_those_known_of_the_recognisers() {
+fn lfw_accuracies_match_known_values() {
     let Some(data) = attn_fiqa_testing::shared("data") else { return };
-    let here = Workplace::new();
+    let here = TestDir::new();
     let archive = std::fs::File::open(data.join("lfw-aligned-112.tar")).expect("the archive");
     let mut archive = tar::Archive::new(archive);
     let names: String = archive
@@ -289,8 +289,8 @@ fn lfw_accuracies_are_those_known_of_the_recognisers() {
 }
 
 #[test]
-fn bands_report_the_errors_of_each() {
-    let here = workplace();
+fn verify_reports_errors_per_band() {
+    let here = test_dir();
     // The images of the mated comparisons that fail are unusable; one image failed.
     let mut table = "path,status,score,quality,message\n".to_owned();
     for pair in 0..200 {
@@ -316,5 +316,5 @@ fn bands_report_the_errors_of_each() {
     assert!(found.column("fnmr_low")[1].parse::<f64>().expect("a number") > 0.7);
     assert!(ran.stderr.contains("400 qualities matched"), "{}", ran.stderr);
     here.run(&["verify", "--pairs", "pairs.txt", "--bands", "q.csv:score"])
-        .refused_of("bands need whole numbers from 0 to 100");
+        .refused_after_output("bands need whole numbers from 0 to 100");
 }

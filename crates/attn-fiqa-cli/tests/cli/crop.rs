@@ -1,7 +1,7 @@
 //! `crop`: aligned faces in a folder, and their manifest; and maps drawn back onto the photos in
 //! which faces were found.
 
-use crate::support::{MISSING, Table, Workplace, wide_image};
+use crate::support::{MISSING, Table, TestDir, wide_image};
 
 fn png(side: u32, level: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -16,8 +16,8 @@ fn size(bytes: &[u8]) -> (u32, u32) {
 }
 
 #[test]
-fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
-    let here = Workplace::new();
+fn crops_and_manifest_are_written_without_overwriting() {
+    let here = TestDir::new();
     here.write("a/photo.png", wide_image());
     here.write("b/photo.png", wide_image());
     here.write("grey.png", png(200, 90));
@@ -66,8 +66,8 @@ fn every_face_is_written_with_a_row_and_nothing_is_written_over() {
 }
 
 #[test]
-fn images_whose_files_are_there_are_left_out() {
-    let here = Workplace::new();
+fn skip_existing_skips_cropped_images() {
+    let here = TestDir::new();
     here.write("set/one.png", wide_image());
     let args = ["crop", "set", "--largest", "--skip-existing", "-o", "out"];
     here.run(&args).ended_with(0);
@@ -90,8 +90,8 @@ fn images_whose_files_are_there_are_left_out() {
 }
 
 #[test]
-fn size_format_and_landmarks_are_as_asked_for() {
-    let here = Workplace::new();
+fn side_format_and_landmarks_options_are_applied() {
+    let here = TestDir::new();
     here.write("photo.png", wide_image());
     // Two faces with external landmarks; those of the second are invalid.
     here.write(
@@ -112,8 +112,8 @@ fn size_format_and_landmarks_are_as_asked_for() {
 }
 
 #[test]
-fn impossible_runs_are_refused_before_any_work() {
-    let here = Workplace::new();
+fn invalid_options_are_rejected_before_any_work() {
+    let here = TestDir::new();
     here.write("photo.png", wide_image());
     here.write("points.csv", "photo.png,1,2,3\n");
     let crop = |args: &[&str]| here.run(&[&["crop", "photo.png"], args].concat());
@@ -132,7 +132,7 @@ fn impossible_runs_are_refused_before_any_work() {
 
 #[test]
 fn maps_are_drawn_back_onto_photos() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("photo.png", wide_image());
     here.run(&["map", "photo.png", "blur-1.png", "--largest", "--output", "maps"]).ended_with(0);
     let manifest = Table::parse(&here.read_text("maps/manifest.csv"));

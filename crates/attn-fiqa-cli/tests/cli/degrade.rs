@@ -3,15 +3,15 @@
 use attn_fiqa::crop::Crop;
 use attn_fiqa_eval::degrade::{Degradation, Level};
 
-use crate::support::{Table, Workplace, wide_image};
+use crate::support::{Table, TestDir, wide_image};
 
 fn pixels(bytes: &[u8]) -> Vec<u8> {
     image::load_from_memory(bytes).expect("a picture").to_rgb8().into_raw()
 }
 
 #[test]
-fn every_image_is_in_the_manifest_with_its_true_description() {
-    let here = Workplace::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
+fn manifest_describes_each_degraded_image() {
+    let here = TestDir::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
     let args = ["degrade", "astronaut.png", "jpeg-1.jpg", "--kinds", "noise,blur"];
     let ran = here.run(&[&args[..], &["--levels", "3", "--output", "out", "--seed", "5"]].concat());
     assert_eq!(ran.stdout(), "");
@@ -44,8 +44,8 @@ fn every_image_is_in_the_manifest_with_its_true_description() {
 }
 
 #[test]
-fn images_that_cannot_be_degraded_are_rows() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn failed_images_become_manifest_rows() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     here.write("text.png", "no picture");
     here.face("astronaut.png", "again/astronaut.png");
     let args = ["degrade", "astronaut.png", "text.png", "again/astronaut.png", "missing.png"];
@@ -59,8 +59,8 @@ fn images_that_cannot_be_degraded_are_rows() {
 
 /// Neither command has the option --aligned, which others advise to leave out.
 #[test]
-fn photos_instead_of_crops_are_sent_to_crop() {
-    let here = Workplace::new();
+fn uncropped_photos_get_a_crop_hint() {
+    let here = TestDir::new();
     here.write("photos/photo.png", wide_image());
     for (command, output) in [("degrade", "degraded"), ("calibrate", "new.safetensors")] {
         let ran = here.run(&[command, "photos", "-o", output]);
@@ -69,8 +69,8 @@ fn photos_instead_of_crops_are_sent_to_crop() {
 }
 
 #[test]
-fn wrong_arguments_are_refused() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn invalid_arguments_are_rejected() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let degrade =
         |rest: &[&str]| here.run(&[&["degrade", "astronaut.png", "-o", "out"], rest].concat());
     degrade(&["--kinds", "fog"]).refused_with("fog");
@@ -81,8 +81,8 @@ fn wrong_arguments_are_refused() {
 }
 
 #[test]
-fn a_mixed_set_has_each_face_once_and_a_fraction_degraded() {
-    let here = Workplace::new();
+fn mixed_set_degrades_a_fraction_of_faces() {
+    let here = TestDir::new();
     for number in 0..40 {
         here.face("astronaut.png", &format!("in/person/{number}.png"));
     }

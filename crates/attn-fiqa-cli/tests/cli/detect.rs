@@ -1,14 +1,14 @@
 //! `detect`: rows, drawings and evaluation, with a detector whose faces are known.
 
 use crate::support::onnx::{self, FakeFace, SIDE};
-use crate::support::{Workplace, assert_near};
+use crate::support::{TestDir, assert_near};
 
 fn faces() -> Vec<FakeFace> {
     vec![FakeFace::new(20.0, 30.0, 60.0, 0.95), FakeFace::new(100.0, 90.0, 140.0, 0.8)]
 }
 
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     for name in ["a.png", "b.png"] {
         let picture = image::RgbImage::from_pixel(SIDE as u32, SIDE as u32, image::Rgb([50; 3]));
         picture.save(here.path(name)).unwrap();
@@ -28,8 +28,8 @@ fn truth(path: &str, face: FakeFace, moved: f32) -> String {
 const TRUTH: &str = "path,x,y,width,height,lx1,ly1,lx2,ly2,lx3,ly3,lx4,ly4,lx5,ly5\n";
 
 #[test]
-fn rows_have_box_and_landmarks_and_no_face_is_no_failure() {
-    let here = workplace();
+fn detect_lists_faces_and_accepts_images_without_faces() {
+    let here = test_dir();
     let ran = here.run(&["detect", "a.png", "b.png", "--detector", "two.onnx"]).ended_with(0);
     assert_eq!(
         ran.stdout().lines().next(),
@@ -52,8 +52,8 @@ fn rows_have_box_and_landmarks_and_no_face_is_no_failure() {
 }
 
 #[test]
-fn its_rows_are_landmarks_for_score() {
-    let here = workplace();
+fn detect_output_is_a_landmark_file_for_score() {
+    let here = test_dir();
     here.run(&["detect", "a.png", "--detector", "two.onnx", "-o", "faces.csv"]).ended_with(0);
     let found = here.run(&["score", "a.png", "--landmarks", "faces.csv"]).ended_with(0).table();
     let expected = here.run(&["score", "a.png", "--detector", "two.onnx"]).ended_with(0).table();
@@ -62,8 +62,8 @@ fn its_rows_are_landmarks_for_score() {
 }
 
 #[test]
-fn jsonl_and_parquet_hold_the_same_rows() {
-    let here = workplace();
+fn jsonl_matches_csv_and_parquet_is_written() {
+    let here = test_dir();
     let args = ["detect", "a.png", "--detector", "two.onnx"];
     let table = here.run(&args).ended_with(0).table();
     let ran = here.run(&[&args[..], &["--format", "jsonl"]].concat()).ended_with(0);
@@ -79,7 +79,7 @@ fn jsonl_and_parquet_hold_the_same_rows() {
 
 #[test]
 fn drawings_show_where_the_faces_are() {
-    let here = workplace();
+    let here = test_dir();
     here.run(&["detect", "a.png", "--detector", "two.onnx", "--draw", "drawn"]).ended_with(0);
     assert_eq!(here.files("drawn"), ["a.png.faces.png"]);
     let drawn = image::load_from_memory(&here.read("drawn/a.png.faces.png")).unwrap().into_rgb8();
@@ -92,8 +92,8 @@ fn drawings_show_where_the_faces_are() {
 }
 
 #[test]
-fn evaluation_against_a_marked_file() {
-    let here = workplace();
+fn detections_are_evaluated_against_ground_truth_file() {
+    let here = test_dir();
     // In a.png both faces are found, one of them shifted by 4 % of the inter-eye distance; in b.png
     // one face is elsewhere.
     let elsewhere = FakeFace::new(200.0, 200.0, 50.0, 1.0);
@@ -123,8 +123,8 @@ fn evaluation_against_a_marked_file() {
 }
 
 #[test]
-fn evaluation_against_another_detector() {
-    let here = workplace();
+fn detections_are_evaluated_against_reference_detector() {
+    let here = test_dir();
     here.write("one.onnx", onnx::yunet(&faces()[..1]));
     let run = |args: &[&str]| here.run(&[&["detect", "a.png", "--evaluate"], args].concat());
     let ran = run(&[
@@ -148,8 +148,8 @@ fn evaluation_against_another_detector() {
 }
 
 #[test]
-fn a_truth_that_cannot_be_read_is_refused_by_line() {
-    let here = workplace();
+fn malformed_ground_truth_is_rejected() {
+    let here = test_dir();
     let run = |file: &str| {
         here.write("truth.csv", file);
         here.run(&["detect", "a.png", "--evaluate", "--truth", "truth.csv"])

@@ -2,11 +2,11 @@
 
 use std::process::Stdio;
 
-use crate::support::{self, Table, Workplace, wide_image};
+use crate::support::{self, Table, TestDir, wide_image};
 
 #[test]
 fn closing_standard_error_does_not_end_the_run() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let mut command = here.command(&["score", "gone.png", "blur-1.png", "-o", "scores.csv"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -16,8 +16,8 @@ fn closing_standard_error_does_not_end_the_run() {
 }
 
 #[test]
-fn batches_beyond_reason_are_refused_and_large_ones_work() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn batch_size_limits_are_enforced() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["score", "blur-1.png", "--batch", "4096"]).ended_with(0);
     for batch in ["0", "4097", "1000000000000", "18446744073709551615"] {
         here.run(&["score", "blur-1.png", "--batch", batch]).refused_with("expected 1 to 4096");
@@ -25,8 +25,8 @@ fn batches_beyond_reason_are_refused_and_large_ones_work() {
 }
 
 #[test]
-fn files_of_one_head_are_named_after_it() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn head_index_is_part_of_file_name() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["map", "blur-1.png", "-o", "maps", "--per-head", "--method", "attn@head=2"])
         .ended_with(0);
     assert!(
@@ -38,8 +38,8 @@ fn files_of_one_head_are_named_after_it() {
 
 #[test]
 #[cfg(unix)]
-fn the_target_of_a_link_is_replaced_and_not_the_link() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn symlink_target_is_replaced_not_the_link() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("real.csv", "old");
     std::os::unix::fs::symlink("real.csv", here.path("link.csv")).unwrap();
     here.run(&["score", "blur-1.png", "-o", "link.csv"]).ended_with(0);
@@ -48,8 +48,8 @@ fn the_target_of_a_link_is_replaced_and_not_the_link() {
 }
 
 #[test]
-fn no_images_at_all_is_not_a_silent_success() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn empty_list_is_an_error() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("empty.txt", "");
     here.write("old.csv", "old");
     let ran = here.run(&["score", "--list", "empty.txt", "-o", "old.csv"]);
@@ -58,8 +58,8 @@ fn no_images_at_all_is_not_a_silent_success() {
 }
 
 #[test]
-fn errors_are_said_once() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn error_causes_are_not_repeated() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let ran = here.run(&["score", "--list", "gone.txt"]).ended_with(2);
     assert_eq!(ran.stderr.matches("os error 2").count(), 1, "{}", ran.stderr);
     let ran = here.run(&["score", "[.png"]).ended_with(2);
@@ -67,50 +67,50 @@ fn errors_are_said_once() {
 }
 
 #[test]
-fn model_options_are_not_ignored_for_the_built_in_model() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn preset_is_rejected_for_builtin_model() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["score", "blur-1.png", "--preset", "cvlface-vit-s"]).ended_with(2);
 }
 
 #[test]
-fn model_options_heads_are_not_ignored_for_the_built_in_model() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn heads_and_activation_are_rejected_for_builtin_model() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["score", "blur-1.png", "--heads", "3"]).ended_with(2);
     here.run(&["score", "blur-1.png", "--activation", "gelu"]).ended_with(2);
 }
 
 #[test]
 fn a_map_that_does_not_start_leaves_nothing() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["map", "nope-*.png", "-o", "maps"]).ended_with(2);
     assert!(!here.path("maps").exists());
 }
 
 #[test]
 fn a_sheet_reports_values_outside_its_range() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let ran =
         here.run(&["map", "blur-1.png", "--sheet", "s.png", "--range", "100,200"]).ended_with(0);
     assert!(ran.stderr.contains("outside --range"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_sheet_is_a_png_by_name_too() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn sheet_requires_png_extension() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["map", "blur-1.png", "--sheet", "s.jpg"]).ended_with(2);
 }
 
 #[test]
-fn jsonl_keys_come_in_the_order_of_the_columns() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn jsonl_rows_start_with_path() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let ran = here.run(&["score", "blur-1.png", "--format", "jsonl"]).ended_with(0);
     assert!(ran.stdout().starts_with("{\"path\":"), "{}", ran.stdout());
 }
 
 #[test]
 #[cfg(unix)]
-fn names_send_no_escape_codes_to_the_terminal() {
-    let here = Workplace::new();
+fn escape_codes_in_file_names_are_not_printed() {
+    let here = TestDir::new();
     here.write("a\u{1b}[31m.png", wide_image());
     let ran = here.run(&["score", ".", "--aligned"]).ended_with(1);
     assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
@@ -118,8 +118,8 @@ fn names_send_no_escape_codes_to_the_terminal() {
 
 #[test]
 #[cfg(unix)]
-fn txt_stays_one_line_per_image() {
-    let here = Workplace::new();
+fn newlines_in_names_do_not_split_txt_lines() {
+    let here = TestDir::new();
     here.face("blur-1.png", "a\nb.png");
     let ran = here.run(&["score", ".", "--format", "txt"]);
     assert_eq!(ran.stdout().lines().count(), 1, "{:?}", ran.stdout());
@@ -127,14 +127,14 @@ fn txt_stays_one_line_per_image() {
 
 #[test]
 fn a_method_named_twice_is_refused() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["score", "blur-1.png", "--method", "attn,attn-max,attn-max"])
         .refused("method 'attn-max' was named twice");
 }
 
 #[test]
-fn json_grids_have_the_score_of_the_manifest() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn json_grid_score_matches_manifest() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["map", "blur-1.png", "-o", "maps"]).ended_with(0);
     let score = Table::parse(&here.read_text("maps/manifest.csv")).column("score")[0].to_owned();
     let grid: serde_json::Value =
@@ -144,15 +144,15 @@ fn json_grids_have_the_score_of_the_manifest() {
 }
 
 #[test]
-fn a_missing_output_folder_is_reported_without_a_temporary_name() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn missing_output_folder_error_hides_temporary_name() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let ran = here.run(&["score", "blur-1.png", "-o", "gone/x.csv"]).ended_with(2);
     assert!(!ran.stderr.contains(".attn-fiqa-"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_run_whose_list_is_its_output_is_refused() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn output_that_is_an_input_is_rejected() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("image_path_list.txt", "blur-1.png\n");
     here.run(&["score", "--list", "image_path_list.txt", "-o", "image_path_list.txt"])
         .ended_with(2);
@@ -161,7 +161,7 @@ fn a_run_whose_list_is_its_output_is_refused() {
 
 #[test]
 fn inspect_aligns_its_columns() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let ran = here.run(&["model", "inspect"]).ended_with(0);
     let (_, config) = ran.stdout().split_once("configuration\n").unwrap();
     let config = config.split("\n\n").next().unwrap();
@@ -171,9 +171,9 @@ fn inspect_aligns_its_columns() {
 
 #[test]
 #[cfg(unix)]
-fn a_private_file_stays_private_and_a_dangling_link_gets_its_target() {
+fn file_mode_is_kept_and_dangling_symlinks_resolve() {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("private.csv", "old");
     let mode = |name: &str| here.path(name).metadata().unwrap().permissions().mode() & 0o777;
     std::fs::set_permissions(here.path("private.csv"), PermissionsExt::from_mode(0o600)).unwrap();
@@ -196,13 +196,14 @@ fn a_private_file_stays_private_and_a_dangling_link_gets_its_target() {
 #[test]
 #[cfg(unix)]
 fn temporary_files_are_written_beside_the_output() {
-    let here = Workplace::with_faces(&["blur-1.png", "astronaut.png"]);
+    let here = TestDir::with_faces(&["blur-1.png", "astronaut.png"]);
     for args in [
         &["embed", ".", "--aligned", "-o", "all.npy"][..],
         &["best", "blur-1.png", "--aligned", "--crops", "crops", "-o", "best.csv"][..],
     ] {
         let mut command = here.command(args);
-        support::Ran::from(command.env("TMPDIR", "/nowhere").output().unwrap()).ended_with(0);
+        support::CommandResult::from(command.env("TMPDIR", "/nowhere").output().unwrap())
+            .ended_with(0);
     }
     assert!(here.path("all.npy").is_file() && !here.files("crops").is_empty());
 }
@@ -210,7 +211,7 @@ fn temporary_files_are_written_beside_the_output() {
 /// A message is a single line, whatever a decoder says about an untrusted file.
 #[test]
 fn a_long_decoder_message_is_truncated() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     // A page of 65535 bits per sample and four samples, whose numbers the decoder repeats.
     let mut tiff = b"II*\0\x08\0\0\0".to_vec();
     let samples = 65_535_u32;
@@ -243,9 +244,9 @@ fn a_long_decoder_message_is_truncated() {
 /// The image of 81 megapixels does not fit, and the one after it does.
 #[test]
 #[cfg(target_os = "linux")]
-fn an_image_too_large_for_memory_is_a_row() {
+fn out_of_memory_image_becomes_a_failed_row() {
     use std::io::Write;
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let side: u32 = 9000;
     let mut pixels = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..side {
@@ -267,7 +268,7 @@ fn an_image_too_large_for_memory_is_a_row() {
     let mut command = std::process::Command::new("sh");
     let script = "ulimit -v 400000; exec \"$0\" score large.png blur-1.png -j 1 -o rows.csv";
     command.current_dir(here.path(".")).args(["-c", script, env!("CARGO_BIN_EXE_attn-fiqa")]);
-    let ran = support::Ran::from(command.output().unwrap()).ended_with(1);
+    let ran = support::CommandResult::from(command.output().unwrap()).ended_with(1);
     let table = Table::parse(&here.read_text("rows.csv"));
     assert_eq!(table.column("status"), ["too-large", "ok"], "{}", ran.stderr);
 }

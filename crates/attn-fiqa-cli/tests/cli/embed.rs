@@ -4,7 +4,7 @@ use std::io::Read;
 
 use attn_fiqa_eval::files::npy;
 
-use crate::support::{self, Workplace};
+use crate::support::{self, TestDir};
 
 /// Shape and values of a NumPy file.
 fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
@@ -21,10 +21,10 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
-fn real_recognisers_give_the_embeddings_made_elsewhere() {
+fn embeddings_match_stored_references() {
     const FACES: usize = 5;
     let Some(data) = attn_fiqa_testing::shared("data") else { return };
-    let here = Workplace::new();
+    let here = TestDir::new();
     let file = std::fs::File::open(data.join("lfw-aligned-112.tar")).expect("the crops");
     let mut archive = tar::Archive::new(file);
     let mut names = Vec::new();
@@ -65,8 +65,8 @@ fn real_recognisers_give_the_embeddings_made_elsewhere() {
 }
 
 #[test]
-fn every_output_holds_the_same_numbers() {
-    let here = Workplace::with_faces(&["blur-1.png", "dark-2.png"]);
+fn all_formats_hold_the_same_embeddings() {
+    let here = TestDir::with_faces(&["blur-1.png", "dark-2.png"]);
     here.write("text.png", "no picture");
     let images = ["blur-1.png", "text.png", "dark-2.png"];
     let run = |more: &[&str]| {
@@ -109,8 +109,8 @@ fn every_output_holds_the_same_numbers() {
 }
 
 #[test]
-fn write_failures_are_reported() {
-    let here = Workplace::new();
+fn name_collisions_and_invalid_options_are_reported() {
+    let here = TestDir::new();
     here.face("blur-1.png", "a/face.png");
     here.face("dark-2.png", "b/face.png");
     let ran = here.run(&["embed", "a", "b", "--aligned", "-o", "out"]).ended_with(1);

@@ -3,7 +3,7 @@
 //! The detector always finds the faces that the test defines.
 
 use crate::support::onnx::{self, FakeFace, SIDE};
-use crate::support::{HEADING, Ran, Table, Workplace, assert_near};
+use crate::support::{CommandResult, HEADING, Table, TestDir, assert_near};
 
 /// Three faces, unsorted; the largest is not the most confident.
 fn faces() -> Vec<FakeFace> {
@@ -24,21 +24,21 @@ fn photo() -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn workplace() -> Workplace {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn test_dir() -> TestDir {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("photo.png", photo());
     here.write("three.onnx", onnx::yunet(&faces()));
     here.write("none.onnx", onnx::yunet(&[]));
     here
 }
 
-fn score(here: &Workplace, args: &[&str]) -> Ran {
+fn score(here: &TestDir, args: &[&str]) -> CommandResult {
     here.run(&[&["score", "photo.png", "--detector", "three.onnx"], args].concat())
 }
 
 #[test]
 fn one_row_per_face_largest_first_with_its_position() {
-    let here = workplace();
+    let here = test_dir();
     let ran = score(&here, &["--columns", "landmarks"]).ended_with(0);
     let table = ran.table();
     assert_eq!(table.column("path"), ["photo.png"; 3]);
@@ -69,7 +69,7 @@ fn one_row_per_face_largest_first_with_its_position() {
 
 #[test]
 fn a_detector_with_scrfd_outputs_gives_the_same_rows() {
-    let here = workplace();
+    let here = test_dir();
     here.write("scrfd.onnx", onnx::scrfd(&faces()));
     let expected = score(&here, &[]).ended_with(0).table();
     let args = ["score", "photo.png", "--detector", "scrfd.onnx", "-v"];
@@ -89,7 +89,7 @@ fn a_detector_with_scrfd_outputs_gives_the_same_rows() {
 
 #[test]
 fn faces_can_be_chosen() {
-    let here = workplace();
+    let here = test_dir();
     let all = score(&here, &[]).table();
     let chosen = |args: &[&str]| -> Vec<String> {
         let table = score(&here, args).ended_with(0).table();
@@ -107,8 +107,8 @@ fn faces_can_be_chosen() {
 }
 
 #[test]
-fn an_image_without_a_face_is_a_row_that_says_so() {
-    let here = workplace();
+fn no_face_images_become_failed_rows() {
+    let here = test_dir();
     let ran = here.run(&["score", "photo.png", "blur-1.png", "--detector", "none.onnx"]);
     let ran = ran.ended_with(1);
     let table = ran.table();
@@ -132,8 +132,8 @@ fn an_image_without_a_face_is_a_row_that_says_so() {
 }
 
 #[test]
-fn an_image_of_the_networks_size_is_scored_as_it_is() {
-    let here = workplace();
+fn crop_sized_image_is_scored_without_detection() {
+    let here = test_dir();
     let as_it_is = here.run(&["score", "blur-1.png", "--detector", "three.onnx"]).ended_with(0);
     let aligned = here.run(&["score", "blur-1.png", "--aligned"]).ended_with(0);
     assert_eq!(as_it_is.table().column("score"), aligned.table().column("score"));
@@ -148,8 +148,8 @@ fn an_image_of_the_networks_size_is_scored_as_it_is() {
 }
 
 #[test]
-fn formats_without_a_column_for_the_face_number_the_further_ones() {
-    let here = workplace();
+fn further_faces_are_numbered_in_txt_and_table() {
+    let here = test_dir();
     let scores = score(&here, &[]).table();
     let ran = score(&here, &["--format", "txt"]).ended_with(0);
     let lines: Vec<(&str, f32)> = ran
@@ -171,8 +171,8 @@ fn formats_without_a_column_for_the_face_number_the_further_ones() {
 }
 
 #[test]
-fn threads_and_batches_change_no_byte() {
-    let here = workplace();
+fn output_is_independent_of_jobs_and_batch_size() {
+    let here = test_dir();
     let run = |options: &[&str]| {
         let args = ["score", "photo.png", "blur-1.png", "photo.png", "gone.png", "photo.png"];
         let detector = ["--detector", "three.onnx", "--jitter", "3"];
@@ -185,8 +185,8 @@ fn threads_and_batches_change_no_byte() {
 }
 
 #[test]
-fn jitter_is_the_spread_under_noise_and_none_for_aligned_input() {
-    let here = workplace();
+fn jitter_std_is_positive_except_for_aligned_crops() {
+    let here = test_dir();
     let args = ["score", "photo.png", "blur-1.png", "--detector", "three.onnx", "--jitter", "8"];
     let table = here.run(&args).ended_with(0).table();
     let spread = table.column("jitter_std");
@@ -199,8 +199,8 @@ fn jitter_is_the_spread_under_noise_and_none_for_aligned_input() {
 }
 
 #[test]
-fn landmarks_from_a_file_take_the_place_of_the_detector() {
-    let here = workplace();
+fn landmark_file_replaces_the_detector() {
+    let here = test_dir();
     let detected = score(&here, &[]).table();
     let points = |face: FakeFace| {
         face.points.iter().flatten().map(f32::to_string).collect::<Vec<_>>().join(",")
@@ -222,8 +222,8 @@ fn landmarks_from_a_file_take_the_place_of_the_detector() {
 }
 
 #[test]
-fn maps_of_several_faces_have_files_of_their_own() {
-    let here = workplace();
+fn each_face_has_its_own_map_file() {
+    let here = test_dir();
     let args = ["map", "photo.png", "--detector", "three.onnx", "-o", "maps", "--max-faces", "2"];
     here.run(&args).ended_with(0);
     let manifest = Table::parse(&here.read_text("maps/manifest.csv"));
@@ -235,8 +235,8 @@ fn maps_of_several_faces_have_files_of_their_own() {
 }
 
 #[test]
-fn a_larger_image_is_reduced_for_detection_and_reported_in_its_own_pixels() {
-    let here = workplace();
+fn detections_are_reported_in_original_pixels() {
+    let here = test_dir();
     let large = image::RgbImage::from_pixel(3 * SIDE as u32, SIDE as u32, image::Rgb([9, 9, 9]));
     large.save(here.path("large.png")).unwrap();
     let table = here.run(&["detect", "large.png", "--detector", "three.onnx"]).table();
@@ -247,8 +247,8 @@ fn a_larger_image_is_reduced_for_detection_and_reported_in_its_own_pixels() {
 }
 
 #[test]
-fn other_networks_than_detectors_are_refused_with_their_outputs() {
-    let here = workplace();
+fn non_detector_networks_are_rejected() {
+    let here = test_dir();
     here.write("text.onnx", "this is a text");
     here.write("cut.onnx", &onnx::yunet(&faces())[..5000]);
     here.write("other.onnx", onnx::network(&[("fc1".to_owned(), vec![1, 3], vec![0.0; 3])]));

@@ -7,7 +7,7 @@ use std::path::Path;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 
-use crate::support::{self, Workplace};
+use crate::support::{self, TestDir};
 
 const SCORES: &str = "\
 path,face,status,score,quality,person,message
@@ -21,20 +21,20 @@ people/bob/3.jpg,0,ok,0.7,60,bob,
 top.jpg,0,ok,0.1,10,,
 ";
 
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     here.write("scores.csv", SCORES);
     here
 }
 
-fn kept(here: &Workplace, more: &[&str]) -> Vec<String> {
+fn kept(here: &TestDir, more: &[&str]) -> Vec<String> {
     let args = [&["filter", "scores.csv"], more].concat();
     here.run(&args).ended_with(0).stdout().lines().map(str::to_owned).collect()
 }
 
 #[test]
-fn a_list_has_each_image_with_a_kept_row_once() {
-    let here = workplace();
+fn list_contains_each_kept_image_once() {
+    let here = test_dir();
     let all = [
         "people/ann/1.jpg",
         "people/ann/2.jpg",
@@ -58,7 +58,7 @@ fn a_list_has_each_image_with_a_kept_row_once() {
 
 #[test]
 fn the_best_of_each_group_are_kept() {
-    let here = workplace();
+    let here = test_dir();
     let scores = |more: &[&str]| -> Vec<String> {
         let args = [&["filter", "scores.csv", "--format", "csv"], more].concat();
         let table = here.run(&args).ended_with(0).table();
@@ -79,7 +79,7 @@ fn the_best_of_each_group_are_kept() {
 
 #[test]
 fn groups_come_from_a_file_of_labels() {
-    let here = workplace();
+    let here = test_dir();
     here.write("labels.csv", "path,id\npeople/ann/1.jpg,a\npeople/ann/2.jpg,a\n");
     let args = ["filter", "scores.csv", "--top", "1", "--by", "id", "--labels", "labels.csv"];
     here.run(&args).refused_with("has no group for");
@@ -91,8 +91,8 @@ fn groups_come_from_a_file_of_labels() {
 }
 
 #[test]
-fn the_threshold_is_that_of_an_advised_policy() {
-    let here = workplace();
+fn threshold_is_read_from_policy() {
+    let here = test_dir();
     here.write("policy.toml", "# By attn-fiqa advise: x.\n\n[rules]\nquality = { min = 60 }\n");
     assert_eq!(kept(&here, &["--policy", "policy.toml"]), kept(&here, &["--below", "60"]));
     here.write("band.toml", "[rules]\nquality = { min = \"good\" }\n");
@@ -105,8 +105,8 @@ fn the_threshold_is_that_of_an_advised_policy() {
 }
 
 #[test]
-fn tables_keep_their_columns_and_cells() {
-    let here = workplace();
+fn text_rows_are_copied_unchanged() {
+    let here = test_dir();
     here.run(&["filter", "scores.csv", "--below", "0", "-o", "same.csv"]).ended_with(0);
     let without = SCORES.lines().filter(|line| !line.contains("no-face"));
     let expected: String = without.map(|line| format!("{line}\n")).collect();
@@ -130,7 +130,7 @@ fn tables_keep_their_columns_and_cells() {
 
 #[test]
 fn parquet_is_copied_with_its_lists_and_nulls() {
-    let here = Workplace::with_faces(&["blur-1.png", "blur-2.png", "blur-3.png", "blur-4.png"]);
+    let here = TestDir::with_faces(&["blur-1.png", "blur-2.png", "blur-3.png", "blur-4.png"]);
     here.bad_images("bad");
     let columns = ["--aligned", "--columns", "band,causes,main_cause,map,size"];
     let score = |format: &str, inputs: &[&str]| {
@@ -189,8 +189,8 @@ fn parquet_is_copied_with_its_lists_and_nulls() {
 
 /// A damaged table gives an error or the rows that can still be read, never a crash.
 #[test]
-fn damaged_tables_are_refused() {
-    let here = Workplace::with_faces(&["blur-1.png", "blur-2.png"]);
+fn damaged_tables_never_panic() {
+    let here = TestDir::with_faces(&["blur-1.png", "blur-2.png"]);
     for table in ["all.parquet", "all.csv", "all.jsonl"] {
         let columns = if table.ends_with("parquet") { "map,causes" } else { "band" };
         here.run(&["score", ".", "--aligned", "-o", table, "--columns", columns]).ended_with(0);
@@ -223,11 +223,11 @@ fn parquet_rows(path: &Path) -> Vec<BTreeMap<String, Field>> {
 /// A listed image is found again, whatever its name.
 #[cfg(unix)]
 #[test]
-fn names_come_through_a_list_as_they_are() {
+fn null_separated_lists_preserve_file_names() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
-    let here = Workplace::new();
+    let here = TestDir::new();
     let names: [&[u8]; 8] = [
         b"plain.png",
         b"with space, comma.png",

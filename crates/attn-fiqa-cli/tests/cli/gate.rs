@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::support::{self, Workplace, examples};
+use crate::support::{self, TestDir, examples};
 
 /// A folder with a good face, a bad one, and a photo.
-fn workplace() -> Workplace {
-    let here = Workplace::with_faces(&["blur-1.png", "blur-5.png"]);
+fn test_dir() -> TestDir {
+    let here = TestDir::with_faces(&["blur-1.png", "blur-5.png"]);
     let photo = std::fs::read(examples().join("astronaut.png")).expect("the example photo");
     here.write("photo.png", photo);
     here
@@ -18,7 +18,7 @@ fn objects(text: &str) -> Vec<Value> {
 
 #[test]
 fn faces_are_accepted_or_refused_with_reasons() {
-    let here = workplace();
+    let here = test_dir();
     let ran = here.run(&["gate", "enrol", "photo.png", "blur-1.png"]).ended_with(0);
     let table = ran.table();
     assert_eq!(table.column("decision"), ["accept", "accept"]);
@@ -36,8 +36,8 @@ fn faces_are_accepted_or_refused_with_reasons() {
 }
 
 #[test]
-fn bad_images_are_rows_with_a_decision() {
-    let here = workplace();
+fn bad_images_are_rejected_or_retaken() {
+    let here = test_dir();
     here.bad_images("bad");
     let wall = image::RgbImage::from_pixel(300, 200, image::Rgb([90, 90, 90]));
     wall.save(here.path("wall.png")).expect("an image");
@@ -55,8 +55,8 @@ fn bad_images_are_rows_with_a_decision() {
 }
 
 #[test]
-fn a_policy_of_ones_own_decides() {
-    let here = workplace();
+fn custom_policy_file_is_applied() {
+    let here = test_dir();
     here.write(
         "policy.toml",
         "[rules]\nquality = { min = 100, reject_below = 50 }\nHeadSize = { min = 90 }\n\
@@ -73,8 +73,8 @@ fn a_policy_of_ones_own_decides() {
 }
 
 #[test]
-fn wrong_policies_are_refused_before_any_work() {
-    let here = workplace();
+fn invalid_policies_are_rejected() {
+    let here = test_dir();
     here.run(&["gate", "enroll", "photo.png"])
         .refused_with("expected one of enrol, probe, gallery");
     here.run(&["gate", "none.toml", "photo.png"]).refused_with("'none.toml' cannot be read");
@@ -87,7 +87,7 @@ fn wrong_policies_are_refused_before_any_work() {
 
 #[test]
 fn the_page_shows_refused_faces_only() {
-    let here = workplace();
+    let here = test_dir();
     here.write("<b>&.png", support::face_bytes("blur-5.png"));
     here.run(&["gate", "enrol", ".", "-o", "gate.csv", "--html", "page.html"]).ended_with(1);
     let page = here.read_text("page.html");
@@ -104,8 +104,8 @@ fn the_page_shows_refused_faces_only() {
 }
 
 #[test]
-fn builtin_policies_are_printed_as_they_are_read() {
-    let here = workplace();
+fn printed_policies_give_identical_decisions() {
+    let here = test_dir();
     for name in ["enrol", "probe", "gallery"] {
         let text = here.run(&["gate", "--print-policy", name]).ended_with(0).stdout().to_owned();
         here.write("own.toml", &text);
@@ -119,8 +119,8 @@ fn builtin_policies_are_printed_as_they_are_read() {
 }
 
 #[test]
-fn advice_becomes_a_policy() {
-    let here = workplace();
+fn advise_writes_a_usable_policy() {
+    let here = test_dir();
     here.write("pairs.txt", "a b 1 0.9\na c 1 0.1\nb c 0 0.2\nc d 0 0.3\n");
     here.write("scores.csv", "path,score,quality\na,1,90\nb,1,80\nc,1,10\nd,1,70\n");
     let base =
@@ -131,7 +131,7 @@ fn advice_becomes_a_policy() {
     assert!(text.starts_with("# By attn-fiqa advise: ") && text.contains("min = 50"), "{text}");
     let ran = here.run(&["gate", "policy.toml", "blur-1.png", "blur-5.png"]).ended_with(1);
     assert_eq!(ran.table().column("decision"), ["accept", "retake"]);
-    with(&["--below", "20,50", "--write-policy", "p.toml"]).refused_of("one threshold");
+    with(&["--below", "20,50", "--write-policy", "p.toml"]).refused_after_output("one threshold");
     here.write("raw.csv", "path,score,quality\na,1,1.5\nb,1,80\nc,1,10\nd,1,70\n");
     here.run(&[
         "advise",
@@ -146,13 +146,13 @@ fn advice_becomes_a_policy() {
         "--write-policy",
         "p.toml",
     ])
-    .refused_of("whole numbers from 0 to 100");
+    .refused_after_output("whole numbers from 0 to 100");
     assert!(!here.path("p.toml").exists());
 }
 
 #[test]
 fn components_are_columns_by_their_names() {
-    let here = workplace();
+    let here = test_dir();
     for name in ["components", "iso"] {
         let ran = here.run(&["score", "photo.png", "blur-1.png", "--columns", name]).ended_with(0);
         let table = ran.table();
@@ -170,8 +170,8 @@ fn components_are_columns_by_their_names() {
 }
 
 #[test]
-fn measures_are_rows_with_their_basis() {
-    let here = workplace();
+fn measure_writes_one_row_per_component() {
+    let here = test_dir();
     let ran = here.run(&["measure", "photo.png", "--format", "csv"]).ended_with(0);
     let table = ran.table();
     assert_eq!(table.column("measure").len(), attn_fiqa::components::Component::ALL.len());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use safetensors::SafeTensors;
 
-use crate::support::{SCORE_TOLERANCE, Workplace, assert_near};
+use crate::support::{SCORE_TOLERANCE, TestDir, assert_near};
 
 /// A small random network that is part of the repository.
 fn model(ending: &str) -> PathBuf {
@@ -19,7 +19,7 @@ fn values(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
 }
 
 #[test]
-fn scores_and_maps_are_those_of_the_official_code() {
+fn scores_and_maps_match_official_code() {
     scores_and_maps_match_the_expected_ones(
         &attn_fiqa_testing::golden("vit"),
         "tiny_p14_qkvbias",
@@ -34,7 +34,7 @@ fn scores_and_maps_are_those_of_the_official_code() {
 fn scores_and_maps_match_the_expected_ones(golden: &Path, name: &str, heads: &str) {
     let bytes = std::fs::read(golden.join(format!("{name}.expected.safetensors"))).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
-    let here = Workplace::new();
+    let here = TestDir::new();
     let images = expected.tensor("images_u8_nhwc_rgb").unwrap();
     let [count, height, width, 3] = *images.shape() else { panic!("{:?}", images.shape()) };
     for (index, rgb) in images.data().chunks(height * width * 3).enumerate() {
@@ -72,8 +72,8 @@ fn scores_and_maps_match_the_expected_ones(golden: &Path, name: &str, heads: &st
 }
 
 #[test]
-fn a_file_that_does_not_declare_its_heads_is_refused_without_them() {
-    let here = Workplace::new();
+fn undeclared_heads_require_the_heads_option() {
+    let here = TestDir::new();
     let model = model("safetensors");
     let model = model.to_str().unwrap();
     here.run(&["model", "inspect", model]).refused(&format!(
@@ -100,8 +100,8 @@ fn a_file_that_does_not_declare_its_heads_is_refused_without_them() {
 }
 
 #[test]
-fn a_model_without_a_key_bias_has_the_published_score_by_default() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn model_without_key_bias_defaults_to_published_score() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let model = model("pt");
     let args = ["score", "astronaut.png", "-m", model.to_str().unwrap(), "--heads", "5"];
     let score = |options: &[&str]| {

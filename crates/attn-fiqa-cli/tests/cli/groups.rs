@@ -1,10 +1,10 @@
 //! `groups` as a process: quality, bands and rejection by group.
 
-use crate::support::{self, Workplace};
+use crate::support::{self, TestDir};
 
 /// 120 images: those of age 70+ are worse, one could not be scored, one has no label.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     let mut scores = "path,status,score,quality,message\n".to_owned();
     let mut labels = "name,split,age,gender\n".to_owned();
     for image in 0..120 {
@@ -31,7 +31,7 @@ fn workplace() -> Workplace {
 
 #[test]
 fn each_group_has_its_quality_bands_and_rejection() {
-    let here = workplace();
+    let here = test_dir();
     let args = ["groups", "scores.csv", "--labels", "labels.csv", "--by", "age,gender"];
     let ran = here.run(&args).ended_with(0);
     let table = ran.table();
@@ -70,7 +70,7 @@ fn each_group_has_its_quality_bands_and_rejection() {
 
 #[test]
 fn ungrouped_images_are_reported() {
-    let here = workplace();
+    let here = test_dir();
     let groups = |scores: &str, more: &[&str]| {
         let args = ["groups", scores, "--labels", "labels.csv", "--by", "age"];
         here.run(&[&args[..], more].concat())

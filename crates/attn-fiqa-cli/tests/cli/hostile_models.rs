@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::{self, Ran, Workplace};
+use crate::support::{self, CommandResult, TestDir};
 
 fn bytes(number: u8, inner: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
@@ -81,7 +81,7 @@ fn changed_checkpoint(from: &str, to: &str) -> Vec<u8> {
 
 /// Runs the program, which must refuse the model quickly and in one line.
 #[track_caller]
-fn refused(here: &Workplace, args: &[&str], part: &str) {
+fn refused(here: &TestDir, args: &[&str], part: &str) {
     let mut command = here.command(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program");
@@ -93,7 +93,7 @@ fn refused(here: &Workplace, args: &[&str], part: &str) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let ran = Ran::from(child.wait_with_output().expect("its output")).ended_with(2);
+    let ran = CommandResult::from(child.wait_with_output().expect("its output")).ended_with(2);
     let error = ran.stderr.lines().last().unwrap_or_default();
     assert!(error.starts_with("error: "), "{}", ran.stderr);
     assert!(error.contains(part), "'{part}' is not in: {error}");
@@ -102,8 +102,8 @@ fn refused(here: &Workplace, args: &[&str], part: &str) {
 }
 
 #[test]
-fn hostile_networks_are_refused_wherever_they_are_given() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn hostile_onnx_models_are_rejected_everywhere() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let files = [
         ("nested.onnx", nested(10_000), "graph of its own"),
         ("endless.onnx", endless(), "graph of its own"),
@@ -127,8 +127,8 @@ fn hostile_networks_are_refused_wherever_they_are_given() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_not_waited_for() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn named_pipes_are_rejected_without_blocking() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     for name in ["pipe.onnx", "pipe.safetensors"] {
         let made = std::process::Command::new("mkfifo").arg(here.path(name)).status();
         assert!(made.expect("mkfifo").success());
@@ -142,8 +142,8 @@ fn a_pipe_is_not_waited_for() {
 }
 
 #[test]
-fn an_mlp_of_billions_is_refused() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn oversized_mlp_ratio_is_rejected() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     if let Some(shared) = support::shared() {
         let file = shared.join("cases/hostile/qo_ratio5e6.safetensors");
         let file = file.to_str().expect("a path");
@@ -153,8 +153,8 @@ fn an_mlp_of_billions_is_refused() {
 }
 
 #[test]
-fn an_activation_that_is_assumed_is_named_so() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn assumed_activation_is_recorded_in_metadata() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("silent.safetensors", changed_checkpoint("\"activation\"", "\"activation_\""));
     for (model, expected) in
         [("silent.safetensors", "relu6 (assumed: official layout)"), ("built-in", "relu6")]

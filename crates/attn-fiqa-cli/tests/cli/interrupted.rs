@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
-use crate::support::{Table, Workplace};
+use crate::support::{Table, TestDir};
 
 /// A run over a list on standard input that has processed the first image.
 struct Run {
@@ -14,7 +14,7 @@ struct Run {
 }
 
 impl Run {
-    fn start(here: &Workplace, command: &str, output: &str) -> Self {
+    fn start(here: &TestDir, command: &str, output: &str) -> Self {
         let args = [command, "--list", "-", "--verbose", "--output", output];
         let mut command = here.command(&args);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -48,7 +48,7 @@ impl Run {
     }
 }
 
-fn files(here: &Workplace) -> Vec<String> {
+fn files(here: &TestDir) -> Vec<String> {
     let entries = std::fs::read_dir(here.path(".")).expect("a folder");
     let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
     let mut names: Vec<String> =
@@ -60,7 +60,7 @@ fn files(here: &Workplace) -> Vec<String> {
 #[test]
 fn finished_rows_are_kept_in_a_partial_file() {
     for (command, output) in [("score", "scores.csv"), ("detect", "faces.csv")] {
-        let here = Workplace::with_faces(&["blur-1.png"]);
+        let here = TestDir::with_faces(&["blur-1.png"]);
         here.write(output, "the result of an earlier run\n");
         let mut run = Run::start(&here, command, output);
         run.interrupt();
@@ -81,7 +81,7 @@ fn finished_rows_are_kept_in_a_partial_file() {
 
 #[test]
 fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let mut run = Run::start(&here, "score", "scores.csv");
     // The rows of an image are complete when those of the next begin.
     run.stdin.write_all(b"blur-1.png\n").expect("a line");
@@ -94,7 +94,7 @@ fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
     assert_eq!(run.status(), Some(130));
     assert_eq!(files(&here), ["blur-1.png", "scores.csv.journal", "scores.csv.part"]);
     let args = ["score", "--list", "-", "--output", "scores.csv"];
-    here.run_fed(&args, b"gone.png\nblur-1.png\n").ended_with(1);
+    here.run_with_stdin(&args, b"gone.png\nblur-1.png\n").ended_with(1);
     assert_eq!(files(&here), ["blur-1.png", "scores.csv"]);
     let table = Table::parse(&here.read_text("scores.csv"));
     assert_eq!(table.column("path"), ["gone.png", "blur-1.png"]);
@@ -103,7 +103,7 @@ fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
 /// `best` needs all images.
 #[test]
 fn commands_that_need_all_images_end_at_once() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let mut run = Run::start(&here, "best", "best.csv");
     run.interrupt();
     assert_eq!(run.status(), Some(130));

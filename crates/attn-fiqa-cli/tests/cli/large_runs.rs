@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::Workplace;
+use crate::support::TestDir;
 
 fn bench(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/resume").join(name)
@@ -22,7 +22,7 @@ fn python(modules: &str) -> Option<Command> {
 
 #[test]
 #[cfg(unix)]
-fn runs_that_are_killed_at_random_end_with_the_same_bytes() {
+fn randomly_killed_runs_produce_identical_output() {
     let Some(mut python) = python("tarfile") else { return };
     let args = ["--entries", "600", "--kills", "6", "--faces", "0.1"];
     python.arg(bench("run")).args(args).env("ATTN_FIQA", env!("CARGO_BIN_EXE_attn-fiqa"));
@@ -33,9 +33,9 @@ fn runs_that_are_killed_at_random_end_with_the_same_bytes() {
 }
 
 #[test]
-fn other_programs_read_a_data_set_as_one_table() {
+fn data_set_is_readable_by_other_programs() {
     let Some(mut python) = python("pyarrow.dataset, duckdb, polars") else { return };
-    let here = Workplace::with_faces(&["blur-1.png", "blur-3.png", "dark-5.png"]);
+    let here = TestDir::with_faces(&["blur-1.png", "blur-3.png", "dark-5.png"]);
     here.write("text.png", "no picture");
     let score = ["score", "blur-1.png", "blur-3.png", "text.png", "dark-5.png", "--aligned"];
     let columns = ["--columns", "causes,weak_regions,map,embedding"];
@@ -51,8 +51,8 @@ fn other_programs_read_a_data_set_as_one_table() {
 }
 
 #[test]
-fn a_data_set_that_is_there_is_replaced_only_if_told_to() {
-    let here = Workplace::with_faces(&["blur-1.png", "dark-5.png"]);
+fn existing_data_set_requires_overwrite() {
+    let here = TestDir::with_faces(&["blur-1.png", "dark-5.png"]);
     let score = ["score", "blur-1.png", "dark-5.png", "--aligned", "-q"];
     let output = ["--output", "scores/"];
     here.run(&[&score[..], &output, &["--rows-per-file", "1"]].concat()).ended_with(0);

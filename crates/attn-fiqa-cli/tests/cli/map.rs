@@ -3,20 +3,20 @@
 use attn_fiqa::checkpoint::builtin;
 use attn_fiqa_eval::files::npy;
 
-use crate::support::{MISSING, Table, WRONG_SIZE, Workplace, assert_near, wide_image};
+use crate::support::{MISSING, Table, TestDir, WRONG_SIZE, assert_near, wide_image};
 
 const HEADING: [&str; 9] =
     ["path", "face", "status", "score", "overlay", "map", "grid", "photo", "message"];
 
-fn workplace() -> Workplace {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
+fn test_dir() -> TestDir {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-4.png"]);
     here.write("wide.png", wide_image());
     here
 }
 
 #[test]
-fn every_image_has_an_overlay_a_map_and_a_grid_and_a_row() {
-    let here = workplace();
+fn map_writes_overlay_map_grid_and_manifest_row() {
+    let here = test_dir();
     let args = ["astronaut.png", "wide.png", "gone.png", "blur-4.png"];
     let scores =
         here.run(&[&["score", "--aligned", "--columns", "map"], &args[..]].concat()).ended_with(1);
@@ -78,9 +78,9 @@ fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
 }
 
 #[test]
-fn npy_grids_hold_the_values_of_the_column_received() {
+fn npy_grid_matches_map_column() {
     let grid = builtin().unwrap().config().grid();
-    let here = workplace();
+    let here = test_dir();
     let scores = here.run(&["score", "blur-4.png", "--columns", "map"]).ended_with(0).table();
     here.run(&["map", "blur-4.png", "--output", "maps", "--grid", "npy"]).ended_with(0);
     let (shape, values) = npy(&here.read("maps/blur-4.png.grid.npy"));
@@ -90,8 +90,8 @@ fn npy_grids_hold_the_values_of_the_column_received() {
 }
 
 #[test]
-fn attention_paid_has_another_map_and_the_same_mean() {
-    let here = workplace();
+fn paid_attention_differs_but_has_equal_mean() {
+    let here = test_dir();
     let grid = |attention: &str| {
         let args =
             ["map", "blur-4.png", "-o", attention, "--grid", "npy", "--attention", attention];
@@ -105,9 +105,9 @@ fn attention_paid_has_another_map_and_the_same_mean() {
 }
 
 #[test]
-fn every_head_has_its_own_files_whose_mean_is_the_map() {
+fn per_head_grids_average_to_the_map() {
     let heads = builtin().unwrap().config().num_heads;
-    let here = workplace();
+    let here = test_dir();
     let args = ["map", "blur-4.png", "--output", "maps", "--per-head", "--grid", "npy"];
     here.run(&args).ended_with(0);
     let files = here.files("maps");
@@ -131,7 +131,7 @@ fn every_head_has_its_own_files_whose_mean_is_the_map() {
 
 #[test]
 fn files_keep_their_folders() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     here.face("blur-1.png", "in/a/x.png");
     here.face("blur-2.png", "in/b/x.png");
     here.run(&["map", "in", "-r", "--output", "maps"]).ended_with(0);
@@ -146,7 +146,7 @@ fn files_keep_their_folders() {
 
 #[test]
 fn files_of_one_name_do_not_overwrite_each_other() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     here.face("blur-1.png", "first/x.png");
     here.face("blur-5.png", "second/x.png");
     let ran = here.run(&["map", "first", "second", "--output", "maps"]).ended_with(1);
@@ -169,7 +169,7 @@ fn files_of_one_name_do_not_overwrite_each_other() {
 
 #[test]
 fn an_output_is_required() {
-    let here = workplace();
+    let here = test_dir();
     let ran = here.run(&["map", "astronaut.png"]).ended_with(2);
     assert!(
         ran.stderr.starts_with(
@@ -188,7 +188,7 @@ fn an_output_is_required() {
 
 #[test]
 fn a_method_without_a_map_is_refused() {
-    let here = workplace();
+    let here = test_dir();
     here.run(&["map", "astronaut.png", "--output", "maps", "--method", "attn-median"]).refused(
         "a map was asked for, but method 'attn-median' is not a mean over patches; put 'attn' or \
          'attn-calibrated' first",
@@ -198,7 +198,7 @@ fn a_method_without_a_map_is_refused() {
 
 #[test]
 fn a_run_that_does_not_start_makes_no_folder() {
-    let here = workplace();
+    let here = test_dir();
     let before = here.files("");
     for wrong in [&["nothing-*.png"][..], &["astronaut.png", "--method", "attn@block=99"]] {
         here.run(&[&["map", "--output", "maps"], wrong].concat()).ended_with(2);

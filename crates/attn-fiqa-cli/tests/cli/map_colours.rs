@@ -2,22 +2,22 @@
 
 use image::{Rgb, RgbImage};
 
-use crate::support::{Workplace, wide_image};
+use crate::support::{TestDir, wide_image};
 
 /// The ends of the two colour maps, as in Matplotlib.
 const VIRIDIS: [[u8; 3]; 2] = [[68, 1, 84], [253, 231, 37]];
 const JET: [[u8; 3]; 2] = [[0, 0, 128], [128, 0, 0]];
 
-fn workplace() -> Workplace {
-    Workplace::with_faces(&["astronaut.png", "blur-5.png"])
+fn test_dir() -> TestDir {
+    TestDir::with_faces(&["astronaut.png", "blur-5.png"])
 }
 
-fn picture(here: &Workplace, name: &str) -> RgbImage {
+fn picture(here: &TestDir, name: &str) -> RgbImage {
     image::load_from_memory(&here.read(name)).unwrap().into_rgb8()
 }
 
 /// Maps both faces and returns the plain map of each.
-fn maps(here: &Workplace, options: &[&str]) -> [RgbImage; 2] {
+fn maps(here: &TestDir, options: &[&str]) -> [RgbImage; 2] {
     let args = ["map", "astronaut.png", "blur-5.png", "-o", "maps", "--overwrite"];
     here.run(&[&args[..], options].concat()).ended_with(0);
     ["astronaut.png", "blur-5.png"].map(|name| picture(here, &format!("maps/{name}.map.png")))
@@ -33,7 +33,7 @@ fn assert_colour(map: &RgbImage, colour: [u8; 3]) {
 
 #[test]
 fn a_fixed_range_holds_for_every_image() {
-    let here = workplace();
+    let here = test_dir();
     for (name, [first, last]) in [("viridis", VIRIDIS), ("jet", JET)] {
         for map in maps(&here, &["--range", "100,200", "--colormap", name]) {
             assert_colour(&map, first);
@@ -46,7 +46,7 @@ fn a_fixed_range_holds_for_every_image() {
 
 #[test]
 fn values_outside_a_fixed_range_are_counted() {
-    let here = workplace();
+    let here = test_dir();
     let args = ["map", "astronaut.png", "blur-5.png", "-o", "maps", "--overwrite", "--range"];
     let ran = here.run(&[&args[..], &["100,200"]].concat()).ended_with(0);
     let note = "note: 392 patch values of 2 images lie outside --range and show the colour of \
@@ -57,8 +57,8 @@ fn values_outside_a_fixed_range_are_counted() {
 }
 
 #[test]
-fn the_range_of_a_set_is_that_of_its_only_image() {
-    let here = workplace();
+fn single_image_set_range_equals_per_image_range() {
+    let here = test_dir();
     let alone = |range: &str| {
         let args = ["map", "blur-5.png", "-o", "alone", "--overwrite", "--range", range];
         here.run(&args).ended_with(0);
@@ -73,7 +73,7 @@ fn the_range_of_a_set_is_that_of_its_only_image() {
 
 #[test]
 fn invalid_ranges_are_refused_before_anything_is_written() {
-    let here = workplace();
+    let here = test_dir();
     let run = |range: &str| {
         let range = format!("--range={range}");
         here.run(&["map", "astronaut.png", "--output", "maps", &range])
@@ -94,8 +94,8 @@ fn invalid_ranges_are_refused_before_anything_is_written() {
 }
 
 #[test]
-fn colours_and_their_weight_can_be_chosen() {
-    let here = workplace();
+fn colormap_and_alpha_are_applied() {
+    let here = test_dir();
     let viridis = maps(&here, &[]);
     assert_eq!(viridis, maps(&here, &["--colormap", "viridis"]));
     assert_ne!(viridis, maps(&here, &["--colormap", "jet"]));
@@ -123,7 +123,7 @@ fn colours_and_their_weight_can_be_chosen() {
 
 #[test]
 fn maps_are_as_large_as_the_crop() {
-    let here = workplace();
+    let here = test_dir();
     here.write("wide.png", wide_image());
     here.run(&["map", "wide.png", "--aligned", "--resize", "--output", "maps"]).ended_with(0);
     for end in ["map.png", "overlay.png"] {
@@ -133,8 +133,8 @@ fn maps_are_as_large_as_the_crop() {
 }
 
 #[test]
-fn a_sheet_has_room_for_every_face() {
-    let here = workplace();
+fn sheet_grows_with_number_of_faces() {
+    let here = test_dir();
     let sheet = |args: &[&str]| {
         let ran = here.run(&[&["map", "--sheet", "sheet.png"], args].concat()).ended_with(0);
         (picture(&here, "sheet.png"), ran)
@@ -161,8 +161,8 @@ fn a_sheet_has_room_for_every_face() {
 }
 
 #[test]
-fn a_sheet_shows_the_faces_themselves() {
-    let here = workplace();
+fn sheet_contains_face_pixels() {
+    let here = test_dir();
     here.run(&["map", "astronaut.png", "--sheet", "sheet.png"]).ended_with(0);
     let (sheet, face) = (picture(&here, "sheet.png"), picture(&here, "astronaut.png"));
     let is_at = |left: u32, top: u32| {
@@ -175,7 +175,7 @@ fn a_sheet_shows_the_faces_themselves() {
 
 #[test]
 fn without_a_scored_image_there_is_no_sheet() {
-    let here = workplace();
+    let here = test_dir();
     here.write("old.png", "what stood here before");
     let ran = here.run(&["map", "gone.png", "--sheet", "old.png"]).ended_with(1);
     assert!(ran.said().contains("note: no image was scored, so there is no sheet\n"));

@@ -2,7 +2,7 @@
 
 use attn_fiqa_eval::files::npy;
 
-use crate::support::{Table, Workplace};
+use crate::support::{Table, TestDir};
 
 /// Persons with images 01, 02 and 03 each.
 const PERSONS: usize = 8;
@@ -19,8 +19,8 @@ fn embedding(person: usize, number: usize) -> [f32; 2] {
 
 /// Pairs of `cfp/…`, and tables without image 03 of person 2: embeddings and scores with the same
 /// paths, and both with another root and extension.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     let mut pairs = String::new();
     for person in 0..PERSONS {
         for number in 1..=3 {
@@ -62,8 +62,8 @@ const LACKS: &str = "for 1 of 24 images: 'cfp/002/frontal/03.jpg'";
 const LEFT_OUT: &str = "note: 4 of 48 comparisons are left out, because 1 images are missing";
 
 #[test]
-fn verify_counts_and_names_the_missing_or_leaves_them_out() {
-    let here = workplace();
+fn verify_reports_or_skips_missing_images() {
+    let here = test_dir();
     for file in ["same", "other"] {
         let [matrix, names] = [format!("{file}.npy"), format!("{file}.txt")];
         let args = ["verify", "--pairs", "pairs.txt", "--embeddings", &matrix, "--names", &names];
@@ -85,8 +85,8 @@ fn verify_counts_and_names_the_missing_or_leaves_them_out() {
 }
 
 #[test]
-fn edc_and_advise_leave_out_what_any_table_lacks() {
-    let here = workplace();
+fn edc_and_advise_skip_images_missing_from_tables() {
+    let here = test_dir();
     // The embeddings are complete now, and the scores lack one.
     let mut names = String::new();
     let mut numbers = Vec::new();
@@ -116,8 +116,8 @@ fn edc_and_advise_leave_out_what_any_table_lacks() {
 }
 
 #[test]
-fn benchmark_leaves_out_missing_images_and_reports_them_on_the_page() {
-    let here = workplace();
+fn benchmark_skips_and_reports_missing_images() {
+    let here = test_dir();
     for person in 0..PERSONS {
         for number in 1..=3 {
             here.write(&image("set/cfp", person, number), "not read");

@@ -3,17 +3,17 @@
 use attn_fiqa::checkpoint::{ConvertOptions, WeightDtype, builtin, write_canonical};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Ran, Workplace, assert_near};
+use crate::support::{CommandResult, TestDir, assert_near};
 
 /// With a face, and the built-in model as a file with its 16-bit weights.
-fn workplace() -> Workplace {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn test_dir() -> TestDir {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let options = ConvertOptions { dtype: WeightDtype::F16, quality_only: false };
     write_canonical(&builtin().unwrap(), &here.path("model.safetensors"), options).unwrap();
     here
 }
 
-fn score(here: &Workplace, options: &[&str]) -> Vec<f32> {
+fn score(here: &TestDir, options: &[&str]) -> Vec<f32> {
     let args = [&["score", "blur-1.png", "--method", "attn-calibrated,attn"], options].concat();
     let table = here.run(&args).ended_with(0).table();
     vec![table.numbers("score")[0], table.numbers("attn")[0]]
@@ -21,7 +21,7 @@ fn score(here: &Workplace, options: &[&str]) -> Vec<f32> {
 
 /// The value after a label in the output of `inspect`.
 #[track_caller]
-fn value<'a>(ran: &'a Ran, label: &str) -> &'a str {
+fn value<'a>(ran: &'a CommandResult, label: &str) -> &'a str {
     let line = ran.stdout().lines().find(|line| {
         line.trim_start().strip_prefix(label).is_some_and(|rest| rest.starts_with(' '))
     });
@@ -30,8 +30,8 @@ fn value<'a>(ran: &'a Ran, label: &str) -> &'a str {
 }
 
 #[test]
-fn the_built_in_model_describes_itself() {
-    let here = Workplace::new();
+fn inspect_describes_builtin_model() {
+    let here = TestDir::new();
     let expected = builtin().unwrap().inspect();
     let config = *builtin().unwrap().config();
     let ran = here.run(&["model", "inspect"]).ended_with(0);
@@ -53,7 +53,7 @@ fn the_built_in_model_describes_itself() {
 
 #[test]
 fn a_conversion_keeps_the_scores() {
-    let here = workplace();
+    let here = test_dir();
     let expected = score(&here, &[]);
     let size = |name: &str| here.read(name).len();
     for (dtype, tolerance) in [("f32", 1e-4), ("f16", 1e-2), ("bf16", 1e-1)] {
@@ -78,8 +78,8 @@ fn a_conversion_keeps_the_scores() {
 }
 
 #[test]
-fn a_quality_only_file_says_so() {
-    let here = workplace();
+fn quality_only_checkpoint_is_reported_and_enforced() {
+    let here = test_dir();
     let args = ["model", "convert", "model.safetensors", "q.safetensors", "--quality-only"];
     here.run(&args).ended_with(0);
     let ran = here.run(&["model", "inspect", "q.safetensors"]).ended_with(0);
@@ -100,7 +100,7 @@ fn a_quality_only_file_says_so() {
 
 #[test]
 fn a_conversion_never_overwrites_its_input() {
-    let here = workplace();
+    let here = test_dir();
     std::fs::create_dir(here.path("folder")).unwrap();
     let before = here.read("model.safetensors");
     for output in ["model.safetensors", "./model.safetensors", "folder/../model.safetensors"] {
@@ -112,7 +112,7 @@ fn a_conversion_never_overwrites_its_input() {
 
 #[test]
 fn a_failed_conversion_writes_nothing() {
-    let here = workplace();
+    let here = test_dir();
     let before = here.files("");
     for output in ["model.pt", "model", "model.safetensors.bak"] {
         here.run(&["model", "convert", "model.safetensors", output]).refused(&format!(
@@ -129,8 +129,8 @@ fn a_failed_conversion_writes_nothing() {
 }
 
 #[test]
-fn other_files_than_models_are_refused_by_name() {
-    let here = workplace();
+fn non_model_files_are_rejected_with_reason() {
+    let here = test_dir();
     let model = here.read("model.safetensors");
     here.write("text.safetensors", "some text of no great length\n");
     here.write("cut.safetensors", &model[..model.len() / 2]);
@@ -165,7 +165,7 @@ fn other_files_than_models_are_refused_by_name() {
 
 #[test]
 fn options_that_contradict_the_file_are_refused() {
-    let here = workplace();
+    let here = test_dir();
     let heads = builtin().unwrap().config().num_heads;
     here.run(&["model", "inspect", "model.safetensors", "--heads", "3"]).refused(&format!(
         "model.safetensors: num_heads is 3 by the option given, but {heads} by the file's \
@@ -185,7 +185,7 @@ fn options_that_contradict_the_file_are_refused() {
 
 /// A constant would be copied into every crate that uses it: 16 MB each.
 #[test]
-fn the_program_holds_its_model_once() {
+fn model_is_embedded_once_in_binary() {
     let program = std::fs::read(env!("CARGO_BIN_EXE_attn-fiqa")).expect("the program");
     for model in [attn_fiqa_models::ATTN_FIQA_T, attn_fiqa_models_embedding::ATTN_FIQA_T] {
         let part = &model[model.len() / 2..][..64];
@@ -196,8 +196,8 @@ fn the_program_holds_its_model_once() {
 /// The built-in model is embedded in two parts. Together they are the file that was trained and
 /// calibrated, and whose hash the model's card gives.
 #[test]
-fn the_parts_of_the_builtin_model_are_the_whole() {
-    let here = Workplace::with_faces(&[]);
+fn builtin_model_parts_match_published_hash() {
+    let here = TestDir::with_faces(&[]);
     here.run(&["model", "convert", "built-in", "full.safetensors", "--dtype", "f16"]).ended_with(0);
     let hash = Sha256::digest(std::fs::read(here.path("full.safetensors")).expect("the file"));
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -217,8 +217,8 @@ fn timm() -> String {
 }
 
 #[test]
-fn a_network_of_another_family_is_described_scored_and_converted() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn timm_checkpoint_is_inspected_scored_and_converted() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let ran = here.run(&["model", "inspect", &timm()]).ended_with(0);
     assert_eq!(value(&ran, "family"), "timm ViT, from tensor `head.weight`");
     assert!(value(&ran, "image_size").starts_with("32 "), "{}", value(&ran, "image_size"));
@@ -244,8 +244,8 @@ fn a_network_of_another_family_is_described_scored_and_converted() {
 }
 
 #[test]
-fn a_network_with_a_landmark_bias_is_described_and_scored_with_landmarks() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn kp_rpe_checkpoint_is_inspected_and_scored() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let file = attn_fiqa_testing::golden("families").join("kp-rpe/model.safetensors");
     let file = file.display().to_string();
     let ran = here.run(&["model", "inspect", &file, "--heads", "5"]).ended_with(0);
@@ -278,8 +278,8 @@ fn a_network_with_a_landmark_bias_is_described_and_scored_with_landmarks() {
 }
 
 #[test]
-fn a_network_that_is_probably_no_face_recogniser_gives_a_warning() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn clip_checkpoint_triggers_non_face_warning() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let file = attn_fiqa_testing::golden("families").join("openai-clip/model.safetensors");
     let file = file.display().to_string();
     let ran = here.run(&["model", "inspect", &file]).ended_with(0);

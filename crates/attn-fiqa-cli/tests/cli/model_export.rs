@@ -3,9 +3,9 @@
 use attn_fiqa::checkpoint::{ConvertOptions, WeightDtype, builtin, write_canonical};
 use attn_fiqa::onnx::OnnxModel;
 
-use crate::support::Workplace;
+use crate::support::TestDir;
 
-fn outputs(here: &Workplace, file: &str) -> Vec<String> {
+fn outputs(here: &TestDir, file: &str) -> Vec<String> {
     let network = OnnxModel::open(&here.path(file)).unwrap();
     network.outputs().map(ToString::to_string).collect()
 }
@@ -20,8 +20,8 @@ const DEFAULT: [&str; 6] = [
 ];
 
 #[test]
-fn the_built_in_model_and_a_file_of_it_are_exported() {
-    let here = Workplace::new();
+fn builtin_and_converted_models_are_exported() {
+    let here = TestDir::new();
     let ran = here.run(&["model", "export", "score.onnx"]).ended_with(0);
     assert_eq!((ran.stdout(), ran.stderr.as_str()), ("", ""));
     assert_eq!(outputs(&here, "score.onnx"), DEFAULT);
@@ -45,8 +45,8 @@ fn the_built_in_model_and_a_file_of_it_are_exported() {
 }
 
 #[test]
-fn the_networks_before_the_score_are_exported() {
-    let here = Workplace::new();
+fn detector_and_landmark_networks_are_exported() {
+    let here = TestDir::new();
     for (network, first) in [("detector", "'confidences' ["), ("landmarks", "'landmarks' [")] {
         let file = format!("{network}.onnx");
         let args = ["model", "export", &file, "--network", network, "--opset", "18"];
@@ -60,8 +60,8 @@ fn the_networks_before_the_score_are_exported() {
 }
 
 #[test]
-fn what_cannot_be_exported_writes_nothing() {
-    let here = Workplace::new();
+fn rejected_exports_write_nothing() {
+    let here = TestDir::new();
     let options = ConvertOptions { quality_only: true, ..ConvertOptions::default() };
     write_canonical(&builtin().unwrap(), &here.path("q.safetensors"), options).unwrap();
     here.write("net.onnx", b"\x08\x07\x12\x07pytorch\x1a\x051.8.1");
@@ -91,8 +91,8 @@ fn what_cannot_be_exported_writes_nothing() {
 
 /// A network without a calibration, as trained.
 #[test]
-fn a_checkpoint_without_calibration_gives_scores_and_no_qualities() {
-    let here = Workplace::new();
+fn uncalibrated_export_has_no_quality_output() {
+    let here = TestDir::new();
     let golden = attn_fiqa_testing::golden("vit").join("tiny_p14_qkvbias.safetensors");
     let model = golden.to_str().unwrap();
     let args = ["model", "export", "tiny.onnx", "--model", model, "--heads", "5"];

@@ -6,14 +6,14 @@ use std::process::Stdio;
 use attn_fiqa::checkpoint::{ConvertOptions, WeightDtype, builtin, write_canonical};
 use sha2::{Digest, Sha256};
 
-use crate::support::hub::{FakeHub, Shelf};
-use crate::support::{self, Ran, Workplace};
+use crate::support::hub::{FakeHub, FakeHubState};
+use crate::support::{self, CommandResult, TestDir};
 
 const PATH: &str = "somebody/a-vit/resolve/main/folder/model.safetensors";
 
-/// A workplace with its own registry and cache, and a server that provides a model.
+/// A test directory with its own registry and cache, and a server that provides a model.
 struct Place {
-    here: Workplace,
+    here: TestDir,
     hub: FakeHub,
     hash: String,
 }
@@ -21,16 +21,16 @@ struct Place {
 impl Place {
     /// `etag` computes, from the SHA-256, the ETag that the server announces.
     fn new(etag: impl Fn(&str) -> String) -> Self {
-        let here = Workplace::with_faces(&["blur-1.png"]);
+        let here = TestDir::with_faces(&["blur-1.png"]);
         let options = ConvertOptions { dtype: WeightDtype::F16, quality_only: true };
         write_canonical(&builtin().unwrap(), &here.path("m.safetensors"), options).unwrap();
         let bytes = here.read("m.safetensors");
         let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        let hub = FakeHub::start(Shelf {
+        let hub = FakeHub::start(FakeHubState {
             path: PATH.to_owned(),
             bytes,
             etag: etag(&hash),
-            ..Shelf::default()
+            ..FakeHubState::default()
         });
         let place = Self { here, hub, hash };
         place.know("");
@@ -48,7 +48,7 @@ impl Place {
         );
     }
 
-    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> CommandResult {
         let mut command = self.here.command(args);
         for (name, _) in std::env::vars() {
             let proxy = name.to_ascii_lowercase().ends_with("_proxy");
@@ -62,14 +62,14 @@ impl Place {
             .env("HF_ENDPOINT", &self.hub.endpoint)
             .envs(variables.iter().copied())
             .stdin(Stdio::null());
-        Ran::from(command.output().unwrap())
+        CommandResult::from(command.output().unwrap())
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    fn run(&self, args: &[&str]) -> CommandResult {
         self.run_with(args, &[])
     }
 
-    fn pull(&self) -> Ran {
+    fn pull(&self) -> CommandResult {
         self.run(&["model", "pull", "theirs", "--accept-licence"])
     }
 }
@@ -83,7 +83,7 @@ fn as_mark(_: &str) -> String {
 }
 
 #[test]
-fn a_pull_fetches_verifies_pins_and_gives_the_path() {
+fn pull_downloads_verifies_and_pins_model() {
     let place = Place::new(as_hash);
     let args = ["score", "blur-1.png", "--aligned", "--model", "theirs"];
     place.run(&args).refused(
@@ -159,7 +159,7 @@ fn an_interrupted_pull_resumes() {
 }
 
 #[test]
-fn a_file_of_another_hash_is_refused_and_removed() {
+fn registry_hash_mismatch_is_rejected() {
     for etag in [as_hash, as_mark] {
         let place = Place::new(etag);
         place.know(&format!("sha256 = \"{}\"", "0".repeat(64)));
@@ -202,7 +202,7 @@ fn a_damaged_download_is_removed() {
 }
 
 #[test]
-fn server_responses_other_than_files_are_explained() {
+fn hub_errors_are_explained() {
     let place = Place::new(as_hash);
     for (status, part) in [
         (404, "has no file 'folder/model.safetensors' in 'somebody/a-vit' (404)"),
@@ -217,7 +217,7 @@ fn server_responses_other_than_files_are_explained() {
         assert_eq!(place.hub.asked().len(), 1);
     }
     place.hub.change(|shelf| (shelf.status, shelf.etag) = (None, "../../../x".to_owned()));
-    place.pull().refused_of("which cannot be file names");
+    place.pull().refused_after_output("which cannot be file names");
     let ran = place
         .run_with(
             &["model", "pull", "theirs", "--accept-licence"],
@@ -228,12 +228,12 @@ fn server_responses_other_than_files_are_explained() {
 }
 
 #[test]
-fn the_hubs_own_variables_are_honoured() {
+fn hf_environment_variables_are_honoured() {
     let place = Place::new(as_hash);
     let accept = ["model", "pull", "theirs", "--accept-licence"];
     place
         .run_with(&accept, &[("HF_HUB_OFFLINE", "1")])
-        .refused_of("HF_HUB_OFFLINE forbids fetching it");
+        .refused_after_output("HF_HUB_OFFLINE forbids fetching it");
     assert_eq!(place.hub.asked(), []);
 
     let elsewhere = place.here.path("elsewhere/hub");
@@ -254,7 +254,7 @@ fn the_hubs_own_variables_are_honoured() {
 }
 
 #[test]
-fn a_known_model_must_be_the_known_file() {
+fn builtin_registry_hash_is_enforced() {
     let place = Place::new(as_mark);
     place.hub.change(|shelf| {
         shelf.path =
@@ -269,7 +269,7 @@ fn a_known_model_must_be_the_known_file() {
 }
 
 #[test]
-fn a_users_own_file_can_be_named() {
+fn local_models_can_be_registered_and_removed() {
     let place = Place::new(as_hash);
     let score = |model: &str| {
         place.run(&["score", "blur-1.png", "--aligned", "--model", model]).ended_with(0)
@@ -279,17 +279,19 @@ fn a_users_own_file_can_be_named() {
     assert_eq!(score("mine").stdout(), expected.stdout());
     place
         .run(&["model", "add", "m.safetensors", "--name", "mine"])
-        .refused_of("already exists; choose another --name, or --replace it");
+        .refused_after_output("already exists; choose another --name, or --replace it");
     let copied = ["model", "add", "m.safetensors", "--name", "kept", "--copy", "--licence", "mine"];
     place.run(&copied).ended_with(0);
     place.here.write("text.safetensors", "no model");
-    place.run(&["model", "add", "text.safetensors"]).refused_of("text.safetensors: is a text file");
+    place
+        .run(&["model", "add", "text.safetensors"])
+        .refused_after_output("text.safetensors: is a text file");
     place
         .run(&["model", "add", "m.safetensors", "--name", "cvlface-vit-b"])
-        .refused_of("is the name of a known model");
+        .refused_after_output("is the name of a known model");
     place
         .run(&["model", "add", "m.safetensors", "--name", "a/b"])
-        .refused_of("'a/b' is not a model name");
+        .refused_after_output("'a/b' is not a model name");
 
     let list = place.run(&["model", "list"]).ended_with(0).table();
     let state = |name: &str| {
@@ -332,7 +334,7 @@ fn a_users_own_file_can_be_named() {
 }
 
 #[test]
-fn the_built_in_model_has_a_name_too() {
+fn builtin_model_is_selectable_by_name() {
     let place = Place::new(as_hash);
     let expected = place.run(&["score", "blur-1.png", "--aligned"]).ended_with(0);
     let named = place.run(&["score", "blur-1.png", "--aligned", "-m", "built-in"]).ended_with(0);

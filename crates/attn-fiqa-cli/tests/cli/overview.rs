@@ -2,13 +2,13 @@
 
 use attn_fiqa::causes::Cause;
 
-use crate::support::{Table, Workplace};
+use crate::support::{Table, TestDir};
 
 const FACES: [&str; 3] = ["astronaut.png", "blur-3.png", "jpeg-2.jpg"];
 
 /// Example faces, a file that is not an image, and their scores in every format.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     FACES.iter().for_each(|face| here.face(face, &format!("set/{face}")));
     here.write("set/text.png", "no image");
     for format in ["csv", "jsonl", "parquet"] {
@@ -20,8 +20,8 @@ fn workplace() -> Workplace {
 }
 
 #[test]
-fn every_format_gives_the_same_page_with_its_own_numbers() {
-    let here = workplace();
+fn report_is_identical_for_every_score_format() {
+    let here = test_dir();
     let page = |format: &str| {
         let (scores, output) = (format!("scores.{format}"), format!("{format}.html"));
         let ran = here.run(&["report", &scores, "--output", &output]).ended_with(0);
@@ -54,8 +54,8 @@ fn every_format_gives_the_same_page_with_its_own_numbers() {
 }
 
 #[test]
-fn images_are_found_from_their_folder_and_missing_ones_are_reported() {
-    let here = workplace();
+fn images_are_resolved_and_missing_ones_reported() {
+    let here = test_dir();
     let moved = here.path("moved");
     std::fs::create_dir(&moved).expect("a folder");
     std::fs::rename(here.path("set"), moved.join("set")).expect("moved");
@@ -72,8 +72,8 @@ fn images_are_found_from_their_folder_and_missing_ones_are_reported() {
 }
 
 #[test]
-fn groups_are_those_of_the_command_groups() {
-    let here = Workplace::new();
+fn report_groups_match_groups_command() {
+    let here = TestDir::new();
     let (mut scores, mut labels) = ("path,quality\n".to_owned(), "path,age\n".to_owned());
     for image in 0..200 {
         scores += &format!("{image}.jpg,{}\n", (image * 37) % 101);
@@ -100,8 +100,8 @@ fn groups_are_those_of_the_command_groups() {
 }
 
 #[test]
-fn pages_replace_nothing_but_pages() {
-    let here = Workplace::new();
+fn non_html_outputs_and_inputs_are_not_overwritten() {
+    let here = TestDir::new();
     here.write("scores.csv", "path,quality\na.jpg,50\n");
     here.write("labels.csv", "path,age\na.jpg,30\n");
     here.write("photo.jpg", "a photo");

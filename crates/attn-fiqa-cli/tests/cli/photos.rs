@@ -8,7 +8,7 @@ use std::io::Cursor;
 use image::imageops::{FilterType, replace, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 
-use crate::support::{self, Table, Workplace, wide_image};
+use crate::support::{self, Table, TestDir, wide_image};
 
 /// Eyes, nose tip and mouth corners in the portrait of 512×512 pixels.
 const LANDMARKS: [[f32; 2]; 5] =
@@ -29,7 +29,7 @@ fn encoded(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn detect(here: &Workplace, name: &str) -> Table {
+fn detect(here: &TestDir, name: &str) -> Table {
     here.run(&["detect", name]).ended_with(0).table()
 }
 
@@ -47,8 +47,8 @@ fn assert_is_portrait(table: &Table, row: usize, scale: f32, at: [f32; 2]) {
 }
 
 #[test]
-fn a_portrait_has_one_face_and_its_score_is_near_that_of_the_aligned_crop() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn portrait_score_is_close_to_aligned_crop_score() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     here.write("photo.png", wide_image());
     let table = detect(&here, "photo.png");
     assert_eq!(table.rows.len(), 1, "{:?}", table.rows);
@@ -70,8 +70,8 @@ fn a_portrait_has_one_face_and_its_score_is_near_that_of_the_aligned_crop() {
 }
 
 #[test]
-fn a_turned_phone_photo_is_turned_back_first() {
-    let here = Workplace::new();
+fn exif_orientation_is_applied_before_detection() {
+    let here = TestDir::new();
     // Orientation 6: the stored image must be rotated to the right.
     let stored = image::imageops::rotate270(&portrait());
     let jpeg = encoded(&stored, ImageFormat::Jpeg);
@@ -85,8 +85,8 @@ fn a_turned_phone_photo_is_turned_back_first() {
 }
 
 #[test]
-fn every_face_of_several_is_found_the_largest_first() {
-    let here = Workplace::new();
+fn multiple_faces_are_found_largest_first() {
+    let here = TestDir::new();
     let mut group = RgbImage::from_pixel(1024, 512, Rgb([96, 104, 112]));
     replace(&mut group, &resize(&portrait(), 460, 460, FilterType::Triangle), 0, 0);
     replace(&mut group, &portrait(), 512, 0);
@@ -138,8 +138,8 @@ fn error(table: &Table, expected: &[[f32; 2]; 5]) -> f32 {
 }
 
 #[test]
-fn refinement_finds_landmarks_of_a_rotated_face_as_of_an_upright_one() {
-    let here = Workplace::new();
+fn refinement_improves_landmarks_of_rotated_faces() {
+    let here = TestDir::new();
     let (mut first, mut second) = (0.0, 0.0);
     for (degrees, scale) in [(0.0, 1.0), (25.0, 1.0), (-20.0, 1.6), (12.0, 0.8), (-12.0, 1.3)] {
         let (picture, landmarks) = turned(degrees, scale, 300);
@@ -153,8 +153,8 @@ fn refinement_finds_landmarks_of_a_rotated_face_as_of_an_upright_one() {
 }
 
 #[test]
-fn refinement_is_for_the_built_in_detector_or_on_request() {
-    let here = Workplace::new();
+fn refinement_defaults_to_builtin_detector_only() {
+    let here = TestDir::new();
     here.write("photo.png", wide_image());
     let ours = support::examples().join("../models/detector.onnx");
     let ours = ours.to_str().unwrap();
@@ -186,7 +186,7 @@ fn refinement_is_for_the_built_in_detector_or_on_request() {
 
 #[test]
 fn an_enlarged_portrait_has_one_face() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let large = resize(&portrait(), 1800, 1800, FilterType::Triangle);
     here.write("large.png", encoded(&large, ImageFormat::Png));
     let table = detect(&here, "large.png");
@@ -196,7 +196,7 @@ fn an_enlarged_portrait_has_one_face() {
 
 #[test]
 fn a_small_portrait_has_one_face() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let small = resize(&portrait(), 256, 256, FilterType::Triangle);
     here.write("small.png", encoded(&small, ImageFormat::Png));
     let table = detect(&here, "small.png");
@@ -205,8 +205,8 @@ fn a_small_portrait_has_one_face() {
 }
 
 #[test]
-fn a_photo_of_fifty_megapixels() {
-    let here = Workplace::new();
+fn face_is_found_in_fifty_megapixel_photo() {
+    let here = TestDir::new();
     let mut photo = RgbImage::from_pixel(8000, 6250, Rgb([90, 100, 110]));
     let large = resize(&portrait(), 1536, 1536, FilterType::Triangle);
     replace(&mut photo, &large, 3000, 2000);
@@ -225,8 +225,8 @@ fn a_photo_of_fifty_megapixels() {
 }
 
 #[test]
-fn images_without_a_face_have_none() {
-    let here = Workplace::new();
+fn images_without_faces_have_status_no_face() {
+    let here = TestDir::new();
     let noise = |x: u32, y: u32| (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) as u8;
     let pictures = [
         RgbImage::from_pixel(300, 200, Rgb([120, 110, 100])),
@@ -246,8 +246,8 @@ fn images_without_a_face_have_none() {
 }
 
 #[test]
-fn bad_files_are_rows_of_their_own_and_animations_are_their_first_frame() {
-    let here = Workplace::new();
+fn bad_files_fail_and_animations_use_first_frame() {
+    let here = TestDir::new();
     here.bad_images("bad");
     let mut huge = encoded(&RgbImage::new(2, 2), ImageFormat::Bmp);
     huge[18..26].copy_from_slice(&[0x30, 0x75, 0, 0, 0x30, 0x75, 0, 0]);

@@ -1,6 +1,6 @@
 //! Precisions and instruction sets: close to f32, reported on request, refused if unknown.
 
-use crate::support::{Workplace, examples};
+use crate::support::{TestDir, examples};
 
 /// How far a precision may move the scores of the example faces from those of f32, in standard
 /// deviations of the f32 scores: the root mean square over the faces, and the largest. Measured on
@@ -8,19 +8,19 @@ use crate::support::{Workplace, examples};
 /// 0.0063 and 0.023 in int8. (The scores of LFW faces have a spread of 0.17; those of the example
 /// faces, most of which are damaged, 1.40. So the same precisions move LFW scores by more of their
 /// standard deviation, `docs/performance.md`.)
-const BF16: Moved = Moved { root_mean_square: 0.005, largest: 0.015 };
-const INT8: Moved = Moved { root_mean_square: 0.01, largest: 0.035 };
+const BF16: ScoreDeviation = ScoreDeviation { root_mean_square: 0.005, largest: 0.015 };
+const INT8: ScoreDeviation = ScoreDeviation { root_mean_square: 0.01, largest: 0.035 };
 
 /// For tests that need only one face.
 const FACE: &str = "astronaut.png";
 
 #[derive(Debug)]
-struct Moved {
+struct ScoreDeviation {
     root_mean_square: f64,
     largest: f64,
 }
 
-impl Moved {
+impl ScoreDeviation {
     fn between(found: &[f32], exact: &[f32]) -> Self {
         let count = exact.len() as f64;
         let mean = exact.iter().map(|&score| f64::from(score)).sum::<f64>() / count;
@@ -45,7 +45,7 @@ impl Moved {
 
 /// Scores of all example faces.
 fn scores(precision: &str) -> Vec<f32> {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let faces = examples().join("faces");
     let faces = faces.to_str().expect("a path in UTF-8");
     let args = ["score", faces, "--aligned", "--precision", precision];
@@ -55,19 +55,19 @@ fn scores(precision: &str) -> Vec<f32> {
 }
 
 #[test]
-fn coarser_precisions_move_scores_as_little_as_was_measured() {
+fn bf16_and_int8_scores_stay_within_bounds() {
     let exact = scores("f32");
     for (precision, bound) in [("bf16", &BF16), ("int8", &INT8)] {
         let found = scores(precision);
         assert_ne!(found, exact, "{precision} was not used");
-        Moved::between(&found, &exact).assert_within(bound, precision);
+        ScoreDeviation::between(&found, &exact).assert_within(bound, precision);
     }
     // It chooses none coarser than int8.
-    Moved::between(&scores("auto"), &exact).assert_within(&INT8, "auto");
+    ScoreDeviation::between(&scores("auto"), &exact).assert_within(&INT8, "auto");
 }
 
 #[test]
-fn sums_of_two_bf16_keep_five_digits() {
+fn bf16x2_scores_match_f32_to_five_digits() {
     let (exact, found) = (scores("f32"), scores("bf16x2"));
     if found == exact {
         return attn_fiqa_testing::skip("bf16x2 is f32 without a bf16 dot product");
@@ -79,8 +79,8 @@ fn sums_of_two_bf16_keep_five_digits() {
 }
 
 #[test]
-fn without_products_of_bf16_their_sums_are_f32_and_reported_so() {
-    let here = Workplace::with_faces(&[FACE]);
+fn bf16x2_falls_back_to_f32_on_baseline() {
+    let here = TestDir::with_faces(&[FACE]);
     let on_baseline = |precision: &str| {
         let mut command = here.command(&["score", FACE, "--verbose", "--precision", precision]);
         command.env("ATTN_FIQA_ISA", "baseline").output().unwrap()
@@ -93,7 +93,7 @@ fn without_products_of_bf16_their_sums_are_f32_and_reported_so() {
 
 #[test]
 fn an_instruction_set_can_be_forced_and_is_named() {
-    let here = Workplace::with_faces(&[FACE]);
+    let here = TestDir::with_faces(&[FACE]);
     let run = |isa: Option<&str>| {
         let mut command = here.command(&["score", FACE, "--verbose", "--precision", "int8"]);
         command.env_remove("ATTN_FIQA_ISA");
@@ -116,7 +116,7 @@ fn an_instruction_set_can_be_forced_and_is_named() {
 
 #[test]
 fn auto_reports_its_choice() {
-    let here = Workplace::with_faces(&[FACE]);
+    let here = TestDir::with_faces(&[FACE]);
     let said = |isa: &str| {
         let mut command = here.command(&["score", FACE, "--verbose", "--precision", "auto"]);
         let output = command.env("ATTN_FIQA_ISA", isa).output().unwrap();
@@ -129,7 +129,7 @@ fn auto_reports_its_choice() {
 
 #[test]
 fn an_unknown_precision_is_refused() {
-    let here = Workplace::with_faces(&[FACE]);
+    let here = TestDir::with_faces(&[FACE]);
     here.run(&["score", FACE, "--precision", "fp8"])
         .ended_with(2)
         .refused_with("expected auto, f32, bf16x2, bf16, int8");

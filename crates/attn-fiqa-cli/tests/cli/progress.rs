@@ -1,10 +1,10 @@
 //! What a long run writes to a log.
 
-use crate::support::{Ran, Workplace};
+use crate::support::{CommandResult, TestDir};
 
 /// Twelve files, one of which is not an image.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     for number in 0..11 {
         here.face("blur-1.png", &format!("set/{number:02}.png"));
     }
@@ -12,18 +12,18 @@ fn workplace() -> Workplace {
     here
 }
 
-fn run(here: &Workplace, args: &[&str], seconds: Option<&str>) -> Ran {
+fn run(here: &TestDir, args: &[&str], seconds: Option<&str>) -> CommandResult {
     let mut command = here.command(args);
     command.env_remove("ATTN_FIQA_PROGRESS_SECONDS");
     if let Some(seconds) = seconds {
         command.env("ATTN_FIQA_PROGRESS_SECONDS", seconds);
     }
-    Ran::from(command.output().expect("the program"))
+    CommandResult::from(command.output().expect("the program"))
 }
 
 #[test]
 fn score_and_embed_report_progress_to_a_log() {
-    let here = workplace();
+    let here = test_dir();
     let commands = [
         vec!["score", "set", "--aligned", "--output", "s.csv"],
         vec!["embed", "set", "--aligned", "--output", "e.parquet"],

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::objects::{ObjectServer, ca_file};
-use crate::support::{Ran, Workplace, face_bytes};
+use crate::support::{CommandResult, TestDir, face_bytes};
 
 /// An archive of these example faces and a text.
 fn tar(faces: &[&str]) -> Vec<u8> {
@@ -38,12 +38,12 @@ fn objects() -> [(&'static str, Vec<u8>); 9] {
 }
 
 /// Runs `score` with short limits.
-fn score(here: &Workplace, args: &[&str]) -> Ran {
+fn score(here: &TestDir, args: &[&str]) -> CommandResult {
     let common = ["score", "--aligned", "--stall", "1", "--requests", "4"];
     here.run(&[&common[..], args].concat())
 }
 
-fn outcomes(ran: &Ran) -> Vec<[String; 2]> {
+fn outcomes(ran: &CommandResult) -> Vec<[String; 2]> {
     let table = ran.table();
     let outcomes = table.outcomes();
     outcomes.iter().map(|[path, status, _]| [(*path).to_owned(), (*status).to_owned()]).collect()
@@ -51,7 +51,7 @@ fn outcomes(ran: &Ran) -> Vec<[String; 2]> {
 
 #[test]
 fn single_images_lists_and_archives_are_read_in_order() {
-    let (here, server) = (Workplace::new(), server());
+    let (here, server) = (TestDir::new(), server());
     here.face("blur-3.png", "local.png");
     let (a, b) = (server.url("ok/a.png?X-Signature=secret"), server.url("ok/b.jpg"));
     let shown_a = server.url("ok/a.png");
@@ -81,8 +81,8 @@ fn single_images_lists_and_archives_are_read_in_order() {
 }
 
 #[test]
-fn troubles_are_rows_that_say_what_happened_and_hold_no_secret() {
-    let (here, server) = (Workplace::new(), server());
+fn failed_requests_become_rows_without_secrets() {
+    let (here, server) = (TestDir::new(), server());
     here.face("blur-3.png", "local.png");
     let paths = ["403", "404", "410", "503", "slow", "cut", "busy", "ok"];
     let urls: Vec<_> =
@@ -119,8 +119,8 @@ fn troubles_are_rows_that_say_what_happened_and_hold_no_secret() {
 }
 
 #[test]
-fn a_stream_that_breaks_is_continued_where_it_broke() {
-    let (here, server) = (Workplace::new(), server());
+fn broken_stream_resumes_with_range_request() {
+    let (here, server) = (TestDir::new(), server());
     let ran = score(&here, &[&server.url("cut/data-0.tar")]).ended_with(0);
     assert_eq!(ran.table().rows.len(), 2);
     let asked = server.asked();
@@ -140,15 +140,15 @@ fn a_stream_that_breaks_is_continued_where_it_broke() {
 }
 
 #[test]
-fn what_cannot_be_read_from_a_url_is_refused() {
-    let here = Workplace::new();
+fn unsupported_urls_are_rejected() {
+    let here = TestDir::new();
     here.run(&["score", "https://h.example/a.zip?s=SECRET"])
         .refused_with("https://h.example/a.zip: zip archives can be read only from files");
     here.run(&["score", "s3:///a.jpg"]).refused_with("s3:///a.jpg: this ");
 }
 
 /// Runs `score` with these variables, and without any store variables that are already set.
-fn with(here: &Workplace, variables: &[(&str, &str)], args: &[&str]) -> Ran {
+fn with(here: &TestDir, variables: &[(&str, &str)], args: &[&str]) -> CommandResult {
     let args = [&["score", "--aligned", "--stall", "2"], args].concat();
     let mut command = here.command(&args);
     let stores = ["AWS_", "GOOGLE_", "AZURE_", "AZURITE_", "SSL_CERT_"];
@@ -157,7 +157,7 @@ fn with(here: &Workplace, variables: &[(&str, &str)], args: &[&str]) -> Ran {
             command.env_remove(name);
         }
     }
-    Ran::from(command.envs(variables.iter().copied()).output().unwrap())
+    CommandResult::from(command.envs(variables.iter().copied()).output().unwrap())
 }
 
 /// The variables of S3 for a server on this machine.
@@ -172,8 +172,8 @@ fn s3(endpoint: &str) -> [(&str, &str); 5] {
 }
 
 #[test]
-fn a_prefix_of_a_store_is_listed_and_its_images_are_read() {
-    let (here, server) = (Workplace::new(), server());
+fn object_store_prefixes_are_listed_and_read() {
+    let (here, server) = (TestDir::new(), server());
     let endpoint = format!("http://{}", server.address);
     let google = [
         ("GOOGLE_BASE_URL", endpoint.as_str()),
@@ -207,8 +207,8 @@ fn a_prefix_of_a_store_is_listed_and_its_images_are_read() {
 /// Other systems have their own certificate stores, and no variable.
 #[cfg(target_os = "linux")]
 #[test]
-fn certificates_are_checked_with_those_of_ssl_cert_file() {
-    let (here, server) = (Workplace::new(), ObjectServer::start_secure(&objects()));
+fn ssl_cert_file_certificates_are_trusted() {
+    let (here, server) = (TestDir::new(), ObjectServer::start_secure(&objects()));
     let url = server.url("ok/a.png").replace("127.0.0.1", "localhost");
     let ran = with(&here, &[], &[&url]).ended_with(1);
     let table = ran.table();
@@ -240,7 +240,7 @@ impl Drop for Server {
 
 /// `ATTN_FIQA_MOTO` names the program `moto_server` of the Python package `moto[server]`.
 #[test]
-fn motos_s3_is_read() {
+fn moto_s3_bucket_is_read() {
     let Some(moto) = std::env::var_os("ATTN_FIQA_MOTO") else {
         attn_fiqa_testing::skip("ATTN_FIQA_MOTO does not name moto_server");
         return;
@@ -262,7 +262,7 @@ fn motos_s3_is_read() {
         ureq::put(url).send(&face[..]).unwrap();
     }
     ureq::put(format!("{endpoint}/faces/d.tar")).send(&tar(&["blur-3.png"])[..]).unwrap();
-    let here = Workplace::new();
+    let here = TestDir::new();
     // More than one page of names.
     let ran = with(&here, &s3(&endpoint), &["s3://faces/set/"]).ended_with(0);
     let table = ran.table();

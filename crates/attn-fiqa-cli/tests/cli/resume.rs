@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Table, Workplace};
+use crate::support::{Table, TestDir};
 
 /// Names that need care in every format, and one file that is not an image.
 const NAMES: [&str; 6] =
     ["a.png", "b,\"c\".png", "two words.png", "é's.png", "text.png", "last.png"];
 
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     for (name, face) in
         NAMES.into_iter().zip(["blur-1", "blur-3", "dark-5", "blur-5"].iter().cycle())
     {
@@ -28,7 +28,7 @@ fn list(names: &[&str]) -> Vec<u8> {
 }
 
 /// Starts a run over a list, waits until `names` are done, and leaves it waiting for more.
-fn start(here: &Workplace, args: &[&str], names: &[&str], journal: &str) -> Child {
+fn start(here: &TestDir, args: &[&str], names: &[&str], journal: &str) -> Child {
     let mut command = here.command(args);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
@@ -55,7 +55,7 @@ fn kill(mut child: Child) {
 }
 
 /// The contents of every file of an output.
-fn content(here: &Workplace, output: &str) -> Vec<(String, Vec<u8>)> {
+fn content(here: &TestDir, output: &str) -> Vec<(String, Vec<u8>)> {
     if here.path(output).is_file() {
         return vec![(output.to_owned(), here.read(output))];
     }
@@ -106,9 +106,9 @@ fn with_output<'a>(args: &[&'a str], output: &'a str) -> Vec<&'a str> {
 #[test]
 fn a_killed_run_is_continued_to_the_same_bytes() {
     for (args, output, journal) in runs() {
-        let here = workplace();
+        let here = test_dir();
         let args = with_output(&args, output);
-        here.run_fed(&args, &list(&NAMES)).ended_with(1);
+        here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
         let expected = content(&here, output.trim_end_matches('/'));
         let _ = fs::remove_dir_all(here.path(output));
         let _ = fs::remove_file(here.path(output));
@@ -122,7 +122,7 @@ fn a_killed_run_is_continued_to_the_same_bytes() {
         }
         let mut loud = args.clone();
         loud.retain(|&arg| arg != "-q");
-        let ran = here.run_fed(&loud, &list(&NAMES)).ended_with(1);
+        let ran = here.run_with_stdin(&loud, &list(&NAMES)).ended_with(1);
         // Elsewhere a kill cannot be told apart from a power loss, and files were not synced yet.
         if cfg!(target_os = "linux") || !["crops", "npy"].contains(&output) {
             assert!(ran.stderr.contains("holds 4 images of an earlier run"), "{}", ran.stderr);
@@ -138,16 +138,16 @@ fn a_killed_run_is_continued_to_the_same_bytes() {
 /// After a power loss, rows may exist whose files do not: images are processed again from the last
 /// point at which all files were on disk.
 #[test]
-fn files_that_a_loss_of_power_took_are_made_again() {
+fn unsynced_files_are_rewritten_after_power_loss() {
     let commands: [(&[&str], &str, &str); 3] = [
         (&["crop", "-q"], "out", "out/manifest.csv.journal"),
         (&["embed", "--aligned", "-q"], "out", "out/_journal"),
         (&["detect", "-q", "--draw", "out"], "faces.csv", "faces.csv.journal"),
     ];
     for (args, output, journal) in commands {
-        let here = workplace();
+        let here = test_dir();
         let args = with_output(args, output);
-        here.run_fed(&args, &list(&NAMES)).ended_with(1);
+        here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
         let expected = [content(&here, output), content(&here, "out")];
         fs::remove_dir_all(here.path("out")).unwrap();
         let _ = fs::remove_file(here.path(output));
@@ -162,7 +162,7 @@ fn files_that_a_loss_of_power_took_are_made_again() {
         assert!(made.clone().count() > 0, "{output}");
         made.for_each(|name| here.write(&format!("out/{name}"), ""));
         let loud: Vec<&str> = args.iter().copied().filter(|&arg| arg != "-q").collect();
-        let ran = here.run_fed(&loud, &list(&NAMES)).ended_with(1);
+        let ran = here.run_with_stdin(&loud, &list(&NAMES)).ended_with(1);
         let said = "the files of 3 images may not have reached the disk before the machine was";
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
         assert_eq!([content(&here, output), content(&here, "out")], expected, "{args:?}");
@@ -171,10 +171,10 @@ fn files_that_a_loss_of_power_took_are_made_again() {
 
 /// Whatever is cut off or changed, continuing from the rest gives the same bytes.
 #[test]
-fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
+fn damaged_journal_or_part_file_is_recovered() {
     let args = ["score", "--aligned", "--batch", "2", "--list", "-", "--output", "scores.csv"];
-    let here = workplace();
-    here.run_fed(&args, &list(&NAMES)).ended_with(1);
+    let here = test_dir();
+    here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
     let expected = here.read("scores.csv");
     kill(start(&here, &args, &NAMES[..5], "scores.csv.journal"));
     let (part, journal) = (here.read("scores.csv.part"), here.read("scores.csv.journal"));
@@ -199,7 +199,7 @@ fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
             damage(&mut files[damaged]);
             here.write("scores.csv.part", &files[0]);
             here.write("scores.csv.journal", &files[1]);
-            let ran = here.run_fed(&args, &list(&NAMES)).ended_with(1);
+            let ran = here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
             assert_eq!(here.read("scores.csv"), expected, "damage {number} of {damaged}");
             let said = ran.stderr.contains("damaged or missing, and are made again");
             // A damaged journal line may or may not be detected as one that the rows do not match.
@@ -214,18 +214,18 @@ fn a_damaged_journal_or_part_costs_only_what_was_damaged() {
     for header in [&b""[..], b"attn-fiqa journal 2\n{}\n", b"attn-fiqa journal 1\n{\"sett"] {
         here.write("scores.csv.part", &part);
         here.write("scores.csv.journal", header);
-        let ran = here.run_fed(&args, &list(&NAMES));
+        let ran = here.run_with_stdin(&args, &list(&NAMES));
         ran.refused_with("'scores.csv.part' cannot be continued, since its journal");
         assert_eq!(here.read("scores.csv.part"), part);
         let args = [&args[..], &["--overwrite"]].concat();
-        here.run_fed(&args, &list(&NAMES)).ended_with(1);
+        here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
         assert_eq!(here.read("scores.csv"), expected);
     }
 }
 
 #[test]
-fn runs_that_differ_are_not_mixed() {
-    let here = workplace();
+fn resume_rejects_changed_settings_or_inputs() {
+    let here = test_dir();
     let args = ["score", "--aligned", "--list", "-", "--output", "scores.csv"];
     kill(start(&here, &args, &NAMES[..3], "scores.csv.journal"));
     let left = here.files("");
@@ -235,7 +235,7 @@ fn runs_that_differ_are_not_mixed() {
         (&["--shard", "1/2"], "--shard was 'all images' and is '1/2'"),
         (&["a.png"], "INPUT was '' and is 'a.png'"),
     ] {
-        let ran = here.run_fed(&[&args[..], other].concat(), &list(&NAMES));
+        let ran = here.run_with_stdin(&[&args[..], other].concat(), &list(&NAMES));
         assert!(ran.stderr.contains(named), "{}", ran.stderr);
         ran.refused_with("is from a different unfinished run, and the two cannot be mixed");
         assert_eq!(here.files(""), left);
@@ -243,12 +243,13 @@ fn runs_that_differ_are_not_mixed() {
     // Nor are changed images.
     let mut names = NAMES;
     names.swap(0, 1);
-    here.run_fed(&args, &list(&names)).refused_of("since the inputs have changed: image 1");
-    here.run_fed(&args, b"").refused_of("since the inputs have changed: image 1");
+    here.run_with_stdin(&args, &list(&names))
+        .refused_after_output("since the inputs have changed: image 1");
+    here.run_with_stdin(&args, b"").refused_after_output("since the inputs have changed: image 1");
     assert_eq!(here.files(""), left);
     // The number of threads and the verbosity make no difference.
     let args = [&args[..], &["--jobs", "1", "--batch", "1", "--verbose"]].concat();
-    let ran = here.run_fed(&args, &list(&NAMES)).ended_with(1);
+    let ran = here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
     assert!(ran.stderr.contains("holds 2 images of an earlier run"), "{}", ran.stderr);
     assert_eq!(Table::parse(&here.read_text("scores.csv")).column("path").len(), NAMES.len());
 }
@@ -256,11 +257,11 @@ fn runs_that_differ_are_not_mixed() {
 #[test]
 fn a_second_run_into_the_same_output_is_refused() {
     for (args, output, journal) in runs() {
-        let here = workplace();
+        let here = test_dir();
         let args = with_output(&args, output);
         let child = start(&here, &args, &NAMES[..2], &journal);
         let left = here.files("");
-        let ran = here.run_fed(&args, &list(&NAMES));
+        let ran = here.run_with_stdin(&args, &list(&NAMES));
         ran.refused_with("another run is writing '");
         assert_eq!(here.files(""), left, "{output}");
         kill(child);
@@ -269,8 +270,8 @@ fn a_second_run_into_the_same_output_is_refused() {
 
 /// Another program's `.part` file is not touched.
 #[test]
-fn a_file_of_the_same_name_as_a_part_is_kept() {
-    let here = workplace();
+fn unrelated_part_file_is_not_overwritten() {
+    let here = test_dir();
     here.write("scores.csv.part", "a download");
     let args = ["score", "--aligned", "a.png", "--output", "scores.csv"];
     here.run(&args).refused_with("its journal 'scores.csv.journal' is empty or truncated");
@@ -280,12 +281,12 @@ fn a_file_of_the_same_name_as_a_part_is_kept() {
 }
 
 #[test]
-fn a_full_disk_keeps_what_is_whole() {
+fn full_disk_keeps_completed_rows() {
     // A limit on the file size simulates a full disk.
-    let here = workplace();
+    let here = test_dir();
     let names = NAMES.repeat(20);
     let args = ["score", "--aligned", "--list", "-", "--output", "scores.csv"];
-    here.run_fed(&args, &list(&names)).ended_with(1);
+    here.run_with_stdin(&args, &list(&names)).ended_with(1);
     let expected = here.read("scores.csv");
     fs::remove_file(here.path("scores.csv")).unwrap();
     here.write("names.txt", list(&names));
@@ -298,6 +299,6 @@ fn a_full_disk_keeps_what_is_whole() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     let said = stderr.lines().last().unwrap();
     assert!(said.contains("images are kept, and the same command continues"), "{stderr}");
-    here.run_fed(&args, &list(&names)).ended_with(1);
+    here.run_with_stdin(&args, &list(&names)).ended_with(1);
     assert_eq!(here.read("scores.csv"), expected);
 }

@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
-use crate::support::{Ran, Workplace};
+use crate::support::{CommandResult, TestDir};
 
 /// Runs `attn-fiqa score blur-1.png --verbose` with further arguments and variables.
-fn score(here: &Workplace, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+fn score(here: &TestDir, args: &[&str], variables: &[(&str, &str)]) -> CommandResult {
     let mut command = here.command(&[&["score", "blur-1.png", "--verbose"], args].concat());
     command.envs(variables.iter().copied());
-    Ran::from(command.output().expect("the program"))
+    CommandResult::from(command.output().expect("the program"))
 }
 
 #[test]
-fn the_command_line_precedes_the_environment_and_that_the_file() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn cli_overrides_environment_overrides_config_file() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("c.toml", "precision = \"int8\"\njobs = 1\nlog-format = \"json\"\n");
     let file = score(&here, &["--config", "c.toml"], &[]).ended_with(0);
     assert!(file.stderr.contains("int8 on") && file.stderr.starts_with('{'), "{}", file.stderr);
@@ -25,8 +25,8 @@ fn the_command_line_precedes_the_environment_and_that_the_file() {
 }
 
 #[test]
-fn a_model_of_the_file_may_lie_beside_it() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn config_model_path_is_relative_to_config_file() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("conf/note", "");
     here.run(&["model", "convert", "built-in", "conf/m.safetensors"]).ended_with(0);
     here.write("conf/c.toml", "model = \"m.safetensors\"\n");
@@ -40,7 +40,7 @@ fn a_model_of_the_file_may_lie_beside_it() {
 
 #[test]
 fn a_wrong_configuration_is_refused() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let refused = |text: &str, part: &str| {
         here.write("c.toml", text);
         score(&here, &["--config", "c.toml"], &[]).refused_with(part);
@@ -53,8 +53,8 @@ fn a_wrong_configuration_is_refused() {
 }
 
 #[test]
-fn reports_are_objects_on_request() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn json_log_format_emits_json_objects() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let args = ["--log-format", "json", "score", "blur-1.png", "gone.png"];
     let ran = here.run(&args).ended_with(1);
     let lines: Vec<Value> =
@@ -72,8 +72,8 @@ fn reports_are_objects_on_request() {
 }
 
 #[test]
-fn options_may_precede_the_command_and_colours_can_be_forced() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn global_options_work_before_command_and_force_colour() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let quiet = here.run(&["-q", "-j", "1", "score", "blur-1.png"]).ended_with(0);
     assert_eq!(quiet.stderr, "");
     here.run(&["score", "-q", "-v", "blur-1.png"]).refused_with("cannot be used with");

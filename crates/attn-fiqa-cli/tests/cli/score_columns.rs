@@ -2,15 +2,15 @@
 
 use attn_fiqa::checkpoint::builtin;
 
-use crate::support::{self, MISSING, WRONG_SIZE, Workplace, assert_near, wide_image};
+use crate::support::{self, MISSING, TestDir, WRONG_SIZE, assert_near, wide_image};
 
 const METHODS: &str = "attn,attn-max@block=3,attn-calibrated,attn@head=2,attn-median@block=1@head=0,\
                        attn-inverse-std";
 
 #[test]
-fn columns_on_request_stand_between_score_and_message() {
+fn requested_columns_come_between_score_and_message() {
     let config = *builtin().unwrap().config();
-    let here = Workplace::with_faces(&["astronaut.png", "turn-2.png"]);
+    let here = TestDir::with_faces(&["astronaut.png", "turn-2.png"]);
     here.write("wide.png", wide_image());
     let images = ["astronaut.png", "wide.png", "gone.png", "turn-2.png"];
     let columns = ["--aligned", "--columns", "embedding,map,size"];
@@ -40,8 +40,8 @@ fn columns_on_request_stand_between_score_and_message() {
 }
 
 #[test]
-fn the_map_belongs_to_the_first_method() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn map_mean_equals_score() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     for method in ["attn", "attn-calibrated", "attn@block=2", "attn@head=1"] {
         let args = ["score", "astronaut.png", "--columns", "map", "--method", method];
         let table = here.run(&args).ended_with(0).table();
@@ -57,7 +57,7 @@ fn the_map_belongs_to_the_first_method() {
 
 #[test]
 fn columns_are_in_jsonl_too() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let args = ["score", "astronaut.png", "gone.png", "--columns", "size,map,embedding"];
     let table = here.run(&args).ended_with(1).table();
     let ran = here.run(&[&args[..], &["--format", "jsonl"]].concat()).ended_with(1);
@@ -73,8 +73,8 @@ fn columns_are_in_jsonl_too() {
 }
 
 #[test]
-fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn first_method_is_score_others_are_named_columns() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let ran = here.run(&["score", "--aligned", "astronaut.png", "gone.png", "--method", METHODS]);
     let table = ran.ended_with(1).table();
     let mut heading = vec!["path", "status", "score", "quality"];
@@ -95,9 +95,9 @@ fn every_method_has_a_column_of_its_name_and_the_first_is_the_score() {
 }
 
 #[test]
-fn the_mean_over_heads_is_the_mean_of_the_heads() {
+fn attn_score_is_the_mean_over_heads() {
     let heads = builtin().unwrap().config().num_heads;
-    let here = Workplace::with_faces(&["noise-2.png"]);
+    let here = TestDir::with_faces(&["noise-2.png"]);
     let methods: Vec<String> = (0..heads).map(|head| format!("attn@head={head}")).collect();
     let methods = format!("attn,{}", methods.join(","));
     let args = ["score", "--aligned", "noise-2.png", "--method", &methods];
@@ -107,8 +107,8 @@ fn the_mean_over_heads_is_the_mean_of_the_heads() {
 }
 
 #[test]
-fn the_default_of_a_calibrated_model_is_the_calibrated_score() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn calibrated_model_defaults_to_calibrated_score() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let score = |options: &[&str]| {
         let ran = here.run(&[&["score", "astronaut.png"], options].concat()).ended_with(0);
         ran.table().numbers("score")[0]
@@ -119,9 +119,9 @@ fn the_default_of_a_calibrated_model_is_the_calibrated_score() {
 }
 
 #[test]
-fn methods_that_the_model_does_not_have_are_refused_with_what_it_has() {
+fn out_of_range_blocks_and_heads_are_rejected() {
     let config = *builtin().unwrap().config();
-    let here = Workplace::with_faces(&["astronaut.png"]);
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let refused = |method: &str, message: &str| {
         here.run(&["score", "astronaut.png", "--method", method]).refused(message);
     };
@@ -146,7 +146,7 @@ fn methods_that_the_model_does_not_have_are_refused_with_what_it_has() {
 
 #[test]
 fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let known = "expected one of attn, attn-calibrated, attn-median, attn-max, attn-inverse-std, \
                  vitnt, vitnt-weighted, norm, dropout, those of attn optionally with @block=N and \
                  @head=N; or laplacian, inter-eye-distance, detection-score, onnx:FILE[@preprocess=SPEC]";
@@ -166,8 +166,8 @@ fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
 }
 
 #[test]
-fn the_band_is_that_of_the_quality() {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-5.png"]);
+fn band_column_matches_quality() {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-5.png"]);
     let args =
         ["score", "--aligned", "astronaut.png", "blur-5.png", "gone.png", "--columns", "band"];
     let table = here.run(&args).ended_with(1).table();
@@ -181,7 +181,7 @@ fn the_band_is_that_of_the_quality() {
 #[test]
 fn causes_are_named_where_they_cost_quality() {
     let faces = ["dark-1.png", "dark-5.png", "blur-4.png", "noise-4.png", "gone.png"];
-    let here = Workplace::with_faces(&faces[..4]);
+    let here = TestDir::with_faces(&faces[..4]);
     let columns = ["--aligned", "--columns", "main_cause,causes,weak_regions,band"];
     let args = [&["score"], &faces[..], &columns[..]].concat();
     let table = here.run(&args).ended_with(1).table();
@@ -219,8 +219,8 @@ fn causes_are_named_where_they_cost_quality() {
 }
 
 #[test]
-fn the_covered_part_of_a_face_is_weak() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn occluded_region_is_the_weakest() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     let face = image::open(here.path("astronaut.png")).unwrap().to_rgb8();
     let covers = [("left_eye", [20, 40, 54, 62]), ("mouth", [34, 84, 78, 103])];
     let mut args = vec!["score", "--aligned", "--columns", "weak_regions"];

@@ -7,18 +7,18 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::support::{
-    CUT, EMPTY, MISSING, NOT_AN_IMAGE, WRONG_SIZE, Workplace, face_bytes, wide_image,
+    CUT, EMPTY, MISSING, NOT_AN_IMAGE, TestDir, WRONG_SIZE, face_bytes, wide_image,
 };
 
 /// `bad` with the bad images and one good one.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     here.bad_images("bad");
     here.face("blur-1.png", "bad/good.png");
     here
 }
 
-/// The outcomes for the workplace's images, in the order of their names.
+/// The outcomes for the images in the test directory, in the order of their names.
 const OUTCOMES: [[&str; 3]; 5] = [
     ["cut.png", "broken-image", CUT],
     ["empty.png", "broken-image", EMPTY],
@@ -28,8 +28,8 @@ const OUTCOMES: [[&str; 3]; 5] = [
 ];
 
 #[track_caller]
-fn assert_outcomes(here: &Workplace, args: &[&str], input: &[u8], expected: &[[&str; 3]]) {
-    let ran = here.run_fed(&[&["score", "--aligned"], args].concat(), input).ended_with(1);
+fn assert_outcomes(here: &TestDir, args: &[&str], input: &[u8], expected: &[[&str; 3]]) {
+    let ran = here.run_with_stdin(&[&["score", "--aligned"], args].concat(), input).ended_with(1);
     let table = ran.table();
     assert_eq!(table.outcomes(), expected);
     for row in &table.rows {
@@ -52,8 +52,8 @@ fn borrowed(outcomes: &[[String; 3]]) -> Vec<[&str; 3]> {
 }
 
 #[test]
-fn bad_files() {
-    let here = workplace();
+fn bad_files_become_failed_rows() {
+    let here = test_dir();
     let jpeg = face_bytes("jpeg-1.jpg");
     here.write("cut.jpg", &jpeg[..jpeg.len() / 2]);
     let mut picture = face_bytes("blur-1.png");
@@ -77,8 +77,8 @@ fn bad_files() {
 
 #[test]
 #[cfg(unix)]
-fn a_broken_link_and_a_device() {
-    let here = workplace();
+fn broken_links_and_devices_become_failed_rows() {
+    let here = test_dir();
     std::os::unix::fs::symlink("nowhere", here.path("link.png")).unwrap();
     std::os::unix::fs::symlink("/dev/null", here.path("device.png")).unwrap();
     let expected = [
@@ -93,8 +93,8 @@ fn a_broken_link_and_a_device() {
 }
 
 #[test]
-fn bad_files_of_a_folder_and_of_a_pattern() {
-    let here = workplace();
+fn bad_files_in_folders_and_globs_are_reported() {
+    let here = test_dir();
     let expected = below("bad/");
     assert_outcomes(&here, &["bad"], b"", &borrowed(&expected));
     assert_outcomes(&here, &["bad/*.png"], b"", &borrowed(&expected));
@@ -102,7 +102,7 @@ fn bad_files_of_a_folder_and_of_a_pattern() {
 
 #[test]
 fn folders_and_patterns_without_images_are_refused() {
-    let here = workplace();
+    let here = test_dir();
     here.write("texts/a.txt", "");
     here.write("outer/inner/readme.md", "");
     here.run(&["score", "texts"]).refused(
@@ -128,8 +128,8 @@ fn folders_and_patterns_without_images_are_refused() {
 }
 
 #[test]
-fn bad_entries_of_a_list() {
-    let here = workplace();
+fn bad_list_entries_become_failed_rows() {
+    let here = test_dir();
     let lists = below("");
     let mut expected = borrowed(&lists);
     expected.push(["gone.png", "not-found", MISSING]);
@@ -156,8 +156,8 @@ fn bad_entries_of_a_list() {
 }
 
 #[test]
-fn a_list_with_paths_from_elsewhere_gets_a_hint_about_its_root() {
-    let here = workplace();
+fn missing_list_paths_get_a_root_hint() {
+    let here = test_dir();
     let advice = format!(
         "{MISSING} below the current directory: if the list's paths start elsewhere, give that \
          folder as the list's root"
@@ -172,7 +172,7 @@ fn a_list_with_paths_from_elsewhere_gets_a_hint_about_its_root() {
 
 #[test]
 fn lists_that_cannot_be_read_are_refused() {
-    let here = workplace();
+    let here = test_dir();
     here.run(&["score", "--list", "gone.txt"]).refused_with("gone.txt: the list cannot be read: ");
     here.run(&["score", "--list", "bad"]).refused_with("bad: the list cannot be read: ");
     here.write("list.txt", "good.png\n");
@@ -184,7 +184,7 @@ fn lists_that_cannot_be_read_are_refused() {
 
 #[test]
 fn no_input_is_refused_with_the_usage() {
-    let here = workplace();
+    let here = test_dir();
     for command in ["score", "map"] {
         let ran = here.run(&[command]).ended_with(2);
         assert!(
@@ -198,7 +198,7 @@ fn no_input_is_refused_with_the_usage() {
     }
 }
 
-/// An archive of the workplace's images, and the offset of the last one's data.
+/// An archive of the images in the test directory, and the offset of the last one's data.
 fn tar(names: &[[&str; 3]]) -> (Vec<u8>, usize) {
     let mut builder = tar::Builder::new(Vec::new());
     let mut last = 0;
@@ -227,8 +227,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn bad_members_of_an_archive() {
-    let here = workplace();
+fn bad_archive_members_become_failed_rows() {
+    let here = test_dir();
     let (archive, _) = tar(&OUTCOMES);
     here.write("pack.tar", &archive);
     here.write("pack.tgz", gzip(&archive));
@@ -237,8 +237,8 @@ fn bad_members_of_an_archive() {
 }
 
 #[test]
-fn a_truncated_archive_gives_its_complete_members_and_a_row_of_its_own() {
-    let here = workplace();
+fn truncated_archive_yields_complete_members_and_error_row() {
+    let here = test_dir();
     let (archive, last) = tar(&OUTCOMES);
     let cut = &archive[..last + 1000];
     let message = "the archive ends in or after wide.png, without its end marker: it is \
@@ -262,8 +262,8 @@ fn a_truncated_archive_gives_its_complete_members_and_a_row_of_its_own() {
 }
 
 #[test]
-fn files_that_only_their_name_calls_archives() {
-    let here = workplace();
+fn misnamed_archives_become_failed_rows() {
+    let here = test_dir();
     here.write("empty.tar", "");
     here.write("text.tar", "a text");
     here.write("text.tar.gz", "a text");
@@ -286,8 +286,8 @@ fn files_that_only_their_name_calls_archives() {
 }
 
 #[test]
-fn a_folder_never_skips_an_image_silently() {
-    let here = Workplace::new();
+fn unsupported_images_in_folders_are_reported() {
+    let here = TestDir::new();
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     here.write("album/IMG_1.HEIC", heic);
     here.write("album/export.bin", heic);
@@ -303,8 +303,8 @@ fn a_folder_never_skips_an_image_silently() {
 }
 
 #[test]
-fn a_video_leads_to_best() {
-    let here = Workplace::new();
+fn video_input_suggests_best_command() {
+    let here = TestDir::new();
     here.write("a.mp4", b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2");
     let ran = here.run(&["score", "a.mp4", "--format", "csv"]).ended_with(1);
     assert!(ran.stdout().contains("not-an-image"), "{}", ran.stdout());

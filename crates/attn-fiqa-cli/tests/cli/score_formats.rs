@@ -1,7 +1,7 @@
 //! The formats in which `score` writes its rows.
 
 use crate::support::{
-    self, ALIGNED_HEADING, HEADING, MISSING, SCORE_TOLERANCE, Table, WRONG_SIZE, Workplace,
+    self, ALIGNED_HEADING, HEADING, MISSING, SCORE_TOLERANCE, Table, TestDir, WRONG_SIZE,
     assert_near, wide_image,
 };
 
@@ -9,21 +9,21 @@ use crate::support::{
 const FACES: [&str; 4] = ["blur-5.png", "astronaut.png", "jpeg-3.jpg", "blur-1.png"];
 
 /// Two good faces with two failures between them.
-fn mixed() -> Workplace {
-    let here = Workplace::with_faces(&FACES);
+fn mixed() -> TestDir {
+    let here = TestDir::with_faces(&FACES);
     here.write("wide.png", wide_image());
     here
 }
 
 const MIXED: [&str; 4] = ["blur-5.png", "wide.png", "missing.png", "astronaut.png"];
 
-fn score(here: &Workplace, options: &[&str]) -> support::Ran {
+fn score(here: &TestDir, options: &[&str]) -> support::CommandResult {
     here.run(&[&["score", "--aligned"], &MIXED[..], options].concat())
 }
 
 #[test]
 fn csv_has_one_row_per_image_in_the_order_of_the_input() {
-    let here = Workplace::with_faces(&FACES);
+    let here = TestDir::with_faces(&FACES);
     let ran = here.run(&[&["score"], &FACES[..]].concat()).ended_with(0);
     assert!(ran.stdout().starts_with(&format!("{HEADING}\n")), "{}", ran.stdout());
     let table = ran.table();
@@ -34,9 +34,9 @@ fn csv_has_one_row_per_image_in_the_order_of_the_input() {
 }
 
 #[test]
-fn the_built_in_model_gives_the_scores_it_always_gave() {
+fn builtin_model_scores_are_unchanged() {
     let expected = [-1.2162, 0.9233, 0.9431];
-    let here = Workplace::with_faces(&FACES);
+    let here = TestDir::with_faces(&FACES);
     let ran = here.run(&["score", "blur-5.png", "astronaut.png", "blur-1.png"]).ended_with(0);
     for (found, expected) in ran.table().numbers("score").into_iter().zip(expected) {
         assert_near(found, expected, SCORE_TOLERANCE);
@@ -44,7 +44,7 @@ fn the_built_in_model_gives_the_scores_it_always_gave() {
 }
 
 #[test]
-fn csv_quotes_what_needs_it_and_leaves_failed_cells_empty() {
+fn csv_quotes_special_cells_and_leaves_failures_empty() {
     let here = mixed();
     let ran = score(&here, &["--format", "csv"]).ended_with(1);
     let lines: Vec<&str> = ran.stdout().lines().collect();
@@ -57,7 +57,7 @@ fn csv_quotes_what_needs_it_and_leaves_failed_cells_empty() {
 }
 
 #[test]
-fn jsonl_has_one_object_per_line_with_null_where_an_image_failed() {
+fn jsonl_objects_hold_null_for_failed_scores() {
     let here = mixed();
     let expected = score(&here, &[]).table();
     let ran = score(&here, &["--format", "jsonl"]).ended_with(1);
@@ -102,8 +102,8 @@ fn txt_has_15_digits_and_nan() {
 }
 
 #[test]
-fn a_table_shows_bars_over_the_range_of_the_set() {
-    let here = Workplace::with_faces(&["blur-1.png", "blur-3.png", "blur-4.png", "blur-5.png"]);
+fn table_bars_scale_with_score_range() {
+    let here = TestDir::with_faces(&["blur-1.png", "blur-3.png", "blur-4.png", "blur-5.png"]);
     let images = ["blur-1.png", "blur-3.png", "gone.png", "blur-4.png", "blur-5.png"];
     let scores = here.run(&[&["score"], &images[..]].concat()).table();
     let ran = here.run(&[&["score", "--format", "table"], &images[..]].concat()).ended_with(1);
@@ -129,7 +129,7 @@ fn a_table_shows_bars_over_the_range_of_the_set() {
 
 #[test]
 fn the_file_extension_selects_the_format() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     for (file, format) in
         [("a.csv", "csv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl"), ("a.txt", "txt")]
     {
@@ -143,8 +143,8 @@ fn the_file_extension_selects_the_format() {
 }
 
 #[test]
-fn an_unknown_ending_is_refused() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn unknown_file_extension_is_rejected() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     for file in ["scores.xlsx", "scores"] {
         here.run(&["score", "blur-1.png", "--output", file]).refused(&format!(
             "the extension of '{file}' does not give a format; expected .csv, .jsonl, .parquet or \
@@ -160,7 +160,7 @@ fn an_unknown_ending_is_refused() {
 
 #[test]
 fn a_format_refuses_what_it_cannot_represent() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let with = |format, columns| {
         here.run(&["score", "blur-1.png", "--format", format, "--columns", columns])
     };

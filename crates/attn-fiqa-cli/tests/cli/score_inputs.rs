@@ -5,11 +5,11 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 
-use crate::support::{Workplace, face_bytes};
+use crate::support::{TestDir, face_bytes};
 
 /// `faces` with two faces, a note, and one face in a subfolder; a list of them.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     here.face("blur-3.png", "faces/b.png");
     here.face("jpeg-1.jpg", "faces/a.JPG");
     here.face("turn-1.png", "faces/more/c.png");
@@ -51,7 +51,7 @@ fn zip(names: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// An archive of the workplace's files by their names below `faces`, and one that is not an image.
+/// An archive of the files in the test directory by their names below `faces`, and one that is not an image.
 fn tar(names: &[&str]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for name in names.iter().chain(&["notes.txt"]) {
@@ -67,12 +67,12 @@ fn tar(names: &[&str]) -> Vec<u8> {
 /// Runs `score` and asserts that these paths come in this order, all of them scored, and that the
 /// same face has the same score whatever its input.
 #[track_caller]
-fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]) {
+fn assert_paths(here: &TestDir, args: &[&str], input: &[u8], expected: &[&str]) {
     let reference = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
     let scores =
         here.run(&[&["score", "--aligned"], &reference[..]].concat()).ended_with(0).table();
     let (scores, qualities) = (scores.column("score"), scores.column("quality"));
-    let ran = here.run_fed(&[&["score", "--aligned"], args].concat(), input).ended_with(0);
+    let ran = here.run_with_stdin(&[&["score", "--aligned"], args].concat(), input).ended_with(0);
     let table = ran.table();
     assert_eq!(table.column("path"), expected);
     for row in &table.rows {
@@ -83,14 +83,14 @@ fn assert_paths(here: &Workplace, args: &[&str], input: &[u8], expected: &[&str]
 }
 
 #[test]
-fn files_come_as_named_and_as_often_as_named() {
+fn files_keep_argument_order_and_duplicates() {
     let paths = ["faces/b.png", "./faces/a.JPG", "faces/b.png"];
-    assert_paths(&workplace(), &paths, b"", &paths);
+    assert_paths(&test_dir(), &paths, b"", &paths);
 }
 
 #[test]
-fn a_folder_gives_its_images_in_the_order_of_their_names() {
-    let here = workplace();
+fn folder_images_are_sorted_by_name() {
+    let here = test_dir();
     let all = ["faces/a.JPG", "faces/b.png", "faces/more/c.png"];
     assert_paths(&here, &["faces"], b"", &all);
     let ran = here.run(&["score", "faces"]);
@@ -100,30 +100,30 @@ fn a_folder_gives_its_images_in_the_order_of_their_names() {
 
 #[test]
 fn an_image_on_standard_input_is_scored() {
-    let here = workplace();
+    let here = test_dir();
     let face = here.read("faces/b.png");
-    let ran = here.run_fed(&["score", "-"], &face).ended_with(0);
+    let ran = here.run_with_stdin(&["score", "-"], &face).ended_with(0);
     let file = here.run(&["score", "faces/b.png"]);
     assert_eq!(ran.table().column("path"), ["-"]);
     assert_eq!(ran.table().column("score"), file.table().column("score"));
-    let outcomes = |bytes: &[u8]| here.run_fed(&["score", "-"], bytes).ended_with(1).table();
+    let outcomes = |bytes: &[u8]| here.run_with_stdin(&["score", "-"], bytes).ended_with(1).table();
     assert_eq!(outcomes(b"").column("status"), ["unreadable"]);
     assert_eq!(outcomes(b"no image").column("status"), ["not-an-image"]);
     assert_eq!(outcomes(&here.read("pack.zip")).column("status"), ["not-an-image"]);
-    here.run_fed(&["score", "-", "-"], &face).refused_with("standard input was named twice");
-    here.run_fed(&["score", "-", "--list", "-"], &face).refused_with("named twice");
+    here.run_with_stdin(&["score", "-", "-"], &face).refused_with("standard input was named twice");
+    here.run_with_stdin(&["score", "-", "--list", "-"], &face).refused_with("named twice");
 }
 
 #[test]
-fn a_folder_is_searched_with_its_subfolders_by_default() {
-    let here = workplace();
+fn no_recursive_excludes_subfolders() {
+    let here = test_dir();
     let expected = ["faces/a.JPG", "faces/b.png"];
     assert_paths(&here, &["faces", "--no-recursive"], b"", &expected);
 }
 
 #[test]
-fn a_pattern_gives_what_matches_it() {
-    let here = workplace();
+fn glob_patterns_expand_to_matching_inputs() {
+    let here = test_dir();
     assert_paths(&here, &["faces/*.png"], b"", &["faces/b.png"]);
     assert_paths(&here, &["faces/**/[bc].png"], b"", &["faces/b.png", "faces/more/c.png"]);
     assert_paths(&here, &["faces/more*"], b"", &["faces/more/c.png"]);
@@ -145,15 +145,15 @@ fn a_pattern_gives_what_matches_it() {
 }
 
 #[test]
-fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
-    let here = workplace();
+fn existing_file_takes_precedence_over_glob() {
+    let here = test_dir();
     here.face("jpeg-1.jpg", "[x]a.JPG");
     assert_paths(&here, &["[x]a.JPG"], b"", &["[x]a.JPG"]);
 }
 
 #[test]
-fn a_list_keeps_its_order_and_starts_where_its_root_is() {
-    let here = workplace();
+fn list_keeps_order_and_resolves_against_root() {
+    let here = test_dir();
     let expected = ["b.png", "more/c.png", "a.JPG"];
     assert_paths(&here, &["--list", "list.txt", "--root", "faces"], b"", &expected);
     here.write("from-here.txt", "faces/a.JPG\nfaces/b.png\n");
@@ -162,7 +162,7 @@ fn a_list_keeps_its_order_and_starts_where_its_root_is() {
 
 #[test]
 fn a_list_can_come_through_standard_input() {
-    let here = workplace();
+    let here = test_dir();
     let args = ["--list", "-", "--root", "faces"];
     assert_paths(&here, &args, b"\xEF\xBB\xBFb.png\na.JPG\n", &["b.png", "a.JPG"]);
     assert_paths(&here, &["--list", "-"], b"faces/b.png", &["faces/b.png"]);
@@ -170,7 +170,7 @@ fn a_list_can_come_through_standard_input() {
 
 #[test]
 fn archives_are_read_in_place_and_in_their_order() {
-    let here = workplace();
+    let here = test_dir();
     let plain = ["pack.tar/more/c.png", "pack.tar/a.JPG", "pack.tar/b.png"];
     assert_paths(&here, &["pack.tar"], b"", &plain);
     let packed = ["b.png", "a.JPG"];
@@ -186,9 +186,9 @@ fn archives_are_read_in_place_and_in_their_order() {
 }
 
 #[test]
-fn inputs_of_every_kind_go_together_and_the_list_comes_last() {
+fn mixed_inputs_keep_order_with_list_last() {
     assert_paths(
-        &workplace(),
+        &test_dir(),
         &[
             "--list",
             "list.txt",
@@ -214,8 +214,8 @@ fn inputs_of_every_kind_go_together_and_the_list_comes_last() {
 }
 
 #[test]
-fn lists_of_other_programs_are_read() {
-    let here = workplace();
+fn utf16_and_null_separated_lists_are_read() {
+    let here = test_dir();
     let text = "\u{feff}faces/a.JPG\r\nfaces/b.png 1\r\n";
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     here.write("powershell.txt", utf16);
@@ -228,8 +228,8 @@ fn lists_of_other_programs_are_read() {
 }
 
 #[test]
-fn every_name_of_a_file_in_an_archive_is_scored() {
-    let here = workplace();
+fn hard_links_in_archives_are_scored() {
+    let here = test_dir();
     let mut builder = tar::Builder::new(Vec::new());
     let face = face_bytes("blur-3.png");
     let mut header = tar::Header::new_gnu();
@@ -244,8 +244,8 @@ fn every_name_of_a_file_in_an_archive_is_scored() {
 }
 
 #[test]
-fn a_zip_archive_gives_its_images() {
-    let here = workplace();
+fn zip_images_are_scored_and_truncation_is_reported() {
+    let here = test_dir();
     let paths = ["pack.zip/b.png", "pack.zip/a.JPG", "pack.zip/more/c.png"];
     assert_paths(&here, &["pack.zip"], b"", &paths);
     let ran = here.run(&["score", "pack.zip"]).ended_with(0);

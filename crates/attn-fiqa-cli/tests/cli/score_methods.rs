@@ -1,10 +1,10 @@
 //! Methods in addition to the published score: from the same pass, and without the network.
 
-use crate::support::{self, Workplace, onnx};
+use crate::support::{self, TestDir, onnx};
 
 #[test]
-fn methods_of_one_pass_are_columns_of_one_row() {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
+fn additional_methods_become_columns() {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-4.png"]);
     let all = "attn,vitnt,vitnt-weighted,norm,dropout";
     let ran = here.run(&["score", "astronaut.png", "blur-4.png", "--method", all]).ended_with(0);
     let table = ran.table();
@@ -26,8 +26,8 @@ fn methods_of_one_pass_are_columns_of_one_row() {
 }
 
 #[test]
-fn measures_need_no_network() {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-4.png"]);
+fn pixel_measures_and_onnx_methods_are_scored() {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-4.png"]);
     here.write("two.onnx", onnx::of_crops(&[0.1, 0.2]));
     here.write("quality.onnx", onnx::of_crops(&[0.25]));
     let args = ["score", "astronaut.png", "blur-4.png", "--method"];
@@ -55,8 +55,8 @@ fn measures_need_no_network() {
 }
 
 #[test]
-fn a_photo_has_eyes_and_a_detector() {
-    let here = Workplace::new();
+fn detection_measures_match_face_columns() {
+    let here = TestDir::new();
     let photo = support::examples().join("astronaut.png");
     let photo = photo.to_str().unwrap();
     let args = ["score", photo, "--method", "detection-score,inter-eye-distance", "--largest"];

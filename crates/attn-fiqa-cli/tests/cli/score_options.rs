@@ -1,16 +1,16 @@
 //! Options that change which images are scored and how, and those that must change nothing.
 
-use crate::support::{Workplace, face_bytes, wide_image};
+use crate::support::{TestDir, face_bytes, wide_image};
 
-fn workplace() -> Workplace {
-    let here = Workplace::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
+fn test_dir() -> TestDir {
+    let here = TestDir::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
     here.write("wide.png", wide_image());
     here
 }
 
 #[test]
 fn an_image_of_another_size_is_resized_on_request() {
-    let here = workplace();
+    let here = test_dir();
     let args = ["score", "--aligned", "wide.png", "astronaut.png", "--columns", "size"];
     here.run(&args).ended_with(1);
     let ran = here.run(&[&args[..], &["--resize"]].concat()).ended_with(0);
@@ -35,7 +35,7 @@ fn an_image_of_another_size_is_resized_on_request() {
 
 #[test]
 fn red_and_blue_are_swapped_on_request() {
-    let here = workplace();
+    let here = test_dir();
     let mut swapped = image::load_from_memory(&face_bytes("astronaut.png")).unwrap().into_rgb8();
     swapped.pixels_mut().for_each(|pixel| pixel.0.swap(0, 2));
     swapped.save(here.path("swapped.png")).unwrap();
@@ -51,7 +51,7 @@ fn red_and_blue_are_swapped_on_request() {
 
 #[test]
 fn more_pixels_than_the_limit_are_too_large() {
-    let here = workplace();
+    let here = test_dir();
     let table = here
         .run(&["score", "astronaut.png", "wide.png", "--max-pixels", "12544"])
         .ended_with(1)
@@ -75,7 +75,7 @@ fn more_pixels_than_the_limit_are_too_large() {
 
 #[test]
 fn more_bytes_than_the_limit_are_too_large() {
-    let here = workplace();
+    let here = test_dir();
     let bytes = face_bytes("astronaut.png");
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in [("a.png", &bytes), ("b.png", &wide_image())] {
@@ -110,8 +110,8 @@ fn more_bytes_than_the_limit_are_too_large() {
 }
 
 #[test]
-fn threads_and_batches_change_no_byte() {
-    let here = Workplace::with_faces(&[]);
+fn output_is_independent_of_jobs_and_batch_size() {
+    let here = TestDir::with_faces(&[]);
     here.bad_images("faces");
     for kind in ["blur", "dark", "occlude"] {
         for strength in 1..=4 {
@@ -138,8 +138,8 @@ fn threads_and_batches_change_no_byte() {
 }
 
 #[test]
-fn no_threads_and_no_batch_are_refused() {
-    let here = workplace();
+fn zero_jobs_or_batch_is_rejected() {
+    let here = test_dir();
     for option in ["--jobs", "--batch"] {
         here.run(&["score", "astronaut.png", option, "0"])
             .refused_with(&format!("invalid value '0' for '{option} <N>'"));

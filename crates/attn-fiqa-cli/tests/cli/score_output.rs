@@ -5,13 +5,13 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::{self, HEADING, Ran, Table, Workplace};
+use crate::support::{self, CommandResult, HEADING, Table, TestDir};
 
 const OLD: &str = "what stood here before\n";
 
 #[test]
 fn a_run_that_does_not_start_changes_nothing() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("old.csv", OLD);
     here.write("text.safetensors", "no weights");
     for output in ["old.csv", "new.csv"] {
@@ -30,8 +30,8 @@ fn a_run_that_does_not_start_changes_nothing() {
 }
 
 #[test]
-fn the_file_appears_when_the_last_row_is_written() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+fn output_is_replaced_only_when_complete() {
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("old.csv", OLD);
     let before = here.files("");
     let mut command = here.command(&["score", "--list", "-", "--output", "old.csv"]);
@@ -47,7 +47,7 @@ fn the_file_appears_when_the_last_row_is_written() {
     assert_eq!(here.read_text("old.csv"), OLD, "while the run goes on");
     list.write_all(b"gone.png\n").unwrap();
     drop(list);
-    let ran = Ran::from(child.wait_with_output().unwrap()).ended_with(1);
+    let ran = CommandResult::from(child.wait_with_output().unwrap()).ended_with(1);
     assert_eq!(ran.stdout(), "");
     assert_eq!(here.files(""), before, "nothing else is left");
     let table = Table::parse(&here.read_text("old.csv"));
@@ -56,8 +56,8 @@ fn the_file_appears_when_the_last_row_is_written() {
 }
 
 #[test]
-fn a_run_in_which_every_image_failed_still_has_its_rows() {
-    let here = Workplace::new();
+fn rows_are_written_even_if_all_images_fail() {
+    let here = TestDir::new();
     here.run(&["score", "gone.png", "-o", "scores.csv"]).ended_with(1);
     assert_eq!(
         here.read_text("scores.csv"),
@@ -70,8 +70,8 @@ fn a_run_in_which_every_image_failed_still_has_its_rows() {
 }
 
 #[test]
-fn inputs_that_turn_out_to_hold_no_image_are_an_error() {
-    let here = Workplace::new();
+fn inputs_without_images_are_rejected() {
+    let here = TestDir::new();
     here.write("empty.txt", "\n\n");
     here.write("old.csv", OLD);
     let mut header = tar::Header::new_gnu();
@@ -89,9 +89,9 @@ fn inputs_that_turn_out_to_hold_no_image_are_an_error() {
 
 #[test]
 #[cfg(unix)]
-fn the_file_is_as_readable_as_any_other_new_file() {
+fn output_has_default_file_permissions() {
     use std::os::unix::fs::PermissionsExt;
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("ordinary", "");
     let mode = |name: &str| fs::metadata(here.path(name)).unwrap().permissions().mode() & 0o7777;
     for output in ["scores.csv", "scores.parquet"] {
@@ -102,7 +102,7 @@ fn the_file_is_as_readable_as_any_other_new_file() {
 
 #[test]
 fn places_that_cannot_be_written_are_refused() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     fs::create_dir(here.path("folder")).unwrap();
     here.run(&["score", "blur-1.png", "-o", "folder", "--format", "csv"])
         .refused("cannot write 'folder': it is a folder");
@@ -114,9 +114,9 @@ fn places_that_cannot_be_written_are_refused() {
 /// Whatever name refers to standard output, rows are appended to its contents.
 #[test]
 #[cfg(unix)]
-fn standard_output_is_written_to_and_never_replaced() {
+fn stdout_aliases_are_appended_to() {
     use std::os::unix::fs::MetadataExt;
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let expected = here.run(&["score", "blur-1.png", "--format", "csv", "-q"]).ended_with(0);
     for output in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
         if output.starts_with("/proc") && !std::path::Path::new(output).exists() {
@@ -144,7 +144,7 @@ fn standard_output_is_written_to_and_never_replaced() {
 #[test]
 #[cfg(unix)]
 fn other_descriptors_and_devices_are_written_to_in_place() {
-    let here = Workplace::with_faces(&["blur-1.png"]);
+    let here = TestDir::with_faces(&["blur-1.png"]);
     let expected = here.run(&["score", "blur-1.png", "--format", "csv", "-q"]).ended_with(0);
     here.write("log", OLD);
     let script = "\"$0\" score blur-1.png -q --format csv -o /dev/fd/3 3>> log && \

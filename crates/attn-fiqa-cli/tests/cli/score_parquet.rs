@@ -5,9 +5,9 @@ use std::fs::File;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
-use crate::support::{self, MISSING, WRONG_SIZE, Workplace, wide_image};
+use crate::support::{self, MISSING, TestDir, WRONG_SIZE, wide_image};
 
-fn rows(here: &Workplace, file: &str) -> Vec<Vec<(String, Field)>> {
+fn rows(here: &TestDir, file: &str) -> Vec<Vec<(String, Field)>> {
     let reader = SerializedFileReader::new(File::open(here.path(file)).unwrap()).unwrap();
     reader.get_row_iter(None).unwrap().map(|row| row.unwrap().into_columns()).collect()
 }
@@ -27,15 +27,15 @@ fn list(field: &Field) -> Vec<f32> {
 
 const IMAGES: [&str; 4] = ["astronaut.png", "wide.png", "gone.png", "jpeg-2.jpg"];
 
-fn workplace() -> Workplace {
-    let here = Workplace::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
+fn test_dir() -> TestDir {
+    let here = TestDir::with_faces(&["astronaut.png", "jpeg-2.jpg"]);
     here.write("wide.png", wide_image());
     here
 }
 
 #[test]
-fn the_file_records_how_its_scores_were_computed() {
-    let here = workplace();
+fn parquet_metadata_records_model_and_precision() {
+    let here = test_dir();
     let args = ["score", "astronaut.png", "--precision", "int8", "--output", "scores.parquet"];
     here.run(&args).ended_with(0);
     let reader = SerializedFileReader::new(File::open(here.path("scores.parquet")).unwrap());
@@ -48,8 +48,8 @@ fn the_file_records_how_its_scores_were_computed() {
 }
 
 #[test]
-fn every_column_comes_back_with_nulls_where_an_image_failed() {
-    let here = workplace();
+fn parquet_columns_round_trip_with_nulls_for_failures() {
+    let here = test_dir();
     let args = [
         &["score", "--aligned", "--columns", "size,map,embedding", "--method", "attn,attn-max"],
         &IMAGES[..],
@@ -89,8 +89,8 @@ fn every_column_comes_back_with_nulls_where_an_image_failed() {
 }
 
 #[test]
-fn a_pipe_gets_the_same_file() {
-    let here = workplace();
+fn piped_parquet_matches_file() {
+    let here = test_dir();
     let args = [&["score", "--aligned", "--format", "parquet"], &IMAGES[..]].concat();
     let piped = here.run(&args).ended_with(1);
     here.run(&[&args[..], &["-o", "scores.bin"]].concat()).ended_with(1);
@@ -99,8 +99,8 @@ fn a_pipe_gets_the_same_file() {
 }
 
 #[test]
-fn causes_come_back_as_lists_of_their_parts() {
-    let here = Workplace::with_faces(&["astronaut.png", "dark-5.png"]);
+fn causes_round_trip_as_parquet_lists() {
+    let here = TestDir::with_faces(&["astronaut.png", "dark-5.png"]);
     let args = ["score", "--aligned", "astronaut.png", "dark-5.png", "gone.png", "--columns"];
     let args = [&args[..], &["causes,weak_regions"]].concat();
     let expected = here.run(&args).ended_with(1).table();

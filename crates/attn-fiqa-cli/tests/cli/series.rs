@@ -13,8 +13,8 @@ const WANTED: f64 = 0.94;
 const KINDS: [&str; 7] = ["blur", "downsample", "dark", "noise", "jpeg", "occlude", "turn"];
 
 #[test]
-fn quality_falls_along_every_row_of_the_examples() {
-    let here = support::Workplace::new();
+fn quality_decreases_with_degradation_level() {
+    let here = support::TestDir::new();
     let faces = examples().join("faces");
     let faces = faces.to_str().expect("a path in UTF-8");
     let table = here.run(&["score", faces, "--aligned"]).ended_with(0).table();

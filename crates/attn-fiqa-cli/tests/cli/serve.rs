@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Workplace, examples, program};
+use crate::support::{TestDir, examples, program};
 
 /// A running service, killed when the test ends.
 struct Serving {
@@ -105,7 +105,7 @@ fn send(address: &str, head: &str, body: &[u8]) -> std::io::Result<(u16, Vec<u8>
 
 /// The service and the command line have the same keys, in the same order, and the same numbers.
 #[test]
-fn a_face_is_the_row_of_score() {
+fn service_faces_match_score_rows() {
     let columns = "band,match_probability,landmarks,size,map,embedding";
     let serving = Serving::start(&[]);
     for image in ["astronaut.png", "faces/blur-3.png", "faces/dark-2.png"] {
@@ -137,8 +137,8 @@ fn a_face_is_the_row_of_score() {
 }
 
 #[test]
-fn flags_come_before_variables_and_these_before_the_file() {
-    let place = Workplace::new();
+fn flags_override_environment_overrides_config_file() {
+    let place = TestDir::new();
     place.write(
         "service.toml",
         "max-queue = 1\nmax_images = 2\nmax-body = \"3M\"\nlisten = \"127.0.0.1:1\"\n",
@@ -167,8 +167,8 @@ fn flags_come_before_variables_and_these_before_the_file() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_before_the_service_starts() {
-    let place = Workplace::new();
+fn invalid_options_are_rejected_at_startup() {
+    let place = TestDir::new();
     place.write("keys", "short\n");
     for (arguments, expected) in [
         (vec!["--api-key-file", "keys"], "keys:1: expected a key of at least 16"),
@@ -279,7 +279,7 @@ fn has(program: &str) -> bool {
 #[test]
 fn the_clients_of_the_documentation_work() {
     let serving = Serving::start(&[]);
-    let place = Workplace::new();
+    let place = TestDir::new();
     let photo = std::fs::read(examples().join("astronaut.png")).expect("an image");
     place.write("photo.jpg", &photo);
     place.write(
@@ -368,7 +368,7 @@ fn examples_of_deployment_are_well_formed() {
         attn_fiqa_testing::skip("no python3 with yaml");
     }
     if has("systemd-analyze") {
-        let place = Workplace::new();
+        let place = TestDir::new();
         let unit = std::fs::read_to_string(root.join("deploy/attn-fiqa.service")).expect("a unit");
         let here = env!("CARGO_BIN_EXE_attn-fiqa");
         place.write("attn-fiqa.service", unit.replace("/usr/local/bin/attn-fiqa", here));

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use crate::support::{Table, Workplace};
+use crate::support::{Table, TestDir};
 
 const SHARDS: [&str; 3] = ["1/3", "2/3", "3/3"];
 
 /// Twelve files in two folders, two of which are not images.
-fn workplace() -> Workplace {
-    let here = Workplace::new();
+fn test_dir() -> TestDir {
+    let here = TestDir::new();
     for (number, face) in
         ["blur-1", "blur-3", "dark-5", "blur-5"].iter().cycle().take(10).enumerate()
     {
@@ -19,13 +19,13 @@ fn workplace() -> Workplace {
     here
 }
 
-fn shard(here: &Workplace, args: &[&str], shard: &str, output: &str) {
+fn shard(here: &TestDir, args: &[&str], shard: &str, output: &str) {
     here.run(&[args, &["--shard", shard, "--output", output]].concat());
     assert!(here.path(output).exists(), "{output}");
 }
 
 /// The contents of every file of an output.
-fn content(here: &Workplace, output: &str) -> Vec<(String, Vec<u8>)> {
+fn content(here: &TestDir, output: &str) -> Vec<(String, Vec<u8>)> {
     if here.path(output).is_file() {
         return vec![(String::new(), here.read(output))];
     }
@@ -35,7 +35,7 @@ fn content(here: &Workplace, output: &str) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn merged_shards_have_the_bytes_of_one_run() {
-    let here = workplace();
+    let here = test_dir();
     let score = ["score", "set", "--aligned", "-q"];
     let columns = [&score[..], &["--columns", "main_cause,causes,map,embedding"]].concat();
     let runs: [(&[&str], &str, &[&str]); 6] = [
@@ -78,7 +78,7 @@ fn merged_shards_have_the_bytes_of_one_run() {
 /// The shards of a set are the same in an archive, and wherever it is mounted.
 #[test]
 fn a_shard_is_chosen_by_the_relative_name() {
-    let here = workplace();
+    let here = test_dir();
     let mut builder = tar::Builder::new(fs::File::create(here.path("set.tar")).unwrap());
     builder.append_dir_all(".", here.path("set")).unwrap();
     builder.into_inner().unwrap();
@@ -107,7 +107,7 @@ fn a_shard_is_chosen_by_the_relative_name() {
 
 #[test]
 fn parts_that_do_not_belong_together_are_refused() {
-    let here = workplace();
+    let here = test_dir();
     let args = ["score", "set", "--aligned", "-q"];
     for (index, part) in SHARDS.into_iter().zip(["1.csv", "2.csv", "3.csv"]) {
         shard(&here, &args, index, part);
@@ -160,7 +160,7 @@ fn parts_that_do_not_belong_together_are_refused() {
 /// More shards than images: some are empty, and are merged like the others.
 #[test]
 fn a_shard_without_an_image_is_no_error() {
-    let here = Workplace::with_faces(&["blur-1.png", "dark-5.png"]);
+    let here = TestDir::with_faces(&["blur-1.png", "dark-5.png"]);
     let args = ["score", "blur-1.png", "dark-5.png", "--aligned", "-q"];
     here.run(&[&args[..], &["--output", "whole.csv"]].concat()).ended_with(0);
     for index in 1..=5 {

@@ -1,10 +1,10 @@
 //! Completions, manual pages and help.
 
-use crate::support::Workplace;
+use crate::support::TestDir;
 
 #[test]
-fn completions_know_every_command_and_option() {
-    let here = Workplace::new();
+fn completions_contain_commands_and_options() {
+    let here = TestDir::new();
     for (shell, mark) in [
         ("bash", "complete -F _attn__fiqa "),
         ("zsh", "#compdef attn-fiqa"),
@@ -25,7 +25,7 @@ fn completions_know_every_command_and_option() {
 #[test]
 #[cfg(unix)]
 fn the_bash_completion_is_valid_bash() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let script = here.run(&["completions", "bash"]).ended_with(0);
     here.write("completion.bash", &script.bytes);
     let mut bash = std::process::Command::new("bash");
@@ -37,7 +37,7 @@ fn the_bash_completion_is_valid_bash() {
 
 #[test]
 fn the_manual_page_goes_to_standard_output() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let ran = here.run(&["man"]).ended_with(0);
     for part in [".TH attn-fiqa 1", ".SH NAME", ".SH SUBCOMMANDS", "Exit status: 0 if every image"]
     {
@@ -48,7 +48,7 @@ fn the_manual_page_goes_to_standard_output() {
 
 #[test]
 fn manual_pages_of_every_command_go_into_a_folder() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     let ran = here.run(&["man", "--output", "share/man1"]).ended_with(0);
     assert_eq!((ran.stdout(), ran.stderr.as_str()), ("", ""));
     assert_eq!(
@@ -96,7 +96,7 @@ fn manual_pages_of_every_command_go_into_a_folder() {
 
 #[test]
 fn help_lists_the_exit_codes() {
-    let here = Workplace::new();
+    let here = TestDir::new();
     for option in ["--help", "-h"] {
         let ran = here.run(&[option]).ended_with(0);
         let help = ran.stdout();
@@ -116,8 +116,8 @@ fn help_lists_the_exit_codes() {
 }
 
 #[test]
-fn unknown_settings_are_refused() {
-    let here = Workplace::new();
+fn unknown_commands_and_flags_are_rejected() {
+    let here = TestDir::new();
     here.run(&["rate"]).refused_with("unrecognized subcommand 'rate'");
     here.run(&["score", "--bogus"]).refused_with("unexpected argument '--bogus' found");
     let ran = here.run(&[]).ended_with(2);

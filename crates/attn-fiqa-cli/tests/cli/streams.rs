@@ -4,20 +4,20 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{self, MISSING, NOT_AN_IMAGE, WRONG_SIZE, Workplace};
+use crate::support::{self, MISSING, NOT_AN_IMAGE, TestDir, WRONG_SIZE};
 
 /// Longer than any test here takes on a slow machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn workplace() -> Workplace {
-    let here = Workplace::with_faces(&["astronaut.png", "blur-1.png"]);
+fn test_dir() -> TestDir {
+    let here = TestDir::with_faces(&["astronaut.png", "blur-1.png"]);
     here.bad_images("bad");
     here
 }
 
 #[test]
 fn standard_error_reports_failures_and_a_summary() {
-    let here = workplace();
+    let here = test_dir();
     let ran = here.run(&[
         "score",
         "--aligned",
@@ -42,7 +42,7 @@ fn standard_error_reports_failures_and_a_summary() {
 
 #[test]
 fn only_a_few_failures_are_listed_individually() {
-    let here = workplace();
+    let here = test_dir();
     let images: Vec<String> = (0..8).map(|index| format!("gone-{index}.png")).collect();
     let args: Vec<&str> = ["score", "--aligned", "astronaut.png"]
         .into_iter()
@@ -68,7 +68,7 @@ fn only_a_few_failures_are_listed_individually() {
 
 #[test]
 fn verbose_prints_every_note() {
-    let here = workplace();
+    let here = test_dir();
     let args = [
         "score",
         "blur-1.png",
@@ -95,7 +95,7 @@ fn verbose_prints_every_note() {
 
 #[test]
 fn quiet_prints_only_why_a_run_failed() {
-    let here = workplace();
+    let here = test_dir();
     for option in ["--quiet", "-q"] {
         let ran = here.run(&["score", "astronaut.png", option]).ended_with(0);
         assert_eq!((ran.stderr.as_str(), ran.table().rows.len()), ("", 1));
@@ -112,7 +112,7 @@ fn quiet_prints_only_why_a_run_failed() {
 
 #[test]
 fn a_pipe_gets_no_progress_bar_and_no_colours() {
-    let here = workplace();
+    let here = test_dir();
     for args in [
         &["score", "bad", "astronaut.png", "-v"][..],
         &["score", "bad", "astronaut.png", "--format", "table"],
@@ -128,8 +128,8 @@ fn a_pipe_gets_no_progress_bar_and_no_colours() {
 }
 
 #[test]
-fn map_has_no_data_for_standard_output() {
-    let here = workplace();
+fn map_writes_nothing_to_stdout() {
+    let here = test_dir();
     let ran = here.run(&["map", "astronaut.png", "--output", "maps", "--sheet", "sheet.png"]);
     assert_eq!(ran.ended_with(0).stdout(), "");
 }
@@ -152,15 +152,15 @@ fn end(mut child: Child) -> (Option<i32>, String) {
     (status.code(), stderr)
 }
 
-fn spawn(here: &Workplace, args: &[&str]) -> Child {
+fn spawn(here: &TestDir, args: &[&str]) -> Child {
     let mut command = here.command(args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
 #[test]
-fn a_reader_that_leaves_early_ends_the_run_without_an_error() {
-    let here = workplace();
+fn closed_stdout_ends_the_run_without_error() {
+    let here = test_dir();
     here.write("list.txt", "astronaut.png\n".repeat(1_000_000));
     for format in ["csv", "jsonl", "txt"] {
         let mut child = spawn(&here, &["score", "--list", "list.txt", "--format", format]);
@@ -174,8 +174,8 @@ fn a_reader_that_leaves_early_ends_the_run_without_an_error() {
 }
 
 #[test]
-fn a_reader_gone_before_the_first_row_is_not_an_error() {
-    let here = workplace();
+fn early_closed_stdout_is_not_an_error() {
+    let here = test_dir();
     for format in ["csv", "table", "parquet"] {
         let mut child = spawn(&here, &["score", "--list", "-", "-q", "--format", format]);
         drop(child.stdout.take());
@@ -186,8 +186,8 @@ fn a_reader_gone_before_the_first_row_is_not_an_error() {
 }
 
 #[test]
-fn results_wait_for_no_further_image() {
-    let here = workplace();
+fn rows_are_flushed_immediately() {
+    let here = test_dir();
     let mut child = spawn(&here, &["score", "--list", "-", "-q"]);
     let mut list = child.stdin.take().unwrap();
     let mut rows = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -207,12 +207,12 @@ fn results_wait_for_no_further_image() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_an_error() {
-    let here = workplace();
+    let here = test_dir();
     for format in ["csv", "jsonl", "parquet"] {
         let mut command = here.command(&["score", "astronaut.png", "--format", format]);
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = command.stdout(full).output().unwrap();
-        let ran = support::Ran::from(output).ended_with(2);
+        let ran = support::CommandResult::from(output).ended_with(2);
         assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
     }
 }

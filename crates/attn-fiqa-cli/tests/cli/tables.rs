@@ -13,7 +13,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use crate::support::page::{commands, words};
-use crate::support::{Workplace, face_bytes};
+use crate::support::{TestDir, face_bytes};
 
 /// A row: bytes, path and label.
 type Row = (Option<Vec<u8>>, Option<&'static str>, i64);
@@ -111,7 +111,7 @@ fn arrow_of(column: &str, rows: &[Row], as_stream: bool) -> Vec<u8> {
 }
 
 #[track_caller]
-fn assert_rows(here: &Workplace, args: &[&str], expected: &[[String; 2]]) {
+fn assert_rows(here: &TestDir, args: &[&str], expected: &[[String; 2]]) {
     let ran = here.run(&[&["score", "--aligned"], args].concat()).ended_with(1);
     let table = ran.table();
     let found = table.outcomes();
@@ -121,8 +121,8 @@ fn assert_rows(here: &Workplace, args: &[&str], expected: &[[String; 2]]) {
 }
 
 #[test]
-fn every_format_gives_the_rows_of_the_table() {
-    let here = Workplace::new();
+fn parquet_and_arrow_yield_the_same_rows() {
+    let here = TestDir::new();
     here.face("blur-3.png", "b.png");
     let snappy = Compression::SNAPPY;
     here.write("one.parquet", parquet(&rows(), 10, snappy));
@@ -146,8 +146,8 @@ fn every_format_gives_the_rows_of_the_table() {
 }
 
 #[test]
-fn a_plain_column_is_named_and_a_missing_one_lists_those_that_are_there() {
-    let here = Workplace::new();
+fn column_option_selects_images_or_lists_known_columns() {
+    let here = TestDir::new();
     let schema = parse_message_type("message m { required binary photo; required int64 id; }");
     let mut file = Vec::new();
     let mut writer =
@@ -182,8 +182,8 @@ fn a_plain_column_is_named_and_a_missing_one_lists_those_that_are_there() {
 }
 
 #[test]
-fn damaged_and_missing_tables_are_rows_and_the_next_input_is_read() {
-    let here = Workplace::new();
+fn damaged_tables_fail_without_stopping_the_run() {
+    let here = TestDir::new();
     here.face("blur-3.png", "b.png");
     let whole = [
         ("p.parquet", parquet(&rows(), 2, Compression::SNAPPY)),
@@ -218,8 +218,8 @@ fn damaged_and_missing_tables_are_rows_and_the_next_input_is_read() {
 
 /// The commands of `docs/inputs.md` that need no network.
 #[test]
-fn every_command_of_the_page_works() {
-    let here = Workplace::new();
+fn documented_input_commands_work() {
+    let here = TestDir::new();
     let face = face_bytes("blur-3.png");
     for shard in ["shards/data-000.tar", "shards/data-001.tar"] {
         let mut builder = tar::Builder::new(Vec::new());
@@ -254,8 +254,8 @@ fn every_command_of_the_page_works() {
 
 #[cfg(not(feature = "remote"))]
 #[test]
-fn a_url_is_refused_by_a_program_that_reads_none() {
-    let here = Workplace::new();
+fn urls_are_rejected_without_remote_feature() {
+    let here = TestDir::new();
     here.face("blur-3.png", "b.png");
     for url in ["s3://bucket/a.jpg", "HTTPS://host.example/{a,b}.tar"] {
         here.run(&["score", url]).refused_with("was built without the feature 'remote'");

@@ -1,10 +1,10 @@
 //! `attn-fiqa validate` as a process.
 
-use crate::support::{Table, Workplace};
+use crate::support::{Table, TestDir};
 
 #[test]
-fn a_degraded_face_scores_lower_and_the_files_agree() {
-    let here = Workplace::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
+fn scores_decrease_with_degradation_and_outputs_agree() {
+    let here = TestDir::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
     let args = ["validate", "astronaut.png", "jpeg-1.jpg", "--kinds", "blur,noise"];
     let ran = here.run(&[&args[..], &["--levels", "4", "--output", "out"]].concat()).ended_with(0);
     assert_eq!(ran.said(), "2 scored\n");
@@ -42,8 +42,8 @@ fn a_degraded_face_scores_lower_and_the_files_agree() {
 }
 
 #[test]
-fn failures_are_reported_and_an_empty_set_is_refused() {
-    let here = Workplace::with_faces(&["astronaut.png"]);
+fn failed_images_are_reported_and_excluded() {
+    let here = TestDir::with_faces(&["astronaut.png"]);
     here.write("text.png", "no picture");
     let args = ["--kinds", "blur", "--levels", "2", "--method", "attn,attn@head=1"];
     let ran = here.run(&[&["validate", "text.png", "astronaut.png"], &args[..]].concat());

@@ -107,7 +107,7 @@ fn every_command_works() {
 /// The first command of the first page does the program's main job, the second runs all tests, and
 /// what the page shows as output is what a reader gets.
 #[test]
-fn the_first_page_keeps_its_word() {
+fn readme_commands_produce_the_shown_output() {
     let blocks = read("README.md");
     let start = blocks.iter().position(|block| block.language == "sh").expect("a command");
     let lines: Vec<&str> = blocks[start].text.lines().collect();
@@ -231,7 +231,7 @@ fn every_document_is_listed() {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn relative_links_resolve() {
     let root = root();
     let mut broken = String::new();
     let mut checked = 0;

@@ -187,7 +187,7 @@ mod tests {
     use super::file_name;
 
     #[test]
-    fn names_of_files_stay_inside_their_folder() {
+    fn file_names_are_sanitized() {
         assert_eq!(file_name("faces/ada 1"), "faces_ada_1");
         assert_eq!(file_name("../../etc/passwd"), "etc_passwd");
         assert_eq!(file_name(r"C:\a"), "C__a");

@@ -70,7 +70,7 @@ impl Drawing {
         open_folder(folder, existing, unfinished.as_deref().filter(|_| continues))?;
         let (before, files) = (BeforeRun::new(existing, started), RunFiles::new(folder));
         if let Some(log) = log {
-            log.vouch_for(files.clone())?;
+            log.track_files(files.clone())?;
         }
         Ok(Self { folder: folder.to_owned(), taken, before, files })
     }

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         ),
         format => format,
     };
-    interrupt::end_early();
+    interrupt::enable_graceful_stop();
     // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let about = about(&threads);

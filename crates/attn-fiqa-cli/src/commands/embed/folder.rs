@@ -10,7 +10,7 @@ use attn_fiqa::status::Status;
 use attn_fiqa_eval::files::npy;
 
 use super::writer::{WriterOptions, embedding_of};
-use crate::journal::{Admit, DoneImage, Place, RunFiles, RunLog};
+use crate::journal::{Admit, DoneImage, RunFiles, RunLog, RunPaths};
 use crate::output::{BeforeRun, RunOutput, name_hash, open_folder};
 use crate::summary::Summary;
 
@@ -26,7 +26,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn open(path: &Path, options: &WriterOptions<'_>) -> anyhow::Result<Self> {
-        let place = Place::inside(path);
+        let place = RunPaths::inside(path);
         open_folder(path, options.existing, Some(&place.journal))?;
         let plan = options.plan;
         let mut log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
@@ -37,7 +37,7 @@ impl Folder {
         })?;
         let before = BeforeRun::new(options.existing, log.started());
         let files = RunFiles::new(path);
-        log.vouch_for(files.clone())?;
+        log.track_files(files.clone())?;
         Ok(Self { path: path.to_owned(), taken, log, before, files })
     }
 

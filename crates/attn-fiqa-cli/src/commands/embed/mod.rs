@@ -31,7 +31,7 @@ pub(crate) fn run(args: &EmbedArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     }
     let model = Model::open(args, run)?;
     let face_options = args.faces.options(&args.input, model.threads(), model.precision())?;
-    interrupt::end_early();
+    interrupt::enable_graceful_stop();
     // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let about = model.about(args.flip);

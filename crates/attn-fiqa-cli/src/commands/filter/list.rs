@@ -90,7 +90,7 @@ mod tests {
     use super::bytes_of;
 
     #[test]
-    fn escapes_of_rows_become_the_bytes_of_the_name() {
+    fn hex_escapes_are_decoded_to_bytes() {
         assert_eq!(bytes_of(r"a\xff.jpg"), b"a\xff.jpg");
         assert_eq!(bytes_of(r"a\x5cxff.jpg"), br"a\xff.jpg");
         assert_eq!(bytes_of(r"a\b\x9"), br"a\b\x9");

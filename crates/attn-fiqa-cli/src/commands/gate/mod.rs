@@ -19,7 +19,7 @@ use crate::interrupt;
 use crate::journal::Images;
 use crate::log;
 use page::Page;
-use rows::{Judged, Rows};
+use rows::{GateResult, Rows};
 
 pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     if let Some(name) = &args.print_policy {
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let options = ScoreOptions { components, best_only: args.best.best, ..request.into() };
     let pipeline = session.pipeline(session.faces(&args.input, &args.faces)?, options)?;
 
-    interrupt::end_early();
+    interrupt::enable_graceful_stop();
     // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let mut rows = Rows::open(args.format, args.output.as_deref())?;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     Ok(if retake + rejected == 0 { Exit::Done } else { Exit::SomeFailed })
 }
 
-fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> Judged {
+fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> GateResult {
     let (quality, verdict) = match &row.outcome {
         Err(failure) => (None, Verdict::of_failure(failure.clone())),
         Ok(assessment) => {
@@ -85,7 +85,7 @@ fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> Judged {
             (evidence.quality, policy.judge(&evidence))
         }
     };
-    Judged { row, quality, verdict }
+    GateResult { row, quality, verdict }
 }
 
 /// A built-in policy by name, or one read from a file.
@@ -114,6 +114,6 @@ fn print_policy(name: &str) -> anyhow::Result<Exit> {
 }
 
 /// Whether a face is on the page.
-fn is_refused(judged: &Judged) -> bool {
+fn is_refused(judged: &GateResult) -> bool {
     judged.verdict.decision != Decision::Accept
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::is_refused;
-use super::rows::Judged;
+use super::rows::GateResult;
 use crate::output::{NewFile, printable};
 
 /// The page allows only its own style: nothing is fetched and nothing runs.
@@ -29,7 +29,7 @@ impl Page {
         Ok(Self { file: NewFile::create(file)?, cards: Vec::new(), limit, left_out: 0 })
     }
 
-    pub(super) fn add(&mut self, judged: &Judged) -> anyhow::Result<()> {
+    pub(super) fn add(&mut self, judged: &GateResult) -> anyhow::Result<()> {
         if !is_refused(judged) {
             return Ok(());
         }
@@ -78,8 +78,8 @@ impl Page {
     }
 }
 
-fn card(judged: &Judged) -> anyhow::Result<Markup> {
-    let Judged { row, quality, verdict } = judged;
+fn card(judged: &GateResult) -> anyhow::Result<Markup> {
+    let GateResult { row, quality, verdict } = judged;
     let images = images(judged)?;
     let name = printable(&row.label());
     Ok(html! {
@@ -106,7 +106,7 @@ fn reasons(verdict: &Verdict) -> Markup {
 }
 
 /// The crop, and the crop with the map over it, as data URIs; `None` without a crop.
-fn images(judged: &Judged) -> anyhow::Result<Option<[String; 2]>> {
+fn images(judged: &GateResult) -> anyhow::Result<Option<[String; 2]>> {
     let Some(crop) = &judged.row.crop else { return Ok(None) };
     let uri = |bytes: Vec<u8>| format!("data:image/png;base64,{}", STANDARD.encode(bytes));
     let face = uri(encode_png(crop.rgb(), crop.side(), crop.side())?);

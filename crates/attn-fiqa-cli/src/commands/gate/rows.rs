@@ -11,7 +11,7 @@ use crate::args::TextFormat;
 use crate::output::{Destination, choose_text_format, printable};
 
 /// A face or a failed image, and its verdict.
-pub(super) struct Judged {
+pub(super) struct GateResult {
     pub(super) row: Row,
     pub(super) quality: Option<i8>,
     pub(super) verdict: Verdict,
@@ -52,8 +52,8 @@ impl Rows {
         })
     }
 
-    pub(super) fn write(&mut self, judged: &Judged) -> anyhow::Result<()> {
-        let Judged { row, quality, verdict } = judged;
+    pub(super) fn write(&mut self, judged: &GateResult) -> anyhow::Result<()> {
+        let GateResult { row, quality, verdict } = judged;
         let reasons = verdict.explanations();
         match self {
             Self::Table(destination) => {

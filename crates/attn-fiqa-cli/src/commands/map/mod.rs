@@ -47,7 +47,7 @@ pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let options = ScoreOptions { best_only: args.best.best, ..request.into() };
     let pipeline = session.pipeline(faces, options)?;
 
-    interrupt::end_early();
+    interrupt::enable_graceful_stop();
     // Detect unreadable inputs and unwritable outputs before any work.
     let sources = args.input.open()?;
     let plan = args.plan(run, &session.about());

@@ -13,7 +13,7 @@ use super::spool::Spool;
 use super::style::{MapStyles, SetRange};
 use super::{file_stem, images, sheet, spooled};
 use crate::args::MapArgs;
-use crate::journal::{Admit, DoneImage, Place, RunFiles, RunLog};
+use crate::journal::{Admit, DoneImage, RunFiles, RunLog, RunPaths};
 use crate::output::{BeforeRun, Existing, MANIFEST, NewFile, RunOutput, RunPlan, open_folder};
 use crate::summary::Summary;
 
@@ -48,7 +48,7 @@ impl<'a> MapOutput<'a> {
         let existing = args.folder.existing();
         let place = match (&args.output, &args.sheet) {
             (Some(folder), _) => {
-                let place = Place::beside(&folder.join(MANIFEST));
+                let place = RunPaths::beside(&folder.join(MANIFEST));
                 open_folder(folder, existing, Some(&place.journal))?;
                 place
             }
@@ -58,7 +58,7 @@ impl<'a> MapOutput<'a> {
                 }
                 // Detect unwritable outputs before any work.
                 NewFile::create(sheet)?;
-                Place::beside(sheet)
+                RunPaths::beside(sheet)
             }
             (None, None) => bail!("neither a folder nor a sheet: this is a bug"),
         };
@@ -186,7 +186,7 @@ impl RunOutput for MapOutput<'_> {
 }
 
 /// Refuses to add rows to a manifest with other columns.
-fn check_heading(place: &Place) -> anyhow::Result<()> {
+fn check_heading(place: &RunPaths) -> anyhow::Result<()> {
     let path = &place.output;
     if !path.exists() {
         return Ok(());

@@ -81,7 +81,7 @@ mod tests {
     use super::evenly;
 
     #[test]
-    fn a_choice_holds_both_ends() {
+    fn evenly_selects_equidistant_elements() {
         let ranked: Vec<usize> = (0..10).collect();
         assert_eq!(evenly(&ranked, 4), [0, 3, 6, 9]);
         assert_eq!(evenly(&ranked, 1), [0]);

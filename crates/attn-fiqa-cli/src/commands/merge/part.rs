@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::journal::{DoneImage, Fingerprint, JournalReader, Line, Place, Shard};
+use crate::journal::{DoneImage, Fingerprint, JournalReader, Line, RunPaths, Shard};
 use crate::output::{OwnedCell, SUCCESS, TableReader, TableSchema, encode, parts};
 
 /// Maximum number of bytes of an image's rows: a damaged journal must not fill the memory.
@@ -43,7 +43,7 @@ impl Part {
     ///
     /// If it is not the output of a shard, is not finished, or cannot be read.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
-        let place = if path.is_dir() { Place::inside(path) } else { Place::beside(path) };
+        let place = if path.is_dir() { RunPaths::inside(path) } else { RunPaths::beside(path) };
         if !place.journal.is_file() {
             bail!(
                 "'{}' has no journal '{}': only outputs of runs with --shard can be merged, each \

@@ -6,7 +6,7 @@ use attn_fiqa::checkpoint::builtin;
 use serde_json::json;
 
 use crate::args::ListFormat;
-use crate::models::{BUILT_IN, BUILT_IN_LICENCE, Entry, Hub, Registry, Whereabouts};
+use crate::models::{BUILT_IN, BUILT_IN_LICENCE, Entry, EntryLocation, Hub, Registry};
 use crate::output::PlainTable;
 
 /// One model, as listed.
@@ -77,12 +77,12 @@ fn built_in(model: &attn_fiqa::checkpoint::Inspection) -> Line {
 }
 
 fn of_entry(entry: &Entry, own: bool, hub: &Hub) -> Line {
-    let (state, file, place) = match entry.whereabouts() {
-        Whereabouts::Local(path) if path.is_file() => {
+    let (state, file, place) = match entry.entry_location() {
+        EntryLocation::Local(path) if path.is_file() => {
             ("added", Some(path.to_owned()), path.display().to_string())
         }
-        Whereabouts::Local(path) => ("missing", None, path.display().to_string()),
-        Whereabouts::Hub { repo, file } => match hub.cached(repo, file) {
+        EntryLocation::Local(path) => ("missing", None, path.display().to_string()),
+        EntryLocation::Hub { repo, file } => match hub.cached(repo, file) {
             Some(path) => {
                 let shown = path.display().to_string();
                 ("cached", Some(path), shown)

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_show_urls_without_secrets() {
+    fn urls_are_shown_without_credentials_or_query() {
         let shown = |url: &str| {
             let (path, relative) = names(Path::new(url));
             (path, relative.to_string_lossy().replace('\\', "/"))
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ending_of_the_path_says_what_lies_there() {
+    fn url_kind_is_inferred_from_path() {
         let kind = |url: &str| Url::parse(Path::new(url)).unwrap().kind();
         assert_eq!(kind("https://h/a.jpg?file=b.tar"), Kind::Image);
         assert_eq!(kind("https://h/data-000.TAR.GZ?sig=1"), Kind::Tar);

@@ -32,7 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A stream lasts as long as its consumer needs; the time between two pieces is limited instead.
-const WHOLE_ANSWER: &str = "30days";
+const STREAM_TIMEOUT: &str = "30days";
 
 /// Where an object is.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub(super) struct Admitted {
 }
 
 /// Why a request failed.
-struct Trouble {
+struct RemoteError {
     failure: Failure,
     /// Whether another attempt may succeed, and after how long if the server specifies it.
     retry: Option<Option<Duration>>,
@@ -77,7 +77,7 @@ struct Answer {
     length: Option<u64>,
     /// The version of the object.
     tag: Option<String>,
-    body: BoxStream<'static, Result<Bytes, Trouble>>,
+    body: BoxStream<'static, Result<Bytes, RemoteError>>,
 }
 
 impl fmt::Debug for Client {
@@ -100,12 +100,12 @@ impl Location {
     }
 }
 
-impl Trouble {
-    fn lasting(status: Status, message: impl Into<String>) -> Self {
+impl RemoteError {
+    fn permanent(status: Status, message: impl Into<String>) -> Self {
         Self { failure: Failure::new(status, message), retry: None }
     }
 
-    fn passing(message: impl Into<String>) -> Self {
+    fn transient(message: impl Into<String>) -> Self {
         Self { failure: Failure::new(Status::Unreadable, message), retry: Some(None) }
     }
 }
@@ -153,7 +153,7 @@ impl Client {
         let limits = [
             (ClientConfigKey::ReadTimeout, stall),
             (ClientConfigKey::ConnectTimeout, connect),
-            (ClientConfigKey::Timeout, WHOLE_ANSWER.to_owned()),
+            (ClientConfigKey::Timeout, STREAM_TIMEOUT.to_owned()),
         ];
         let mut retry =
             RetryConfig { max_retries: ATTEMPTS as usize - 1, ..RetryConfig::default() };
@@ -207,11 +207,11 @@ impl Client {
         max_bytes: u64,
         ticket: &mut Option<Ticket>,
         room: &mut Option<Room>,
-    ) -> Result<Vec<u8>, Trouble> {
+    ) -> Result<Vec<u8>, RemoteError> {
         let Answer { length, mut body, .. } = self.get(location, None, None).await?;
         let too_large = |length: u64| {
             let message = format!("the object holds {length} bytes and the limit is {max_bytes}");
-            Trouble::lasting(Status::TooLarge, message)
+            RemoteError::permanent(Status::TooLarge, message)
         };
         if let Some(length) = length.filter(|&length| length > max_bytes) {
             return Err(too_large(length));
@@ -276,7 +276,7 @@ impl Client {
                 Location::Object(store, path, kind) => {
                     let options = GetOptions { head: true, ..GetOptions::default() };
                     let found = store.get_opts(path, options).await;
-                    found.map(|found| found.meta.size).map_err(|error| store_trouble(&error, *kind))
+                    found.map(|found| found.meta.size).map_err(|error| store_error(&error, *kind))
                 }
             };
             match found {
@@ -286,7 +286,7 @@ impl Client {
         }
     }
 
-    async fn http_length(&self, url: &reqwest::Url) -> Result<u64, Trouble> {
+    async fn http_length(&self, url: &reqwest::Url) -> Result<u64, RemoteError> {
         // Signed URLs are often valid for GET only.
         let request = self.http.get(url.clone()).header(RANGE, "bytes=0-0");
         let answer = self.answered(request).await?;
@@ -310,7 +310,11 @@ impl Client {
         }
     }
 
-    async fn range_once(&self, location: &Location, range: &Range<u64>) -> Result<Bytes, Trouble> {
+    async fn range_once(
+        &self,
+        location: &Location,
+        range: &Range<u64>,
+    ) -> Result<Bytes, RemoteError> {
         let length = range.end - range.start;
         let mut answer = self.get(location, Some((range.start, Some(range.end))), None).await?;
         let mut bytes = BytesMut::new();
@@ -334,7 +338,7 @@ impl Client {
         };
         let mut found = store.list(Some(prefix));
         while let Some(object) = found.next().await {
-            let object = object.map_err(|error| store_trouble(&error, *kind).failure)?;
+            let object = object.map_err(|error| store_error(&error, *kind).failure)?;
             if !each(object.location.to_string()).await {
                 break;
             }
@@ -348,7 +352,7 @@ impl Client {
         location: &Location,
         range: Option<(u64, Option<u64>)>,
         tag: Option<&str>,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, RemoteError> {
         match location {
             Location::Http(url) => self.get_http(url, range, tag).await,
             Location::Object(store, path, kind) => {
@@ -360,13 +364,13 @@ impl Client {
                 let if_match = tag.map(str::to_owned);
                 let options = GetOptions { range, if_match, ..GetOptions::default() };
                 let found = store.get_opts(path, options).await;
-                let found = found.map_err(|error| store_trouble(&error, kind))?;
+                let found = found.map_err(|error| store_error(&error, kind))?;
                 Ok(Answer {
                     length: Some(found.range.end - found.range.start),
                     tag: found.meta.e_tag.clone(),
                     body: found
                         .into_stream()
-                        .map(move |piece| piece.map_err(|error| store_trouble(&error, kind)))
+                        .map(move |piece| piece.map_err(|error| store_error(&error, kind)))
                         .boxed(),
                 })
             }
@@ -378,7 +382,7 @@ impl Client {
         url: &reqwest::Url,
         range: Option<(u64, Option<u64>)>,
         tag: Option<&str>,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, RemoteError> {
         let mut request = self.http.get(url.clone());
         if let Some((from, to)) = range {
             let to = to.map_or(String::new(), |to| (to - 1).to_string());
@@ -399,7 +403,7 @@ impl Client {
             tag,
             body: answer
                 .bytes_stream()
-                .map(move |piece| piece.map_err(|error| http_trouble(error, stall)))
+                .map(move |piece| piece.map_err(|error| http_error(error, stall)))
                 .boxed(),
         })
     }
@@ -408,37 +412,40 @@ impl Client {
     async fn answered(
         &self,
         request: reqwest::RequestBuilder,
-    ) -> Result<reqwest::Response, Trouble> {
-        let answer = request.send().await.map_err(|error| http_trouble(error, self.stall))?;
+    ) -> Result<reqwest::Response, RemoteError> {
+        let answer = request.send().await.map_err(|error| http_error(error, self.stall))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
         let says = format!("the server answers {status}");
         Err(match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => Trouble::lasting(Status::NotFound, says),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::lasting(
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                RemoteError::permanent(Status::NotFound, says)
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RemoteError::permanent(
                 Status::Unreadable,
                 format!("{says}: access is denied; a signature in the URL may have expired"),
             ),
-            StatusCode::PRECONDITION_FAILED => {
-                Trouble::lasting(Status::Unreadable, "the object changed while it was being read")
-            }
+            StatusCode::PRECONDITION_FAILED => RemoteError::permanent(
+                Status::Unreadable,
+                "the object changed while it was being read",
+            ),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Trouble { retry: Some(retry_after(&answer)), ..Trouble::passing(says) }
+                RemoteError { retry: Some(retry_after(&answer)), ..RemoteError::transient(says) }
             }
             _ if status.is_server_error() => {
-                Trouble { retry: Some(retry_after(&answer)), ..Trouble::passing(says) }
+                RemoteError { retry: Some(retry_after(&answer)), ..RemoteError::transient(says) }
             }
-            _ => Trouble::lasting(Status::Unreadable, says),
+            _ => RemoteError::permanent(Status::Unreadable, says),
         })
     }
 }
 
 /// Pauses before the next attempt, or fails if there is none left.
-async fn pause(trouble: Trouble, attempt: &mut u32) -> Result<(), Failure> {
+async fn pause(trouble: RemoteError, attempt: &mut u32) -> Result<(), Failure> {
     *attempt += 1;
-    let Trouble { failure, retry } = trouble;
+    let RemoteError { failure, retry } = trouble;
     match retry {
         None => Err(failure),
         Some(_) if *attempt >= ATTEMPTS => {
@@ -458,32 +465,32 @@ fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn cut() -> Trouble {
-    Trouble::passing("the connection ended before the object was complete")
+fn cut() -> RemoteError {
+    RemoteError::transient("the connection ended before the object was complete")
 }
 
-fn no_ranges() -> Trouble {
-    Trouble::lasting(
+fn no_ranges() -> RemoteError {
+    RemoteError::permanent(
         Status::Unreadable,
         "the server does not support range requests for this object, which are needed here: \
          download it",
     )
 }
 
-fn http_trouble(error: reqwest::Error, stall: Duration) -> Trouble {
+fn http_error(error: reqwest::Error, stall: Duration) -> RemoteError {
     let error = error.without_url();
     if error.is_timeout() && !error.is_connect() {
-        return Trouble::passing(format!("no data arrived within {} s", stall.as_secs_f64()));
+        return RemoteError::transient(format!("no data arrived within {} s", stall.as_secs_f64()));
     }
     if error.is_redirect() || error.is_builder() {
-        return Trouble::lasting(Status::Unreadable, described(&error));
+        return RemoteError::permanent(Status::Unreadable, described(&error));
     }
     if refuses_certificate(&error) {
         let message = format!("the server's certificate is not trusted: {}", described(&error));
-        return Trouble::lasting(Status::Unreadable, message + TRUST);
+        return RemoteError::permanent(Status::Unreadable, message + TRUST);
     }
     let kind = if error.is_connect() { "cannot reach the server" } else { "the request failed" };
-    Trouble::passing(format!("{kind}: {}", described(&error)))
+    RemoteError::transient(format!("{kind}: {}", described(&error)))
 }
 
 /// How to have a custom certificate trusted.
@@ -511,11 +518,11 @@ fn refuses_certificate(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The failure for an error of a store, which has already made its own attempts.
-fn store_trouble(error: &object_store::Error, kind: Store) -> Trouble {
+fn store_error(error: &object_store::Error, kind: Store) -> RemoteError {
     use object_store::Error as E;
     match error {
         E::NotFound { .. } => {
-            Trouble::lasting(Status::NotFound, "the store has no such object or bucket")
+            RemoteError::permanent(Status::NotFound, "the store has no such object or bucket")
         }
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
             let variables = match kind {
@@ -532,13 +539,13 @@ fn store_trouble(error: &object_store::Error, kind: Store) -> Trouble {
                      AZURE_SKIP_SIGNATURE=true for a public container"
                 }
             };
-            Trouble::lasting(
+            RemoteError::permanent(
                 Status::Unreadable,
                 format!("the store denies access: credentials are read from {variables}"),
             )
         }
         E::Precondition { .. } => {
-            Trouble::lasting(Status::Unreadable, "the object changed while it was being read")
+            RemoteError::permanent(Status::Unreadable, "the object changed while it was being read")
         }
         other => {
             let text = described(other);
@@ -548,7 +555,7 @@ fn store_trouble(error: &object_store::Error, kind: Store) -> Trouble {
                 "the store did not send the object: {}",
                 reason.trim_end_matches([':', ' '])
             );
-            Trouble::lasting(Status::Unreadable, message)
+            RemoteError::permanent(Status::Unreadable, message)
         }
     }
 }
@@ -586,7 +593,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_hold_no_queries() {
+    fn url_queries_are_removed_from_messages() {
         let text = "GET http://h/a?X-Sig=se%20cret&b=1 failed (see \"https://h/?token=2\")";
         assert_eq!(without_queries(text), "GET http://h/a failed (see \"https://h/\")");
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 /// A file on the hub, and how the hub behaves.
 #[derive(Clone, Default)]
-pub(crate) struct Shelf {
+pub(crate) struct FakeHubState {
     /// The path after the endpoint, such as `a/b/resolve/main/model.safetensors`.
     pub(crate) path: String,
     pub(crate) bytes: Vec<u8>,
@@ -29,12 +29,12 @@ pub(crate) struct Asked {
 
 pub(crate) struct FakeHub {
     pub(crate) endpoint: String,
-    shelf: Arc<Mutex<Shelf>>,
+    shelf: Arc<Mutex<FakeHubState>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl FakeHub {
-    pub(crate) fn start(shelf: Shelf) -> Self {
+    pub(crate) fn start(shelf: FakeHubState) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
         let shelf = Arc::new(Mutex::new(shelf));
@@ -50,7 +50,7 @@ impl FakeHub {
         Self { endpoint, shelf, asked }
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Shelf)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut FakeHubState)) {
         change(&mut self.shelf.lock().expect("the shelf"));
     }
 
@@ -60,7 +60,11 @@ impl FakeHub {
     }
 }
 
-fn answer(mut stream: TcpStream, shelf: &Shelf, log: &Mutex<Vec<Asked>>) -> std::io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    shelf: &FakeHubState,
+    log: &Mutex<Vec<Asked>>,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;

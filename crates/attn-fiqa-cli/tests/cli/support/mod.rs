@@ -62,9 +62,9 @@ pub(crate) fn program() -> Command {
 }
 
 /// A folder in which the program runs, so that paths are short and the same everywhere.
-pub(crate) struct Workplace(TempDir);
+pub(crate) struct TestDir(TempDir);
 
-impl Workplace {
+impl TestDir {
     pub(crate) fn new() -> Self {
         Self(TempDir::new().expect("a temporary folder"))
     }
@@ -138,12 +138,12 @@ impl Workplace {
         command
     }
 
-    pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        self.run_fed(args, b"")
+    pub(crate) fn run(&self, args: &[&str]) -> CommandResult {
+        self.run_with_stdin(args, b"")
     }
 
     /// Runs the program with bytes on its standard input.
-    pub(crate) fn run_fed(&self, args: &[&str], input: &[u8]) -> Ran {
+    pub(crate) fn run_with_stdin(&self, args: &[&str], input: &[u8]) -> CommandResult {
         let mut command = self.command(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program");
@@ -151,7 +151,7 @@ impl Workplace {
         // A program that does not read its input may have exited already.
         let _ = stdin.write_all(input);
         drop(stdin);
-        Ran::from(child.wait_with_output().expect("its output"))
+        CommandResult::from(child.wait_with_output().expect("its output"))
     }
 }
 
@@ -167,20 +167,20 @@ pub(crate) fn wide_image() -> Vec<u8> {
 }
 
 /// How a run ended and what it printed.
-pub(crate) struct Ran {
+pub(crate) struct CommandResult {
     pub(crate) status: Option<i32>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) stderr: String,
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandResult {
     fn from(output: Output) -> Self {
         let stderr = String::from_utf8(output.stderr).expect("messages in UTF-8");
         Self { status: output.status.code(), bytes: output.stdout, stderr }
     }
 }
 
-impl Ran {
+impl CommandResult {
     #[track_caller]
     pub(crate) fn ended_with(self, status: i32) -> Self {
         assert_eq!(self.status, Some(status), "exit status; it said: {}", self.stderr);
@@ -219,7 +219,7 @@ impl Ran {
 
     /// The same, where other output preceded the error.
     #[track_caller]
-    pub(crate) fn refused_of(self, part: &str) {
+    pub(crate) fn refused_after_output(self, part: &str) {
         let ran = self.ended_with(2);
         let error = ran.stderr.lines().last().unwrap_or_default();
         assert!(error.starts_with("error: "), "{}", ran.stderr);

@@ -144,9 +144,12 @@ mod tests {
             tasks.reverse();
             for (number, task) in tasks.into_iter().enumerate() {
                 let room: Option<Room> = task.await.unwrap();
-                let held = budget.lock().held;
-                assert!(held <= 100 || held == 10 + 3 * number as u64, "{number}: {held}");
                 assert_eq!(room.is_none(), number % 10 == 3);
+                // Without this image's room, a later image above the budget may be admitted alone.
+                if room.is_some() {
+                    let held = budget.lock().held;
+                    assert!(held <= 100 || held == 10 + 3 * number as u64, "{number}: {held}");
+                }
             }
         });
         assert_eq!(budget.lock().held, 0);

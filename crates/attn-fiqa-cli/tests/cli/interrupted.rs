@@ -58,7 +58,7 @@ fn files(here: &TestDir) -> Vec<String> {
 }
 
 #[test]
-fn finished_rows_are_kept_in_a_partial_file() {
+fn interrupted_run_keeps_finished_rows_in_part_file() {
     for (command, output) in [("score", "scores.csv"), ("detect", "faces.csv")] {
         let here = TestDir::with_faces(&["blur-1.png"]);
         here.write(output, "the result of an earlier run\n");
@@ -80,7 +80,7 @@ fn finished_rows_are_kept_in_a_partial_file() {
 }
 
 #[test]
-fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
+fn second_interrupt_stops_immediately_and_keeps_rows() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     let mut run = Run::start(&here, "score", "scores.csv");
     // The rows of an image are complete when those of the next begin.
@@ -102,7 +102,7 @@ fn a_second_interrupt_ends_at_once_and_keeps_the_rows_so_far() {
 
 /// `best` needs all images.
 #[test]
-fn commands_that_need_all_images_end_at_once() {
+fn interrupted_best_stops_immediately_and_leaves_no_files() {
     let here = TestDir::new();
     let mut run = Run::start(&here, "best", "best.csv");
     run.interrupt();

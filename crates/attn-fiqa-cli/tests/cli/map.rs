@@ -130,7 +130,7 @@ fn per_head_grids_average_to_the_map() {
 }
 
 #[test]
-fn files_keep_their_folders() {
+fn output_preserves_input_subfolders() {
     let here = TestDir::new();
     here.face("blur-1.png", "in/a/x.png");
     here.face("blur-2.png", "in/b/x.png");
@@ -145,7 +145,7 @@ fn files_keep_their_folders() {
 }
 
 #[test]
-fn files_of_one_name_do_not_overwrite_each_other() {
+fn name_collisions_are_reported_not_overwritten() {
     let here = TestDir::new();
     here.face("blur-1.png", "first/x.png");
     here.face("blur-5.png", "second/x.png");
@@ -168,7 +168,7 @@ fn files_of_one_name_do_not_overwrite_each_other() {
 }
 
 #[test]
-fn an_output_is_required() {
+fn missing_or_unwritable_output_is_rejected() {
     let here = test_dir();
     let ran = here.run(&["map", "astronaut.png"]).ended_with(2);
     assert!(
@@ -187,7 +187,7 @@ fn an_output_is_required() {
 }
 
 #[test]
-fn a_method_without_a_map_is_refused() {
+fn method_without_map_is_rejected() {
     let here = test_dir();
     here.run(&["map", "astronaut.png", "--output", "maps", "--method", "attn-median"]).refused(
         "a map was asked for, but method 'attn-median' is not a mean over patches; put 'attn' or \
@@ -197,7 +197,7 @@ fn a_method_without_a_map_is_refused() {
 }
 
 #[test]
-fn a_run_that_does_not_start_makes_no_folder() {
+fn invalid_arguments_create_no_output_folder() {
     let here = test_dir();
     let before = here.files("");
     for wrong in [&["nothing-*.png"][..], &["astronaut.png", "--method", "attn@block=99"]] {

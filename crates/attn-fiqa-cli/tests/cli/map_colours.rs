@@ -32,7 +32,7 @@ fn assert_colour(map: &RgbImage, colour: [u8; 3]) {
 }
 
 #[test]
-fn a_fixed_range_holds_for_every_image() {
+fn out_of_range_values_get_end_colours() {
     let here = test_dir();
     for (name, [first, last]) in [("viridis", VIRIDIS), ("jet", JET)] {
         for map in maps(&here, &["--range", "100,200", "--colormap", name]) {
@@ -45,7 +45,7 @@ fn a_fixed_range_holds_for_every_image() {
 }
 
 #[test]
-fn values_outside_a_fixed_range_are_counted() {
+fn out_of_range_values_are_counted() {
     let here = test_dir();
     let args = ["map", "astronaut.png", "blur-5.png", "-o", "maps", "--overwrite", "--range"];
     let ran = here.run(&[&args[..], &["100,200"]].concat()).ended_with(0);
@@ -72,7 +72,7 @@ fn single_image_set_range_equals_per_image_range() {
 }
 
 #[test]
-fn invalid_ranges_are_refused_before_anything_is_written() {
+fn invalid_ranges_are_rejected_and_write_nothing() {
     let here = test_dir();
     let run = |range: &str| {
         let range = format!("--range={range}");
@@ -122,7 +122,7 @@ fn colormap_and_alpha_are_applied() {
 }
 
 #[test]
-fn maps_are_as_large_as_the_crop() {
+fn map_size_equals_crop_size() {
     let here = test_dir();
     here.write("wide.png", wide_image());
     here.run(&["map", "wide.png", "--aligned", "--resize", "--output", "maps"]).ended_with(0);
@@ -174,7 +174,7 @@ fn sheet_contains_face_pixels() {
 }
 
 #[test]
-fn without_a_scored_image_there_is_no_sheet() {
+fn no_sheet_is_written_without_scored_images() {
     let here = test_dir();
     here.write("old.png", "what stood here before");
     let ran = here.run(&["map", "gone.png", "--sheet", "old.png"]).ended_with(1);

@@ -52,7 +52,7 @@ fn inspect_describes_builtin_model() {
 }
 
 #[test]
-fn a_conversion_keeps_the_scores() {
+fn conversion_preserves_scores() {
     let here = test_dir();
     let expected = score(&here, &[]);
     let size = |name: &str| here.read(name).len();
@@ -99,7 +99,7 @@ fn quality_only_checkpoint_is_reported_and_enforced() {
 }
 
 #[test]
-fn a_conversion_never_overwrites_its_input() {
+fn conversion_never_overwrites_its_input() {
     let here = test_dir();
     std::fs::create_dir(here.path("folder")).unwrap();
     let before = here.read("model.safetensors");
@@ -111,7 +111,7 @@ fn a_conversion_never_overwrites_its_input() {
 }
 
 #[test]
-fn a_failed_conversion_writes_nothing() {
+fn failed_conversion_writes_nothing() {
     let here = test_dir();
     let before = here.files("");
     for output in ["model.pt", "model", "model.safetensors.bak"] {
@@ -164,7 +164,7 @@ fn non_model_files_are_rejected_with_reason() {
 }
 
 #[test]
-fn options_that_contradict_the_file_are_refused() {
+fn conflicting_model_options_are_rejected() {
     let here = test_dir();
     let heads = builtin().unwrap().config().num_heads;
     here.run(&["model", "inspect", "model.safetensors", "--heads", "3"]).refused(&format!(

@@ -116,7 +116,7 @@ fn pull_downloads_verifies_and_pins_model() {
 }
 
 #[test]
-fn nothing_is_fetched_before_the_licence_is_accepted() {
+fn pull_requires_licence_acceptance() {
     let place = Place::new(as_hash);
     let ran = place.run(&["model", "pull", "theirs"]).ended_with(2);
     assert!(ran.stderr.contains("licence: for research only"), "{}", ran.stderr);
@@ -134,7 +134,7 @@ fn nothing_is_fetched_before_the_licence_is_accepted() {
 }
 
 #[test]
-fn an_interrupted_pull_resumes() {
+fn interrupted_pull_resumes_with_range_request() {
     let place = Place::new(as_hash);
     let size = place.here.read("m.safetensors").len();
     place.hub.change(|shelf| shelf.break_after = Some(size / 8));
@@ -174,7 +174,7 @@ fn registry_hash_mismatch_is_rejected() {
 }
 
 #[test]
-fn a_file_that_changed_since_the_first_download_is_refused() {
+fn pinned_hash_mismatch_is_rejected() {
     let place = Place::new(as_mark);
     place.pull().ended_with(0);
     std::fs::remove_dir_all(place.here.path("hf/hub")).unwrap();
@@ -193,7 +193,7 @@ fn a_file_that_changed_since_the_first_download_is_refused() {
 }
 
 #[test]
-fn a_damaged_download_is_removed() {
+fn corrupted_download_is_rejected() {
     let place = Place::new(as_hash);
     place.hub.change(|shelf| shelf.bytes[5000] ^= 1);
     let ran = place.pull().ended_with(2);

@@ -100,7 +100,7 @@ fn report_groups_match_groups_command() {
 }
 
 #[test]
-fn non_html_outputs_and_inputs_are_not_overwritten() {
+fn invalid_outputs_and_tables_are_rejected() {
     let here = TestDir::new();
     here.write("scores.csv", "path,quality\na.jpg,50\n");
     here.write("labels.csv", "path,age\na.jpg,30\n");

@@ -185,7 +185,7 @@ fn refinement_defaults_to_builtin_detector_only() {
 }
 
 #[test]
-fn an_enlarged_portrait_has_one_face() {
+fn one_face_is_found_in_enlarged_portrait() {
     let here = TestDir::new();
     let large = resize(&portrait(), 1800, 1800, FilterType::Triangle);
     here.write("large.png", encoded(&large, ImageFormat::Png));
@@ -195,7 +195,7 @@ fn an_enlarged_portrait_has_one_face() {
 }
 
 #[test]
-fn a_small_portrait_has_one_face() {
+fn one_face_is_found_in_small_portrait() {
     let here = TestDir::new();
     let small = resize(&portrait(), 256, 256, FilterType::Triangle);
     here.write("small.png", encoded(&small, ImageFormat::Png));

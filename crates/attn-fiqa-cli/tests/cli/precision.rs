@@ -92,7 +92,7 @@ fn bf16x2_falls_back_to_f32_on_baseline() {
 }
 
 #[test]
-fn an_instruction_set_can_be_forced_and_is_named() {
+fn isa_override_is_applied_and_validated() {
     let here = TestDir::with_faces(&[FACE]);
     let run = |isa: Option<&str>| {
         let mut command = here.command(&["score", FACE, "--verbose", "--precision", "int8"]);
@@ -115,7 +115,7 @@ fn an_instruction_set_can_be_forced_and_is_named() {
 }
 
 #[test]
-fn auto_reports_its_choice() {
+fn auto_precision_reports_f32_on_baseline() {
     let here = TestDir::with_faces(&[FACE]);
     let said = |isa: &str| {
         let mut command = here.command(&["score", FACE, "--verbose", "--precision", "auto"]);
@@ -128,7 +128,7 @@ fn auto_reports_its_choice() {
 }
 
 #[test]
-fn an_unknown_precision_is_refused() {
+fn unknown_precision_is_rejected() {
     let here = TestDir::with_faces(&[FACE]);
     here.run(&["score", FACE, "--precision", "fp8"])
         .ended_with(2)

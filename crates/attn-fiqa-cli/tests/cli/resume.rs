@@ -104,7 +104,7 @@ fn with_output<'a>(args: &[&'a str], output: &'a str) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_killed_run_is_continued_to_the_same_bytes() {
+fn killed_run_resumes_to_identical_output() {
     for (args, output, journal) in runs() {
         let here = test_dir();
         let args = with_output(&args, output);
@@ -255,7 +255,7 @@ fn resume_rejects_changed_settings_or_inputs() {
 }
 
 #[test]
-fn a_second_run_into_the_same_output_is_refused() {
+fn concurrent_run_into_same_output_is_rejected() {
     for (args, output, journal) in runs() {
         let here = test_dir();
         let args = with_output(&args, output);

@@ -39,7 +39,7 @@ fn config_model_path_is_relative_to_config_file() {
 }
 
 #[test]
-fn a_wrong_configuration_is_refused() {
+fn invalid_config_file_is_rejected() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     let refused = |text: &str, part: &str| {
         here.write("c.toml", text);

@@ -69,7 +69,7 @@ fn read(document: &str) -> Vec<Block> {
 }
 
 #[test]
-fn every_command_works() {
+fn documented_commands_succeed() {
     if !Command::new("bash").arg("--version").output().is_ok_and(|out| out.status.success()) {
         attn_fiqa_testing::skip("no bash");
         return;
@@ -153,7 +153,7 @@ fn is_block(character: char) -> bool {
 }
 
 #[test]
-fn blocks_that_are_not_run_say_why() {
+fn skipped_blocks_give_a_known_reason() {
     let mut counts = BTreeMap::new();
     let mut run = 0;
     for document in documents() {
@@ -185,7 +185,7 @@ fn blocks_that_are_not_run_say_why() {
 
 /// With `--help` at the end, a command is parsed up to that point and does nothing else.
 #[test]
-fn commands_that_are_not_run_can_be_parsed() {
+fn skipped_commands_can_be_parsed() {
     let mut parsed = 0;
     for document in documents() {
         let not_run = |block: &&Block| !matches!(block.no_run.as_deref(), None | Some("feature"));

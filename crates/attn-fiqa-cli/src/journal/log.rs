@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 
 use super::files::{boot, sync_folder};
 use super::reader::{Lines, MAGIC, read_header};
-use super::whole::RecoverableRun;
+use super::recovery::RecoverableRun;
 use super::{DoneImage, Fingerprint, Line, RunFiles, RunPaths};
 use crate::{interrupt, log as report};
 

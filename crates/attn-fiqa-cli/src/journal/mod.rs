@@ -17,17 +17,17 @@ mod fingerprint;
 mod images;
 mod line;
 mod log;
-mod place;
+mod paths;
 mod reader;
+mod recovery;
 mod shard;
-mod whole;
 
 pub(crate) use files::{RunFiles, sync_folder};
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use images::{Admit, Found, ImageName, Images, Names};
 pub(crate) use line::{DoneImage, Line};
 pub(crate) use log::{Done, RunLog};
-pub(crate) use place::RunPaths;
+pub(crate) use paths::RunPaths;
 pub(crate) use reader::JournalReader;
 pub(crate) use shard::Shard;
 
@@ -40,6 +40,6 @@ pub(crate) fn read(journal: &Path, rows: &Path) -> anyhow::Result<[u64; 2]> {
     let (_, mut reader) = JournalReader::open(journal)?;
     while let Ok(Some(_)) = reader.next_line() {}
     let whole =
-        whole::RecoverableRun::find(&mut File::open(journal)?, &mut File::open(rows)?, None)?;
+        recovery::RecoverableRun::find(&mut File::open(journal)?, &mut File::open(rows)?, None)?;
     Ok([whole.journal_end, whole.data_end])
 }

@@ -55,7 +55,7 @@ const STUDY: &str = "[settings]\nfmr = [0.1]\nreplicates = 0\nfaces = 1\n\
     [[method]]\nname = \"attn\"\n[[method]]\nname = \"laplacian\"\n";
 
 #[test]
-fn a_study_finds_and_aligns_the_faces_itself() {
+fn study_detects_and_aligns_faces() {
     let here = cfp();
     here.write("study.toml", STUDY);
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(1);

@@ -208,7 +208,7 @@ fn onnx_and_laplacian_methods_are_benchmarked() {
 }
 
 #[test]
-fn a_study_takes_models_by_name() {
+fn study_models_are_resolved_by_name() {
     let here = eight_faces();
     let run = |args: &[&str]| {
         let mut command = here.command(args);
@@ -236,7 +236,7 @@ fn a_study_takes_models_by_name() {
 }
 
 #[test]
-fn a_killed_run_resumes() {
+fn killed_benchmark_resumes_from_cache() {
     let here = TestDir::new();
     let mut pairs = String::new();
     for number in 0..96 {
@@ -279,7 +279,7 @@ fn a_killed_run_resumes() {
 }
 
 #[test]
-fn only_affected_results_are_recomputed_without_system_tmpdir() {
+fn study_changes_add_only_affected_cache_entries() {
     let here = eight_faces();
     let run = |study: &str| {
         here.write("study.toml", study);
@@ -307,7 +307,7 @@ fn only_affected_results_are_recomputed_without_system_tmpdir() {
 }
 
 #[test]
-fn a_bad_image_is_a_failure_and_does_not_end_the_run() {
+fn bad_image_is_reported_without_aborting_run() {
     let here = eight_faces();
     here.write("set/p2_0.png", "no picture");
     let ran = here.run(&["benchmark", "study.toml"]).ended_with(1);

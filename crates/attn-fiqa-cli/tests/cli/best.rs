@@ -76,7 +76,7 @@ fn near_duplicates_are_left_out_and_counted() {
 }
 
 #[test]
-fn tracks_and_persons_make_groups() {
+fn faces_are_grouped_by_track_or_identity() {
     let here = test_dir();
     here.write(
         "tracks.csv",

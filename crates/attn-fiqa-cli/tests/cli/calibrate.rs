@@ -89,7 +89,7 @@ fn keep_key_bias_refits_only_the_quality_map() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_file() {
+fn calibration_is_deterministic_per_seed() {
     let here = TestDir::new();
     for (output, seed) in [("a.safetensors", "1"), ("b.safetensors", "1"), ("c.safetensors", "2")] {
         let more = ["--kinds", "contrast", "--limit", "24", "--seed", seed];
@@ -151,7 +151,7 @@ fn match_probability_separates_clean_from_blurred_face() {
 }
 
 #[test]
-fn an_unreachable_target_is_refused() {
+fn recognition_target_requires_enough_comparisons() {
     let here = TestDir::new();
     let more = ["--kinds", "blur", "--target", "recognition"];
     calibrated(&here, "c.safetensors", &more).refused_with("--target cosine");
@@ -162,7 +162,7 @@ fn an_unreachable_target_is_refused() {
 }
 
 #[test]
-fn models_that_cannot_be_calibrated_are_refused() {
+fn invalid_calibration_inputs_are_rejected() {
     let here = TestDir::with_faces(&["astronaut.png"]);
     calibrated(&here, "c.bin", &[]).refused_with("does not end in .safetensors");
     let args = ["calibrate", "--faces", ".", "-o", "c.safetensors"];

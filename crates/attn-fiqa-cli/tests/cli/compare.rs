@@ -63,7 +63,7 @@ fn verify_reports_accuracy_and_error_rates() {
 }
 
 #[test]
-fn edc_ranks_an_informative_quality_above_a_random_one() {
+fn edc_ranks_informative_quality_above_random() {
     let here = test_dir();
     let args = [
         "edc",
@@ -125,7 +125,7 @@ fn edc_ranks_an_informative_quality_above_a_random_one() {
 }
 
 #[test]
-fn advise_reports_the_gain_of_rejection() {
+fn advise_reports_fnmr_before_and_after_rejection() {
     let here = test_dir();
     let args = [
         "advise",
@@ -157,7 +157,7 @@ fn advise_reports_the_gain_of_rejection() {
 }
 
 #[test]
-fn bad_input_is_refused_with_file_and_line() {
+fn invalid_comparison_inputs_are_rejected() {
     let here = test_dir();
     let edc = |quality: &str| here.run(&["edc", "--pairs", "pairs.txt", "--quality", quality]);
     edc("none.txt").refused_with("none.txt: cannot be read");
@@ -199,7 +199,7 @@ fn bad_input_is_refused_with_file_and_line() {
 }
 
 #[test]
-fn exactly_one_target_fixes_the_threshold() {
+fn threshold_targets_are_mutually_exclusive() {
     let here = test_dir();
     let commands = [
         vec!["verify", "--pairs", "pairs.txt"],
@@ -228,7 +228,7 @@ fn exactly_one_target_fixes_the_threshold() {
 /// The scores of the non-mated comparisons are 0.001, 0.003, … 0.199, of the mated ones
 /// -0.5 ten times, and 0.702 to 0.718.
 #[test]
-fn start_fnmr_and_area_above_ideal_are_correct() {
+fn start_fnmr_and_area_above_ideal_match_known_values() {
     let here = test_dir();
     let edc = |more: &[&str]| {
         let args =

@@ -131,7 +131,7 @@ fn invalid_options_are_rejected_before_any_work() {
 }
 
 #[test]
-fn maps_are_drawn_back_onto_photos() {
+fn maps_are_overlaid_on_photos() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("photo.png", wide_image());
     here.run(&["map", "photo.png", "blur-1.png", "--largest", "--output", "maps"]).ended_with(0);

@@ -78,7 +78,7 @@ fn jsonl_matches_csv_and_parquet_is_written() {
 }
 
 #[test]
-fn drawings_show_where_the_faces_are() {
+fn drawing_marks_detected_faces() {
     let here = test_dir();
     here.run(&["detect", "a.png", "--detector", "two.onnx", "--draw", "drawn"]).ended_with(0);
     assert_eq!(here.files("drawn"), ["a.png.faces.png"]);

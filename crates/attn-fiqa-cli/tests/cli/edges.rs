@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::support::{self, Table, TestDir, wide_image};
 
 #[test]
-fn closing_standard_error_does_not_end_the_run() {
+fn run_continues_after_stderr_closes() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     let mut command = here.command(&["score", "gone.png", "blur-1.png", "-o", "scores.csv"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -80,14 +80,14 @@ fn heads_and_activation_are_rejected_for_builtin_model() {
 }
 
 #[test]
-fn a_map_that_does_not_start_leaves_nothing() {
+fn failed_map_creates_no_output_folder() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["map", "nope-*.png", "-o", "maps"]).ended_with(2);
     assert!(!here.path("maps").exists());
 }
 
 #[test]
-fn a_sheet_reports_values_outside_its_range() {
+fn sheet_warns_of_values_outside_range() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     let ran =
         here.run(&["map", "blur-1.png", "--sheet", "s.png", "--range", "100,200"]).ended_with(0);
@@ -126,7 +126,7 @@ fn newlines_in_names_do_not_split_txt_lines() {
 }
 
 #[test]
-fn a_method_named_twice_is_refused() {
+fn duplicate_methods_are_rejected() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     here.run(&["score", "blur-1.png", "--method", "attn,attn-max,attn-max"])
         .refused("method 'attn-max' was named twice");
@@ -210,7 +210,7 @@ fn temporary_files_are_written_beside_the_output() {
 
 /// A message is a single line, whatever a decoder says about an untrusted file.
 #[test]
-fn a_long_decoder_message_is_truncated() {
+fn long_decoder_messages_are_truncated() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     // A page of 65535 bits per sample and four samples, whose numbers the decoder repeats.
     let mut tiff = b"II*\0\x08\0\0\0".to_vec();

@@ -37,7 +37,7 @@ fn score(here: &TestDir, args: &[&str]) -> CommandResult {
 }
 
 #[test]
-fn one_row_per_face_largest_first_with_its_position() {
+fn faces_are_listed_largest_first_with_geometry() {
     let here = test_dir();
     let ran = score(&here, &["--columns", "landmarks"]).ended_with(0);
     let table = ran.table();
@@ -68,7 +68,7 @@ fn one_row_per_face_largest_first_with_its_position() {
 }
 
 #[test]
-fn a_detector_with_scrfd_outputs_gives_the_same_rows() {
+fn scrfd_detector_matches_yunet() {
     let here = test_dir();
     here.write("scrfd.onnx", onnx::scrfd(&faces()));
     let expected = score(&here, &[]).ended_with(0).table();
@@ -88,7 +88,7 @@ fn a_detector_with_scrfd_outputs_gives_the_same_rows() {
 }
 
 #[test]
-fn faces_can_be_chosen() {
+fn face_selection_options_are_applied() {
     let here = test_dir();
     let all = score(&here, &[]).table();
     let chosen = |args: &[&str]| -> Vec<String> {
@@ -148,7 +148,7 @@ fn crop_sized_image_is_scored_without_detection() {
 }
 
 #[test]
-fn further_faces_are_numbered_in_txt_and_table() {
+fn additional_faces_are_numbered_in_txt_and_table() {
     let here = test_dir();
     let scores = score(&here, &[]).table();
     let ran = score(&here, &["--format", "txt"]).ended_with(0);

@@ -57,7 +57,7 @@ fn list_contains_each_kept_image_once() {
 }
 
 #[test]
-fn the_best_of_each_group_are_kept() {
+fn top_rows_of_each_group_are_kept() {
     let here = test_dir();
     let scores = |more: &[&str]| -> Vec<String> {
         let args = [&["filter", "scores.csv", "--format", "csv"], more].concat();
@@ -78,7 +78,7 @@ fn the_best_of_each_group_are_kept() {
 }
 
 #[test]
-fn groups_come_from_a_file_of_labels() {
+fn groups_are_read_from_label_file() {
     let here = test_dir();
     here.write("labels.csv", "path,id\npeople/ann/1.jpg,a\npeople/ann/2.jpg,a\n");
     let args = ["filter", "scores.csv", "--top", "1", "--by", "id", "--labels", "labels.csv"];
@@ -129,7 +129,7 @@ fn text_rows_are_copied_unchanged() {
 }
 
 #[test]
-fn parquet_is_copied_with_its_lists_and_nulls() {
+fn filtered_parquet_matches_filtered_jsonl() {
     let here = TestDir::with_faces(&["blur-1.png", "blur-2.png", "blur-3.png", "blur-4.png"]);
     here.bad_images("bad");
     let columns = ["--aligned", "--columns", "band,causes,main_cause,map,size"];

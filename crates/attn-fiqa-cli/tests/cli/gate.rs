@@ -17,7 +17,7 @@ fn objects(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn faces_are_accepted_or_refused_with_reasons() {
+fn gate_reports_decisions_with_reasons() {
     let here = test_dir();
     let ran = here.run(&["gate", "enrol", "photo.png", "blur-1.png"]).ended_with(0);
     let table = ran.table();
@@ -86,7 +86,7 @@ fn invalid_policies_are_rejected() {
 }
 
 #[test]
-fn the_page_shows_refused_faces_only() {
+fn html_page_shows_only_refused_faces() {
     let here = test_dir();
     here.write("<b>&.png", support::face_bytes("blur-5.png"));
     here.run(&["gate", "enrol", ".", "-o", "gate.csv", "--html", "page.html"]).ended_with(1);
@@ -151,7 +151,7 @@ fn advise_writes_a_usable_policy() {
 }
 
 #[test]
-fn components_are_columns_by_their_names() {
+fn components_are_written_as_named_columns() {
     let here = test_dir();
     for name in ["components", "iso"] {
         let ran = here.run(&["score", "photo.png", "blur-1.png", "--columns", name]).ended_with(0);

@@ -30,7 +30,7 @@ fn test_dir() -> TestDir {
 }
 
 #[test]
-fn each_group_has_its_quality_bands_and_rejection() {
+fn groups_report_quality_bands_and_rejection_rates() {
     let here = test_dir();
     let args = ["groups", "scores.csv", "--labels", "labels.csv", "--by", "age,gender"];
     let ran = here.run(&args).ended_with(0);

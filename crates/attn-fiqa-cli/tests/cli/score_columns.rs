@@ -56,7 +56,7 @@ fn map_mean_equals_score() {
 }
 
 #[test]
-fn columns_are_in_jsonl_too() {
+fn jsonl_contains_requested_columns() {
     let here = TestDir::with_faces(&["astronaut.png"]);
     let args = ["score", "astronaut.png", "gone.png", "--columns", "size,map,embedding"];
     let table = here.run(&args).ended_with(1).table();
@@ -145,7 +145,7 @@ fn out_of_range_blocks_and_heads_are_rejected() {
 }
 
 #[test]
-fn unknown_methods_and_columns_are_refused_with_the_known_ones() {
+fn unknown_method_or_column_error_lists_valid_names() {
     let here = TestDir::with_faces(&["astronaut.png"]);
     let known = "expected one of attn, attn-calibrated, attn-median, attn-max, attn-inverse-std, \
                  vitnt, vitnt-weighted, norm, dropout, those of attn optionally with @block=N and \
@@ -179,7 +179,7 @@ fn band_column_matches_quality() {
 }
 
 #[test]
-fn causes_are_named_where_they_cost_quality() {
+fn causes_match_applied_degradations() {
     let faces = ["dark-1.png", "dark-5.png", "blur-4.png", "noise-4.png", "gone.png"];
     let here = TestDir::with_faces(&faces[..4]);
     let columns = ["--aligned", "--columns", "main_cause,causes,weak_regions,band"];

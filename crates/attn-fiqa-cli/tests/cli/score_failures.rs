@@ -101,7 +101,7 @@ fn bad_files_in_folders_and_globs_are_reported() {
 }
 
 #[test]
-fn folders_and_patterns_without_images_are_refused() {
+fn folders_and_globs_without_images_are_rejected() {
     let here = test_dir();
     here.write("texts/a.txt", "");
     here.write("outer/inner/readme.md", "");
@@ -171,7 +171,7 @@ fn missing_list_paths_get_a_root_hint() {
 }
 
 #[test]
-fn lists_that_cannot_be_read_are_refused() {
+fn unreadable_list_or_root_is_rejected() {
     let here = test_dir();
     here.run(&["score", "--list", "gone.txt"]).refused_with("gone.txt: the list cannot be read: ");
     here.run(&["score", "--list", "bad"]).refused_with("bad: the list cannot be read: ");
@@ -183,7 +183,7 @@ fn lists_that_cannot_be_read_are_refused() {
 }
 
 #[test]
-fn no_input_is_refused_with_the_usage() {
+fn missing_input_prints_usage() {
     let here = test_dir();
     for command in ["score", "map"] {
         let ran = here.run(&[command]).ended_with(2);
@@ -262,7 +262,7 @@ fn truncated_archive_yields_complete_members_and_error_row() {
 }
 
 #[test]
-fn misnamed_archives_become_failed_rows() {
+fn invalid_tar_files_become_failed_rows() {
     let here = test_dir();
     here.write("empty.tar", "");
     here.write("text.tar", "a text");

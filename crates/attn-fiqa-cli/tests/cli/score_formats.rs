@@ -22,7 +22,7 @@ fn score(here: &TestDir, options: &[&str]) -> support::CommandResult {
 }
 
 #[test]
-fn csv_has_one_row_per_image_in_the_order_of_the_input() {
+fn csv_rows_keep_input_order() {
     let here = TestDir::with_faces(&FACES);
     let ran = here.run(&[&["score"], &FACES[..]].concat()).ended_with(0);
     assert!(ran.stdout().starts_with(&format!("{HEADING}\n")), "{}", ran.stdout());
@@ -82,7 +82,7 @@ fn jsonl_objects_hold_null_for_failed_scores() {
 }
 
 #[test]
-fn txt_has_15_digits_and_nan() {
+fn txt_scores_have_15_decimals_or_nan() {
     let here = mixed();
     let expected = score(&here, &[]).table();
     let ran = score(&here, &["--format", "txt"]).ended_with(1);
@@ -128,7 +128,7 @@ fn table_bars_scale_with_score_range() {
 }
 
 #[test]
-fn the_file_extension_selects_the_format() {
+fn file_extension_selects_format() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     for (file, format) in
         [("a.csv", "csv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl"), ("a.txt", "txt")]
@@ -159,7 +159,7 @@ fn unknown_file_extension_is_rejected() {
 }
 
 #[test]
-fn a_format_refuses_what_it_cannot_represent() {
+fn txt_and_table_reject_unsupported_options() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     let with = |format, columns| {
         here.run(&["score", "blur-1.png", "--format", format, "--columns", columns])

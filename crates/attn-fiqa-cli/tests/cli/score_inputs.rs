@@ -99,7 +99,7 @@ fn folder_images_are_sorted_by_name() {
 }
 
 #[test]
-fn an_image_on_standard_input_is_scored() {
+fn image_on_stdin_is_scored() {
     let here = test_dir();
     let face = here.read("faces/b.png");
     let ran = here.run_with_stdin(&["score", "-"], &face).ended_with(0);
@@ -161,7 +161,7 @@ fn list_keeps_order_and_resolves_against_root() {
 }
 
 #[test]
-fn a_list_can_come_through_standard_input() {
+fn list_is_read_from_stdin() {
     let here = test_dir();
     let args = ["--list", "-", "--root", "faces"];
     assert_paths(&here, &args, b"\xEF\xBB\xBFb.png\na.JPG\n", &["b.png", "a.JPG"]);
@@ -169,7 +169,7 @@ fn a_list_can_come_through_standard_input() {
 }
 
 #[test]
-fn archives_are_read_in_place_and_in_their_order() {
+fn tar_members_are_scored_in_order_without_unpacking() {
     let here = test_dir();
     let plain = ["pack.tar/more/c.png", "pack.tar/a.JPG", "pack.tar/b.png"];
     assert_paths(&here, &["pack.tar"], b"", &plain);

@@ -9,7 +9,7 @@ fn test_dir() -> TestDir {
 }
 
 #[test]
-fn an_image_of_another_size_is_resized_on_request() {
+fn resize_option_accepts_wrong_size_images() {
     let here = test_dir();
     let args = ["score", "--aligned", "wide.png", "astronaut.png", "--columns", "size"];
     here.run(&args).ended_with(1);
@@ -34,7 +34,7 @@ fn an_image_of_another_size_is_resized_on_request() {
 }
 
 #[test]
-fn red_and_blue_are_swapped_on_request() {
+fn swapped_channels_option_swaps_red_and_blue() {
     let here = test_dir();
     let mut swapped = image::load_from_memory(&face_bytes("astronaut.png")).unwrap().into_rgb8();
     swapped.pixels_mut().for_each(|pixel| pixel.0.swap(0, 2));
@@ -50,7 +50,7 @@ fn red_and_blue_are_swapped_on_request() {
 }
 
 #[test]
-fn more_pixels_than_the_limit_are_too_large() {
+fn images_over_max_pixels_are_too_large() {
     let here = test_dir();
     let table = here
         .run(&["score", "astronaut.png", "wide.png", "--max-pixels", "12544"])
@@ -74,7 +74,7 @@ fn more_pixels_than_the_limit_are_too_large() {
 }
 
 #[test]
-fn more_bytes_than_the_limit_are_too_large() {
+fn files_over_max_bytes_are_too_large() {
     let here = test_dir();
     let bytes = face_bytes("astronaut.png");
     let mut builder = tar::Builder::new(Vec::new());

@@ -10,7 +10,7 @@ use crate::support::{self, CommandResult, HEADING, Table, TestDir};
 const OLD: &str = "what stood here before\n";
 
 #[test]
-fn a_run_that_does_not_start_changes_nothing() {
+fn invalid_arguments_leave_output_untouched() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     here.write("old.csv", OLD);
     here.write("text.safetensors", "no weights");
@@ -101,7 +101,7 @@ fn output_has_default_file_permissions() {
 }
 
 #[test]
-fn places_that_cannot_be_written_are_refused() {
+fn unwritable_output_is_rejected() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     fs::create_dir(here.path("folder")).unwrap();
     here.run(&["score", "blur-1.png", "-o", "folder", "--format", "csv"])
@@ -143,7 +143,7 @@ fn stdout_aliases_are_appended_to() {
 
 #[test]
 #[cfg(unix)]
-fn other_descriptors_and_devices_are_written_to_in_place() {
+fn fd_and_device_outputs_are_written_in_place() {
     let here = TestDir::with_faces(&["blur-1.png"]);
     let expected = here.run(&["score", "blur-1.png", "--format", "csv", "-q"]).ended_with(0);
     here.write("log", OLD);

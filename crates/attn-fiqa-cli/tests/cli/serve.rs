@@ -137,7 +137,7 @@ fn service_faces_match_score_rows() {
 }
 
 #[test]
-fn flags_override_environment_overrides_config_file() {
+fn flags_and_environment_override_config_file() {
     let place = TestDir::new();
     place.write(
         "service.toml",
@@ -236,7 +236,7 @@ fn sigterm_under_load_answers_every_accepted_request() {
 
 #[cfg(unix)]
 #[test]
-fn a_second_signal_ends_at_once() {
+fn second_signal_stops_immediately() {
     for (first, second) in [("TERM", "TERM"), ("INT", "INT")] {
         let serving = Serving::start(&[]);
         let mut hung = TcpStream::connect(&serving.address).expect("a connection");
@@ -277,7 +277,7 @@ fn has(program: &str) -> bool {
 }
 
 #[test]
-fn the_clients_of_the_documentation_work() {
+fn documented_service_clients_work() {
     let serving = Serving::start(&[]);
     let place = TestDir::new();
     let photo = std::fs::read(examples().join("astronaut.png")).expect("an image");
@@ -324,7 +324,7 @@ fn the_clients_of_the_documentation_work() {
 /// What the deployment examples say about the service is true. There is no container engine here:
 /// the files are read, not run.
 #[test]
-fn examples_of_deployment_are_well_formed() {
+fn deployment_examples_are_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let yaml = Command::new("python3").args(["-c", "import yaml"]).output();
     if yaml.is_ok_and(|output| output.status.success()) {

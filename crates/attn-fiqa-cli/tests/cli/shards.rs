@@ -34,7 +34,7 @@ fn content(here: &TestDir, output: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn merged_shards_have_the_bytes_of_one_run() {
+fn merged_shards_equal_single_run() {
     let here = test_dir();
     let score = ["score", "set", "--aligned", "-q"];
     let columns = [&score[..], &["--columns", "main_cause,causes,map,embedding"]].concat();
@@ -77,7 +77,7 @@ fn merged_shards_have_the_bytes_of_one_run() {
 
 /// The shards of a set are the same in an archive, and wherever it is mounted.
 #[test]
-fn a_shard_is_chosen_by_the_relative_name() {
+fn shard_assignment_depends_on_relative_path() {
     let here = test_dir();
     let mut builder = tar::Builder::new(fs::File::create(here.path("set.tar")).unwrap());
     builder.append_dir_all(".", here.path("set")).unwrap();
@@ -106,7 +106,7 @@ fn a_shard_is_chosen_by_the_relative_name() {
 }
 
 #[test]
-fn parts_that_do_not_belong_together_are_refused() {
+fn merge_rejects_inconsistent_parts() {
     let here = test_dir();
     let args = ["score", "set", "--aligned", "-q"];
     for (index, part) in SHARDS.into_iter().zip(["1.csv", "2.csv", "3.csv"]) {
@@ -159,7 +159,7 @@ fn parts_that_do_not_belong_together_are_refused() {
 
 /// More shards than images: some are empty, and are merged like the others.
 #[test]
-fn a_shard_without_an_image_is_no_error() {
+fn empty_shards_succeed_and_merge() {
     let here = TestDir::with_faces(&["blur-1.png", "dark-5.png"]);
     let args = ["score", "blur-1.png", "dark-5.png", "--aligned", "-q"];
     here.run(&[&args[..], &["--output", "whole.csv"]].concat()).ended_with(0);

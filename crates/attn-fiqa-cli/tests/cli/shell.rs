@@ -24,7 +24,7 @@ fn completions_contain_commands_and_options() {
 
 #[test]
 #[cfg(unix)]
-fn the_bash_completion_is_valid_bash() {
+fn bash_completion_passes_syntax_check() {
     let here = TestDir::new();
     let script = here.run(&["completions", "bash"]).ended_with(0);
     here.write("completion.bash", &script.bytes);
@@ -36,7 +36,7 @@ fn the_bash_completion_is_valid_bash() {
 }
 
 #[test]
-fn the_manual_page_goes_to_standard_output() {
+fn man_page_is_printed_to_stdout() {
     let here = TestDir::new();
     let ran = here.run(&["man"]).ended_with(0);
     for part in [".TH attn-fiqa 1", ".SH NAME", ".SH SUBCOMMANDS", "Exit status: 0 if every image"]
@@ -47,7 +47,7 @@ fn the_manual_page_goes_to_standard_output() {
 }
 
 #[test]
-fn manual_pages_of_every_command_go_into_a_folder() {
+fn man_output_writes_one_page_per_command() {
     let here = TestDir::new();
     let ran = here.run(&["man", "--output", "share/man1"]).ended_with(0);
     assert_eq!((ran.stdout(), ran.stderr.as_str()), ("", ""));

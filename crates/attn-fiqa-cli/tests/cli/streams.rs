@@ -16,7 +16,7 @@ fn test_dir() -> TestDir {
 }
 
 #[test]
-fn standard_error_reports_failures_and_a_summary() {
+fn stderr_reports_failures_and_summary() {
     let here = test_dir();
     let ran = here.run(&[
         "score",
@@ -41,7 +41,7 @@ fn standard_error_reports_failures_and_a_summary() {
 }
 
 #[test]
-fn only_a_few_failures_are_listed_individually() {
+fn stderr_lists_five_failures_unless_verbose() {
     let here = test_dir();
     let images: Vec<String> = (0..8).map(|index| format!("gone-{index}.png")).collect();
     let args: Vec<&str> = ["score", "--aligned", "astronaut.png"]
@@ -94,7 +94,7 @@ fn verbose_prints_every_note() {
 }
 
 #[test]
-fn quiet_prints_only_why_a_run_failed() {
+fn quiet_prints_only_fatal_errors() {
     let here = test_dir();
     for option in ["--quiet", "-q"] {
         let ran = here.run(&["score", "astronaut.png", option]).ended_with(0);
@@ -111,7 +111,7 @@ fn quiet_prints_only_why_a_run_failed() {
 }
 
 #[test]
-fn a_pipe_gets_no_progress_bar_and_no_colours() {
+fn piped_output_has_no_progress_or_colours() {
     let here = test_dir();
     for args in [
         &["score", "bad", "astronaut.png", "-v"][..],
@@ -206,7 +206,7 @@ fn rows_are_flushed_immediately() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_is_an_error() {
+fn full_disk_is_an_error() {
     let here = test_dir();
     for format in ["csv", "jsonl", "parquet"] {
         let mut command = here.command(&["score", "astronaut.png", "--format", format]);

@@ -42,7 +42,7 @@ fn scores_decrease_with_degradation_and_outputs_agree() {
 }
 
 #[test]
-fn failed_images_are_reported_and_excluded() {
+fn failed_images_are_reported_on_stderr() {
     let here = TestDir::with_faces(&["astronaut.png"]);
     here.write("text.png", "no picture");
     let args = ["--kinds", "blur", "--levels", "2", "--method", "attn,attn@head=1"];

@@ -11,7 +11,7 @@ use hyper::body::Frame;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::support::{base64, grey, model, photo, post, start, start_with, upload};
+use crate::support::{SCORING_ROUTES, base64, grey, model, photo, post, start, start_with, upload};
 
 /// A body whose pieces arrive when the test sends them.
 struct Pieces(mpsc::Receiver<Bytes>);
@@ -115,16 +115,7 @@ async fn configured_api_key_is_required() {
     let keys = ApiKeys::open(&file).expect("keys");
     std::fs::remove_dir_all(&folder).expect("removed");
     let service = start(|options| options.api_keys = Some(keys));
-    let paths = [
-        "/v1/score",
-        "/v1/map",
-        "/v1/best",
-        "/v1/gate",
-        "/scalar_quality",
-        "/vector_quality",
-        "/api/v1/detection/detect",
-    ];
-    for path in paths {
+    for path in SCORING_ROUTES {
         let answer = service.post(path, "image/png", photo()).await;
         assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (401, "unauthorized"));
         let mut wrong = post(path, "image/png", photo());

@@ -3,7 +3,7 @@
 use attn_fiqa_server::Event;
 use serde_json::Value;
 
-use crate::support::{grey, photo, start};
+use crate::support::{SCORING_ROUTES, grey, photo, start};
 
 #[tokio::test]
 async fn metrics_count_requests_images_and_faces() {
@@ -37,18 +37,7 @@ async fn openapi_document_describes_paths_and_face_keys() {
     assert_eq!(document["openapi"], "3.1.0");
     let paths: Vec<&str> =
         document["paths"].as_object().expect("paths").keys().map(String::as_str).collect();
-    for path in [
-        "/v1/score",
-        "/v1/map",
-        "/v1/best",
-        "/v1/gate",
-        "/scalar_quality",
-        "/vector_quality",
-        "/api/v1/detection/detect",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-    ] {
+    for path in SCORING_ROUTES.into_iter().chain(["/healthz", "/readyz", "/metrics"]) {
         assert!(paths.contains(&path), "{path}");
     }
     // Every reference resolves.

@@ -15,6 +15,17 @@ use tower::ServiceExt;
 
 type Parts = (Arc<Engine>, Arc<Detector>, ModelInfo);
 
+/// The routes that score images: each accepts `POST`, and requires the API key where one is set.
+pub(crate) const SCORING_ROUTES: [&str; 7] = [
+    "/v1/score",
+    "/v1/map",
+    "/v1/best",
+    "/v1/gate",
+    "/scalar_quality",
+    "/vector_quality",
+    "/api/v1/detection/detect",
+];
+
 /// Loaded once for all tests.
 static MODEL: LazyLock<Parts> = LazyLock::new(|| {
     let checkpoint = builtin().expect("the built-in model");

@@ -341,10 +341,10 @@ impl Checkpoint {
 
         let mut inside = BTreeMap::new();
         let mut outside = Vec::new();
-        let mut asides: BTreeMap<ExcludedTensor, usize> = BTreeMap::new();
+        let mut excluded: BTreeMap<ExcludedTensor, usize> = BTreeMap::new();
         for (name, tensor) in tensors {
-            if let Some(aside) = network.aside(&name) {
-                *asides.entry(aside).or_default() += 1;
+            if let Some(exclusion) = network.exclusion(&name) {
+                *excluded.entry(exclusion).or_default() += 1;
                 continue;
             }
             match name.strip_prefix(&network.prefix) {
@@ -419,7 +419,7 @@ impl Checkpoint {
                 wrappers,
                 beside,
                 unused,
-                left_out: asides.into_iter().map(describe_excluded).collect(),
+                left_out: excluded.into_iter().map(describe_excluded).collect(),
             },
         })
     }
@@ -436,8 +436,8 @@ impl Checkpoint {
 }
 
 /// What was left out, and how many tensors it has.
-fn describe_excluded((aside, count): (ExcludedTensor, usize)) -> String {
-    match aside {
+fn describe_excluded((exclusion, count): (ExcludedTensor, usize)) -> String {
+    match exclusion {
         ExcludedTensor::Copy(prefix) => {
             let prefix = crate::sanitize::sanitized_name(&prefix);
             format!("moving average (EMA) of the weights under `{prefix}` ({count} tensors)")

@@ -47,7 +47,7 @@ pub(super) struct Network {
 
 impl Network {
     /// What kind of tensor outside the network this is, if it may be left out.
-    pub(super) fn aside(&self, name: &str) -> Option<ExcludedTensor> {
+    pub(super) fn exclusion(&self, name: &str) -> Option<ExcludedTensor> {
         // A copy may be under the network's prefix, or the network under a copy's.
         let of_copy = |copy: &&String| {
             let within = self.prefix.starts_with(copy.as_str()) && name.starts_with(&self.prefix);
@@ -185,12 +185,12 @@ mod tests {
         let network = find_network(both.into_iter()).unwrap().unwrap();
         assert_eq!((network.prefix.as_str(), &*network.copies), ("", &["ema.".to_owned()][..]));
         let copy = Some(ExcludedTensor::Copy("ema.".to_owned()));
-        let asides = both.map(|name| network.aside(name));
-        assert_eq!(asides, [copy.clone(), None, copy, Some(ExcludedTensor::Optimizer)]);
+        let excluded = both.map(|name| network.exclusion(name));
+        assert_eq!(excluded, [copy.clone(), None, copy, Some(ExcludedTensor::Optimizer)]);
         // On its own, the average is the network.
         let alone = find_network(["ema_model.module.pos_embed"].into_iter()).unwrap().unwrap();
         assert_eq!((alone.prefix.as_str(), alone.copies.len()), ("ema_model.module.", 0));
-        assert_eq!(alone.aside("ema_model.module.pos_embed"), None);
+        assert_eq!(alone.exclusion("ema_model.module.pos_embed"), None);
     }
 
     #[test]

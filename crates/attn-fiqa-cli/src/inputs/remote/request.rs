@@ -196,7 +196,7 @@ impl Client {
         loop {
             match self.image_once(location, max_bytes, &mut ticket, &mut room).await {
                 Ok(bytes) => return Ok(Admitted { bytes, _room: room }),
-                Err(trouble) => pause(trouble, &mut attempt).await?,
+                Err(error) => pause(error, &mut attempt).await?,
             }
         }
     }
@@ -242,8 +242,8 @@ impl Client {
         let mut attempt = 0;
         loop {
             let range = (at > 0).then_some((at, None));
-            let trouble = match self.get(location, range, tag.as_deref()).await {
-                Err(trouble) => trouble,
+            let error = match self.get(location, range, tag.as_deref()).await {
+                Err(error) => error,
                 Ok(mut answer) => {
                     tag = tag.or(answer.tag);
                     end = end.or(answer.length.map(|length| at + length));
@@ -256,14 +256,14 @@ impl Client {
                                     return Ok(());
                                 }
                             }
-                            Some(Err(trouble)) => break trouble,
+                            Some(Err(error)) => break error,
                             None if end.is_some_and(|end| at < end) => break cut(),
                             None => return Ok(()),
                         }
                     }
                 }
             };
-            pause(trouble, &mut attempt).await?;
+            pause(error, &mut attempt).await?;
         }
     }
 
@@ -281,7 +281,7 @@ impl Client {
             };
             match found {
                 Ok(length) => return Ok(length),
-                Err(trouble) => pause(trouble, &mut attempt).await?,
+                Err(error) => pause(error, &mut attempt).await?,
             }
         }
     }
@@ -305,7 +305,7 @@ impl Client {
         loop {
             match self.range_once(location, &range).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(trouble) => pause(trouble, &mut attempt).await?,
+                Err(error) => pause(error, &mut attempt).await?,
             }
         }
     }
@@ -443,9 +443,9 @@ impl Client {
 }
 
 /// Pauses before the next attempt, or fails if there is none left.
-async fn pause(trouble: RemoteError, attempt: &mut u32) -> Result<(), Failure> {
+async fn pause(error: RemoteError, attempt: &mut u32) -> Result<(), Failure> {
     *attempt += 1;
-    let RemoteError { failure, retry } = trouble;
+    let RemoteError { failure, retry } = error;
     match retry {
         None => Err(failure),
         Some(_) if *attempt >= ATTEMPTS => {

@@ -61,7 +61,7 @@ struct Running {
     program: Child,
     images: BufReader<ChildStdout>,
     /// Its error output goes to a file, so that it never blocks on a pipe.
-    said: File,
+    stderr_log: File,
 }
 
 impl Drop for Running {
@@ -146,11 +146,11 @@ impl Running {
 
     fn failed(&mut self, what: &str) -> Failure {
         let mut said = String::new();
-        let length = self.said.seek(SeekFrom::End(0)).unwrap_or(0);
+        let length = self.stderr_log.seek(SeekFrom::End(0)).unwrap_or(0);
         let mut last = Vec::new();
         // What cannot be read is left out of the message.
-        let _ = self.said.seek(SeekFrom::Start(length.saturating_sub(STDERR_TAIL_BYTES)));
-        let _ = (&self.said).take(STDERR_TAIL_BYTES).read_to_end(&mut last);
+        let _ = self.stderr_log.seek(SeekFrom::Start(length.saturating_sub(STDERR_TAIL_BYTES)));
+        let _ = (&self.stderr_log).take(STDERR_TAIL_BYTES).read_to_end(&mut last);
         for line in String::from_utf8_lossy(&last).lines() {
             said = format!("{said} {}", line.trim());
         }
@@ -171,7 +171,7 @@ fn start(path: &Path, options: &VideoOptions) -> Result<Running, Failure> {
         FrameSampling::Every(step) => format!("select=not(mod(n\\,{step})),setpts=N/FRAME_RATE/TB"),
         FrameSampling::PerSecond(rate) => format!("fps={rate}"),
     };
-    let said = tempfile::tempfile().map_err(unreadable)?;
+    let stderr_log = tempfile::tempfile().map_err(unreadable)?;
     let mut command = Command::new("ffmpeg");
     // One thread each for decoding, filters and encoding: frames are not needed faster than they
     // are consumed, and the other cores belong to the run.
@@ -180,11 +180,11 @@ fn start(path: &Path, options: &VideoOptions) -> Result<Running, Failure> {
     command.arg("-i").arg(input).args(["-map", "0:v:0", "-vf", &filter, "-threads", "1"]);
     command.args(["-pix_fmt", "bgr24", "-c:v", "bmp", "-f", "image2pipe", "pipe:1"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    command.stderr(said.try_clone().map_err(unreadable)?);
+    command.stderr(stderr_log.try_clone().map_err(unreadable)?);
     let mut program = command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => Failure::new(Status::UnsupportedImage, NOT_INSTALLED),
         _ => Failure::new(Status::UnsupportedImage, format!("cannot start ffmpeg: {error}")),
     })?;
     let images = program.stdout.take().expect("its output is piped: this is a bug");
-    Ok(Running { program, images: BufReader::with_capacity(1 << 18, images), said })
+    Ok(Running { program, images: BufReader::with_capacity(1 << 18, images), stderr_log })
 }

@@ -117,3 +117,93 @@ impl Moments {
         Some(Weights { target: solved.solve(&right(dim + 1)), score: solved.solve(&right(dim)) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attn_fiqa::random::Random;
+
+    const DIM: usize = 4;
+
+    /// Samples with correlated elements of different spread, whose means are about `offset` and
+    /// drift, and their targets.
+    fn made_up(count: usize, offset: f64) -> (Vec<Sample>, Vec<f64>) {
+        let mut random = Random::new(11, "moments");
+        let one = |number: usize| {
+            let (common, drift) = (random.normal(), number as f64 / 10.0);
+            let mut column =
+                |spread: f64| offset + drift + spread * (common + 2.0 * random.normal());
+            let mean_query = (0..DIM).map(|index| column(1.0 + index as f64) as f32).collect();
+            let (score, target) = (column(0.5) as f32, column(3.0));
+            let (kind, level, utility, cosine, norm) = (None, 0.0, 0.0, 1.0, 1.0);
+            let sample =
+                Sample { face: number, kind, level, score, mean_query, utility, cosine, norm };
+            (sample, target)
+        };
+        (0..count).map(one).unzip()
+    }
+
+    fn with_targets<'a>((samples, targets): &'a (Vec<Sample>, Vec<f64>)) -> Vec<WithTarget<'a>> {
+        samples.iter().zip(targets.iter().copied()).collect()
+    }
+
+    /// The covariance of columns `a` and `b`, in two passes.
+    fn naive(samples: &[WithTarget<'_>], a: usize, b: usize) -> f64 {
+        let count = samples.len() as f64;
+        let of = |column: usize| -> Vec<f64> {
+            let all = samples.iter().map(|&sample| columns(sample).nth(column).expect("a column"));
+            all.collect()
+        };
+        let (a, b) = (of(a), of(b));
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / count;
+        let (mean_a, mean_b) = (mean(&a), mean(&b));
+        a.iter().zip(&b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum::<f64>() / count
+    }
+
+    #[test]
+    fn covariance_matches_two_passes_far_from_zero() {
+        let made_up = made_up(60, 1e6);
+        let all = with_targets(&made_up);
+        let centre = centre(&all);
+        let parts: Vec<Moments> = all.chunks(20).map(|part| Moments::of(part, &centre)).collect();
+        // The mean of two parts is not the centre of all three.
+        let moments = Moments::sum(parts[..2].iter()).expect("two parts");
+        for a in 0..DIM + 2 {
+            for b in 0..DIM + 2 {
+                let (found, expected) = (moments.covariance(a, b), naive(&all[..40], a, b));
+                assert!((found - expected).abs() < 1e-7, "{a}, {b}: {found} ≠ {expected}");
+            }
+        }
+        let [score, target] = [DIM, DIM + 1].map(|column| naive(&all[..40], column, column));
+        let expected = (target / score).sqrt();
+        assert!((moments.target_per_score() - expected).abs() < 1e-7);
+        assert!(Moments::sum(std::iter::empty()).is_none());
+    }
+
+    #[test]
+    fn weights_solve_the_normal_equations() {
+        let mut made_up = made_up(50, 2.0);
+        // Without the penalty on the weights, an element that does not vary leaves them undefined.
+        made_up.0.iter_mut().for_each(|sample| sample.mean_query[2] = 7.0);
+        let all = with_targets(&made_up);
+        let moments = Moments::of(&all, &centre(&all));
+        let variances = (0..DIM).map(|index| naive(&all, index, index));
+        let penalty_on_weights = 1e-6 * variances.sum::<f64>() / DIM as f64;
+        let penalty: Vec<f64> =
+            (0..DIM * DIM).map(|place| if place % (DIM + 1) == 0 { 2.0 } else { 0.5 }).collect();
+        for (ridge, tolerance) in [(0.0, 1e-9), (0.3, 1e-5)] {
+            let weights = moments.weights(ridge, &penalty).expect("solved");
+            for (weights, of) in [(weights.score, DIM), (weights.target, DIM + 1)] {
+                for row in 0..DIM {
+                    let mut found = penalty_on_weights * weights[row];
+                    for (column, weight) in weights.iter().enumerate() {
+                        let factor = naive(&all, row, column) + ridge * penalty[row * DIM + column];
+                        found += factor * weight;
+                    }
+                    let expected = naive(&all, row, of);
+                    assert!((found - expected).abs() < tolerance, "{found} ≠ {expected}");
+                }
+            }
+        }
+    }
+}

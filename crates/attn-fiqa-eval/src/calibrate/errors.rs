@@ -145,4 +145,36 @@ mod tests {
         let found = evaluator.errors(&[0.0; 3], even).expect("samples");
         assert_eq!(found.brier, 0.25);
     }
+    #[test]
+    fn strong_degradations_are_excluded_and_the_worse_sample_counts() {
+        let samples: Vec<Sample> = [0.0, 0.49, 0.5, 0.0, 0.0, 0.0]
+            .map(|level| Sample { level, ..sample(0, None, 1.0) })
+            .to_vec();
+        let pair = |a, b, cosine| MatedPair { a, b, cosine };
+        // The first two contain a sample that is degraded too much, on either side.
+        let pairs = [
+            pair(0, 2, 0.1),
+            pair(2, 3, 0.1),
+            pair(0, 1, 0.1),
+            pair(0, 3, 0.5),
+            pair(3, 4, 0.9),
+            pair(4, 5, 0.9),
+        ];
+        let evaluator = ScoreEvaluator::new(&samples, &pairs, 0.5, |_| true);
+        // One error in four comparisons (a cosine at the threshold is a match), and the score of
+        // its worse sample is the lowest or the second lowest.
+        let pauc = |scores: [f64; 6]| evaluator.pauc(&scores).expect("comparisons");
+        let first = 0.25 * 0.25;
+        assert!((pauc([9.0, 0.0, 0.0, 1.0, 8.0, 3.0]) - first).abs() < 1e-12);
+        let second = 0.25 * 0.25 + 0.05 / 3.0;
+        assert!((pauc([9.0, 2.0, 0.0, 8.0, 8.0, 1.0]) - second).abs() < 1e-12);
+    }
+
+    #[test]
+    fn relative_errors_are_the_mean_of_two_ratios() {
+        let of = |pauc, brier| ErrorMetrics { pauc, brier };
+        assert_eq!(of(0.125, 0.25).relative_to(of(0.25, 0.125)), 1.25);
+        // Where the other score leaves no errors, there is nothing to gain.
+        assert_eq!(of(0.0, 0.25).relative_to(of(0.0, 0.5)), 0.75);
+    }
 }

@@ -84,4 +84,45 @@ mod tests {
         assert_eq!(fit_logistic(&[1.0; 2], &[true, false]), None);
         assert_eq!(fit_logistic(&[], &[]), None);
     }
+    #[test]
+    fn fit_maximises_the_penalised_likelihood() {
+        let mut random = Random::new(9, "logistic");
+        let mut gradients_of = |intercept: f64, outlier: Option<usize>| {
+            let values: Vec<f64> = (0..400)
+                .map(|row| 50.0 + if Some(row) == outlier { 90.0 } else { 4.0 * random.normal() })
+                .collect();
+            let truth = MatchProbability { slope: 0.3, intercept };
+            let matches = |value: f64| random.uniform() < truth.at(value);
+            let mut outcomes: Vec<bool> = values.iter().copied().map(matches).collect();
+            outlier.into_iter().for_each(|row| outcomes[row] = true);
+            let found = fit_logistic(&values, &outcomes).expect("both outcomes");
+            let mean = values.iter().sum::<f64>() / 400.0;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 400.0;
+            // The penalty applies to the slope of standardised values.
+            let mut gradients = [1e-6 * 400.0 * found.slope * variance.sqrt(), 0.0];
+            for (&value, &outcome) in values.iter().zip(&outcomes) {
+                let p = 1.0 / (1.0 + (-found.slope * value - found.intercept).exp());
+                let error = p - f64::from(u8::from(outcome));
+                gradients[0] += error * (value - mean) / variance.sqrt();
+                gradients[1] += error;
+            }
+            gradients
+        };
+        // Matches at half of the values, at few, and at an outlier only, where a full first step
+        // of Newton's method is too long.
+        for (intercept, outlier) in [(-15.0, None), (-19.0, None), (-90.0, Some(7))] {
+            let gradients = gradients_of(intercept, outlier);
+            assert!(gradients.iter().all(|g| g.abs() < 1e-8), "{intercept}: {gradients:?}");
+        }
+    }
+
+    #[test]
+    fn fit_to_two_values_gives_their_log_odds() {
+        let values = [0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0];
+        let outcomes = [true, false, false, false, true, true, true, false];
+        let found = fit_logistic(&values, &outcomes).expect("both outcomes");
+        // ln(1/3) at 0 and ln(3/1) at 2.
+        assert!((found.slope - 3.0f64.ln()).abs() < 1e-4, "{found:?}");
+        assert!((found.intercept + 3.0f64.ln()).abs() < 1e-4, "{found:?}");
+    }
 }

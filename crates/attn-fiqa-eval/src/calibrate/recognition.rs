@@ -150,3 +150,25 @@ pub(super) fn non_mated_cosines(embeddings: &[Vec<f32>], fmr: f64) -> (usize, Ve
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attn_fiqa::random::Random;
+
+    #[test]
+    fn highest_non_mated_cosines_match_sorted_comparisons() {
+        let mut random = Random::new(2, "recognition");
+        let embeddings: Vec<Vec<f32>> =
+            (0..20).map(|_| (0..6).map(|_| random.normal() as f32).collect()).collect();
+        let mut all = Vec::new();
+        for (face, own) in embeddings.iter().enumerate() {
+            all.extend(embeddings[..face].iter().map(|other| dot(own, other)));
+        }
+        all.sort_by(|a, b| b.total_cmp(a));
+        // 3.8 of 190 comparisons may match: three, and the next one tells the threshold.
+        assert_eq!(non_mated_cosines(&embeddings, 0.02), (190, all[..4].to_vec()));
+        assert_eq!(non_mated_cosines(&embeddings, 1.0), (190, all));
+        assert_eq!(non_mated_cosines(&[], 0.02), (0, Vec::new()));
+    }
+}

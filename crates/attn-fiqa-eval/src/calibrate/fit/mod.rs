@@ -306,26 +306,4 @@ fn agreement(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_equal_candidates_prefer_the_conservative_one() {
-        let candidate = |ridge, beta, agreement| Candidate { ridge, beta, agreement, errors: None };
-        let mut choices = [
-            candidate(1e-4, 0.01, 0.8002),
-            candidate(1e-2, 0.01, 0.8001),
-            candidate(1e-4, 0.1, 0.8),
-            candidate(1e-2, 0.1, 0.79),
-            candidate(1.0, 1.0, 0.5),
-        ];
-        assert_eq!(choose(&choices), Some(choices[2]));
-        assert_eq!(choose(&choices[..2]), Some(choices[1]));
-        assert_eq!(choose(&[]), None);
-        // Errors take precedence over the correlation.
-        for (choice, pauc) in choices.iter_mut().zip([0.2, 0.1999, 0.19, 0.18, 0.3]) {
-            choice.errors = Some(ErrorMetrics { pauc, brier: 0.1 });
-        }
-        assert_eq!(choose(&choices), Some(choices[3]));
-    }
-}
+mod tests;

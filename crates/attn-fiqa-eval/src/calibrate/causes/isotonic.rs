@@ -8,12 +8,13 @@ use attn_fiqa::causes::Curve;
 pub(super) fn isotonic(values: &[f64], targets: &[f64]) -> [f64; Curve::KNOTS] {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-    // Sum and number of the targets of each pool.
+    // Sum and number of the targets of each pool; equal values are in the same one.
     let mut pools: Vec<(f64, usize)> = Vec::new();
-    for &place in &order {
+    for (rank, &place) in order.iter().enumerate() {
+        let repeated = rank > 0 && values[order[rank - 1]] == values[place];
         let mut pool = (targets[place], 1);
         while let Some(&(sum, count)) = pools.last()
-            && sum / count as f64 >= pool.0 / pool.1 as f64
+            && (sum / count as f64 >= pool.0 / pool.1 as f64 || (repeated && pool.1 == 1))
         {
             pools.pop();
             pool = (pool.0 + sum, pool.1 + count);
@@ -69,6 +70,15 @@ mod tests {
                 let expected = naive(&sorted, knot);
                 assert!((found - expected).abs() < 1e-12, "{knot}: {found} ≠ {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn equal_values_get_the_mean_of_their_targets() {
+        for targets in [[0.0, 1.0, 3.0, 2.0], [1.0, 0.0, 2.0, 3.0]] {
+            let found = isotonic(&[0.4, 0.4, 0.6, 0.6], &targets);
+            let expected = [0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 2.5, 2.5, 2.5, 2.5, 2.5];
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
         }
     }
 

@@ -169,6 +169,10 @@ fn regions(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibrate::causes::samples::{Applied, CauseSample};
+    use crate::degrade::Degradation;
+    use attn_fiqa::causes::{Curve, RegionReference};
+    use attn_fiqa::map::PatchMap;
 
     #[test]
     fn hits_are_counted() {
@@ -176,5 +180,94 @@ mod tests {
         [true, false, true, true].into_iter().for_each(|hit| hits.count(hit));
         assert_eq!((hits, hits.fraction()), (Hits { hits: 3, of: 4 }, 0.75));
         assert!(Hits::default().fraction().is_nan());
+    }
+    /// Reads the strengths of noise, pose, blur and low contrast from the elements of the token; the
+    /// last element is positive where nothing lowers the quality.
+    fn model() -> CauseModel {
+        let causes = vec![Cause::Noise, Cause::Pose, Cause::Blur, Cause::LowContrast];
+        // Five rows of five weights and an intercept of 0.
+        let mut weights = vec![0.0; 5 * 6];
+        (0..5).for_each(|row| weights[row * 6 + row] = 1.0);
+        let straight = |highest| Curve(std::array::from_fn(|knot| highest * knot as f32 / 10.0));
+        let regions = RegionReference { mean: [0.0; 6], deviation: [0.1; 6] };
+        let (strengths, gains) = (vec![straight(1.0); 4], vec![straight(50.0); 4]);
+        CauseModel::new(causes, &weights, strengths, gains, regions).expect("a model")
+    }
+
+    /// A map in which the nose gets little attention, or a flat one.
+    fn map(weak_nose: bool) -> PatchMap {
+        let [left, top, right, bottom] = FaceRegion::Nose.bounds();
+        let value = |place: usize| {
+            let (x, y) = ((place % 14) as f64 * 8.0 + 4.0, (place / 14) as f64 * 8.0 + 4.0);
+            let inside = x > left && x < right && y > top && y < bottom;
+            if weak_nose && inside { -1.0 } else { 1.0 }
+        };
+        PatchMap::of(14, (0..196).map(value).collect()).expect("a square")
+    }
+
+    /// Samples with their qualities; the first of them is the clean face.
+    fn measured() -> (CauseSamples, Vec<f64>) {
+        use Degradation::{Blur, Darkness, Noise, Yaw};
+        let (mut samples, mut qualities) = (Vec::new(), Vec::new());
+        let mut add = |face, applied: &[(Degradation, f64)], token: [f32; 5], quality| {
+            let applied = applied.iter().map(|&(kind, level)| Applied { kind, level, without: 0 });
+            samples.push(CauseSample {
+                face,
+                applied: applied.collect(),
+                score: 0.0,
+                mean_query: Vec::new(),
+                mean_token: token.to_vec(),
+            });
+            qualities.push(quality);
+        };
+        add(0, &[], [0.0, 0.0, 0.0, 0.0, 1.0], 90.0);
+        add(1, &[], [0.6, 0.0, 0.0, 0.0, -1.0], 90.0);
+        // Named rightly, with a loss of 5 and of 4 points; at a level too low to be judged; named
+        // as noise; and with a cause that the model does not know.
+        add(0, &[(Noise, 0.3)], [0.6, 0.0, 0.0, 0.0, -1.0], 85.0);
+        add(0, &[(Yaw, 0.8)], [0.0, 0.7, 0.0, 0.0, -1.0], 86.0);
+        add(0, &[(Noise, 0.2)], [0.1, 0.7, 0.0, 0.0, -1.0], 20.0);
+        add(0, &[(Yaw, 0.7)], [0.9, 0.6, 0.0, 0.0, -1.0], 30.0);
+        add(0, &[(Darkness, 0.9)], [0.9, 0.6, 0.0, 0.0, -1.0], 30.0);
+        // Noise is the third cause, and then the fourth.
+        add(0, &[(Noise, 0.3), (Yaw, 0.9)], [0.4, 0.9, 0.8, 0.2, -1.0], 10.0);
+        add(0, &[(Noise, 0.5), (Yaw, 0.5)], [0.4, 0.9, 0.8, 0.7, -1.0], 10.0);
+        // One degradation is too weak to be judged, and one face is not chosen.
+        add(0, &[(Noise, 0.9), (Blur, 0.1)], [0.9, 0.0, 0.5, 0.0, -1.0], 10.0);
+        add(2, &[(Noise, 0.9)], [0.9, 0.0, 0.0, 0.0, -1.0], 10.0);
+        add(2, &[], [0.0, 0.0, 0.0, 0.0, 1.0], 90.0);
+        let covered = vec![
+            (FaceRegion::Nose, map(true)),
+            (FaceRegion::Mouth, map(true)),
+            (FaceRegion::Mouth, map(false)),
+        ];
+        let clean_maps = vec![map(false), map(true), map(true)];
+        let held_out = vec![true, true, false];
+        let (side, patch) = (112, 8);
+        (CauseSamples { samples, clean_maps, covered, held_out, side, patch }, qualities)
+    }
+
+    #[test]
+    fn evaluation_counts_named_causes_and_regions() {
+        let (measured, qualities) = measured();
+        let found = evaluate_causes(&model(), &measured, |face| face < 2, &qualities);
+        let hits = |hits, of| Hits { hits, of };
+        assert_eq!(found.single, hits(2, 3));
+        assert_eq!(found.single_with_loss, hits(1, 2));
+        assert_eq!(found.pairs, hits(1, 2));
+        assert_eq!(found.clean, hits(1, 2));
+        let of_cause: Vec<_> =
+            found.causes.iter().map(|row| (row.cause, row.main, row.spearman)).collect();
+        let none = Hits::default();
+        let expected = [
+            ("noise", hits(1, 1), Some(1.0)),
+            ("pose", hits(1, 2), Some(1.0)),
+            ("blur", none, None),
+            ("low_contrast", none, None),
+        ];
+        assert_eq!(of_cause, expected);
+        assert_eq!(found.regions, [none, none, hits(1, 1), hits(0, 2), none, none]);
+        assert_eq!(found.covered(), hits(1, 3));
+        assert_eq!(found.clean_regions, hits(1, 2));
     }
 }

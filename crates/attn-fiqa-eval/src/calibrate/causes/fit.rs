@@ -146,13 +146,15 @@ fn regions(measured: &CauseSamples) -> RegionReference {
 mod tests {
     use super::*;
     use crate::calibrate::causes::samples::Applied;
+    use attn_fiqa::causes::FaceRegion;
     use attn_fiqa::map::PatchMap;
     use attn_fiqa::random::Random;
 
     const KINDS: [Degradation; 3] = [Degradation::Noise, Degradation::Yaw, Degradation::Blur];
 
-    /// Faces whose tokens contain the roots of their degradations' levels, in a mixed basis and
-    /// with noise added. The degradation noise costs 80 points of quality, yaw 30 and blur none.
+    /// Faces whose tokens contain the roots of their degradations' levels, in a mixed basis, with an
+    /// offset and noise added. The degradation noise costs 80 points of quality, yaw 30 and blur
+    /// none.
     fn measured(faces: usize) -> CauseSamples {
         let mut random = Random::new(3, "causes");
         let mut samples = Vec::new();
@@ -169,7 +171,7 @@ mod tests {
                 };
                 let [a, b, c] = KINDS.map(root);
                 let shown = [a + b, a - b, c + 0.5 * a, 0.0];
-                let noisy = shown.map(|value| (value + 0.05 * random.normal()) as f32);
+                let noisy = shown.map(|value| (3.0 + value + 0.05 * random.normal()) as f32);
                 let applied = plan.iter().map(|&(kind, level, without)| Applied {
                     kind,
                     level,
@@ -204,7 +206,9 @@ mod tests {
             Degradation::Yaw => 30.0 * own.level,
             _ => 0.0,
         };
-        (95.0 - sample.applied.iter().map(cost).sum::<f64>()).max(0.0)
+        // Clean faces differ in quality.
+        let clean = 95.0 - 5.0 * (sample.face % 3) as f64;
+        (clean - sample.applied.iter().map(cost).sum::<f64>()).max(0.0)
     }
 
     #[test]
@@ -236,5 +240,92 @@ mod tests {
         };
         assert!(refused(10, quality).contains("10 usable faces"));
         assert!(refused(40, |_| 50.0).contains("nothing to fit"));
+    }
+    #[test]
+    fn pairs_have_twice_the_weight_and_three_points_are_a_loss() {
+        use Degradation::{Blur, Noise};
+        // One element, which shows noise alone as 1 and, with blur, as 3; blur alone shows nothing.
+        let of_face: [(&[(Degradation, usize)], f32); 4] = [
+            (&[], 0.0),
+            (&[(Noise, 0)], 1.0),
+            (&[(Blur, 0)], 0.0),
+            (&[(Noise, 2), (Blur, 1)], 3.0),
+        ];
+        let mut measured = CauseSamples { samples: Vec::new(), ..measured(20) };
+        for face in 0..20 {
+            for (applied, element) in of_face {
+                let applied = applied.iter().map(|&(kind, without)| Applied {
+                    kind,
+                    level: 1.0,
+                    without: 4 * face + without,
+                });
+                measured.samples.push(CauseSample {
+                    face,
+                    applied: applied.collect(),
+                    score: 0.0,
+                    mean_query: Vec::new(),
+                    mean_token: vec![element],
+                });
+            }
+        }
+        // A quality of its own for each face, and 3 points less with noise.
+        let quality = |sample: &CauseSample| {
+            let noisy = sample.applied.iter().any(|own| own.kind == Noise);
+            90.0 - 10.0 * (sample.face % 4) as f64 - if noisy { 3.0 } else { 0.0 }
+        };
+        let CauseFit { model, .. } = fit_causes(&measured, &[Noise, Blur], quality).expect("a fit");
+        // The weighted means of element and root are 7/5 and 3/5, the sums of squares and products
+        // about them 9.2 and 2.8; the variance of the element, for the ridge, is 1.5.
+        let slope = 2.8 / (9.2 + 1e-3 * 4.0 * 1.5);
+        for (found, expected) in model.weights().iter().zip([slope, 0.6 - 1.4 * slope]) {
+            assert!((f64::from(*found) - expected).abs() < 5e-4, "{found} ≠ {expected}");
+        }
+        // Noise is a loss at any strength, and blur alone none.
+        let none = |element| model.all(&[element]).1;
+        assert!(none(0.0) > 0.95 && none(1.0) < 0.05, "{} {}", none(0.0), none(1.0));
+        assert!((model.all(&[3.0]).0[0].gain - 3.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn held_out_faces_do_not_affect_the_model() {
+        let measured = measured(40);
+        let expected = fit_causes(&measured, &KINDS, quality).expect("a fit").model;
+        let mut changed = measured.clone();
+        let held_out = |face: usize| measured.held_out[face];
+        let samples = changed.samples.iter_mut().filter(|sample| held_out(sample.face));
+        samples.for_each(|sample| sample.mean_token.reverse());
+        let maps = changed.clean_maps.iter_mut().enumerate().filter(|(face, _)| held_out(*face));
+        let steep = PatchMap::of(14, (0..196).map(|patch| patch as f32).collect());
+        maps.for_each(|(_, map)| *map = steep.clone().expect("a square"));
+        let found = fit_causes(&changed, &KINDS, quality).expect("a fit");
+        assert_eq!(found.model, expected);
+        assert_eq!(found.evaluation.clean_regions.hits, 0);
+    }
+
+    #[test]
+    fn region_reference_is_mean_and_deviation_of_fitted_faces() {
+        let measured = measured(40);
+        let found = regions(&measured);
+        for (place, region) in FaceRegion::ALL.into_iter().enumerate() {
+            let fitted = measured.clean_maps.iter().zip(&measured.held_out);
+            let values: Vec<f64> = fitted
+                .filter(|(_, held_out)| !**held_out)
+                .map(|(map, _)| region.relative_attention(map, 112, 8))
+                .collect();
+            assert_eq!(values.len(), 32);
+            let mean = values.iter().sum::<f64>() / 32.0;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 32.0;
+            let (found, deviation) = (found.mean[place], found.deviation[place]);
+            assert!((f64::from(found) - mean).abs() < 1e-6, "{region}: {found} ≠ {mean}");
+            assert!((f64::from(deviation) - variance.sqrt()).abs() < 1e-6, "{region}: {deviation}");
+        }
+    }
+
+    #[test]
+    fn curve_values_are_clamped_and_rounded() {
+        let mut values = [2.0; Curve::KNOTS];
+        values[..4].copy_from_slice(&[-0.5, 0.0994, 0.0996, 0.5]);
+        let Curve(found) = curve(values, 1.0, 1e3);
+        assert_eq!(found[..5], [0.0, 0.099, 0.1, 0.5, 1.0]);
     }
 }

@@ -181,6 +181,16 @@ mod tests {
         (0..count).map(|_| (0..dim).map(|i| element(i, random.normal())).collect()).collect()
     }
 
+    /// The derivative of the penalised negative log-likelihood by one weight.
+    fn logistic_gradient(inputs: &Inputs, outcomes: &[bool], found: &[f64], column: usize) -> f64 {
+        let penalty = if column + 1 < found.len() { 1e-4 * outcomes.len() as f64 } else { 0.0 };
+        let errors = inputs.rows.iter().zip(outcomes).map(|(row, &outcome)| {
+            let p = 1.0 / (1.0 + (-product(found, row)).exp());
+            (p - f64::from(u8::from(outcome))) * row[column]
+        });
+        penalty * found[column] + errors.sum::<f64>()
+    }
+
     #[test]
     fn weighted_ridge_recovers_linear_function() {
         let mut tokens = tokens(700, 5);
@@ -212,15 +222,44 @@ mod tests {
         let inputs = Inputs::of(&views);
         let found = inputs.logistic(&outcomes).expect("both outcomes");
         for column in 0..5 {
-            let mut gradient = if column < 4 { 1e-4 * 600.0 * found[column] } else { 0.0 };
-            for (row, &outcome) in inputs.rows.iter().zip(&outcomes) {
-                let p = 1.0 / (1.0 + (-product(&found, row)).exp());
-                gradient += (p - f64::from(u8::from(outcome))) * row[column];
-            }
+            let gradient = logistic_gradient(&inputs, &outcomes, &found, column);
             assert!(gradient.abs() < 1e-6, "column {column}: {gradient}");
         }
         let weights = inputs.of_tokens(&found);
         assert!((weights[0] - 1.5).abs() < 0.4 && (weights[2] - 1.0).abs() < 0.4, "{weights:?}");
         assert_eq!(inputs.logistic(&[true; 600]), None);
+    }
+    #[test]
+    fn ridge_fit_has_zero_gradient() {
+        let tokens = tokens(600, 3);
+        let views: Vec<&[f32]> = tokens.iter().map(Vec::as_slice).collect();
+        let mut random = Random::new(8, "regression");
+        let targets: Vec<f64> =
+            tokens.iter().map(|token| f64::from(token[1]) + random.normal()).collect();
+        let weights: Vec<f64> = (0..600).map(|row| 1.0 + f64::from(row % 3)).collect();
+        let inputs = Inputs::of(&views);
+        let found = &inputs.ridge(&weights, std::slice::from_ref(&targets)).expect("solved")[0];
+        for column in 0..4 {
+            let mut gradient = if column < 3 { 1e-3 * 600.0 * found[column] } else { 0.0 };
+            for ((row, target), weight) in inputs.rows.iter().zip(&targets).zip(&weights) {
+                gradient += weight * (product(found, row) - target) * row[column];
+            }
+            assert!(gradient.abs() < 1e-8, "column {column}: {gradient}");
+        }
+    }
+
+    #[test]
+    fn logistic_fit_of_few_outliers_converges() {
+        // A full first step of Newton's method is too long.
+        let mut tokens = tokens(600, 2);
+        tokens[..3].iter_mut().for_each(|token| token[0] = 15.0);
+        let views: Vec<&[f32]> = tokens.iter().map(Vec::as_slice).collect();
+        let outcomes: Vec<bool> = (0..600).map(|row| row < 3).collect();
+        let inputs = Inputs::of(&views);
+        let found = inputs.logistic(&outcomes).expect("both outcomes");
+        for column in 0..3 {
+            let gradient = logistic_gradient(&inputs, &outcomes, &found, column);
+            assert!(gradient.abs() < 1e-6, "column {column}: {gradient}");
+        }
     }
 }

@@ -191,6 +191,17 @@ mod tests {
                 let plans = plan(&face, &sampling);
                 assert!(plans[0].is_empty());
                 assert_eq!(plans.iter().filter(|plan| plan.len() == 1).count(), degraded);
+                // Each is paired with the next one, and the last with the first.
+                let mut pairs: Vec<[usize; 2]> = Vec::new();
+                for (first, second) in (0..degraded).map(|first| (first, (first + 1) % degraded)) {
+                    let same_kind = plans[1 + first][0].0 == plans[1 + second][0].0;
+                    if !same_kind && !pairs.contains(&[second, first]) {
+                        pairs.push([first, second]);
+                    }
+                }
+                let expected = pairs.iter().map(|pair| pair.map(|place| plans[1 + place][0].0));
+                let found = plans[1 + degraded..].iter().map(|plan| [plan[0].0, plan[1].0]);
+                assert!(found.eq(expected), "{degraded} of {name}");
                 for plan in &plans {
                     for (index, &(kind, level, without)) in plan.iter().enumerate() {
                         let mut rest = plan.clone();

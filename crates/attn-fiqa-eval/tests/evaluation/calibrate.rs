@@ -1,17 +1,9 @@
-//! Fits on synthetic numbers with a known answer, and on a real network.
+//! Fits on synthetic numbers with a known answer.
 
-use attn_fiqa::checkpoint::{
-    Calibration, Checkpoint, CheckpointOptions, builtin, write_calibrated,
-};
-use attn_fiqa::crop::Crop;
-use attn_fiqa::decode::{DecodeLimits, decode};
-use attn_fiqa::engine::{Engine, EngineOptions, Request};
-use attn_fiqa::score::Meaning;
-use attn_fiqa::score::{Method, QualityMap};
-use attn_fiqa::status::Failure;
+use attn_fiqa::score::{Meaning, Method};
 use attn_fiqa_eval::calibrate::{
-    CalibrateError, Face, Fit, FitOptions, MatedPair, Measurements, Recogniser, RecognitionError,
-    RecognitionTarget, Sample, Sampling, fit, measure, quality_map, quality_scale,
+    CalibrateError, Fit, FitOptions, MatedPair, Measurements, RecognitionError, RecognitionTarget,
+    Sample, fit, quality_scale,
 };
 use attn_fiqa_eval::degrade::Degradation;
 
@@ -24,11 +16,6 @@ fn noise(seed: &mut u64) -> f64 {
 /// The identity as a penalty on `dim` weights.
 fn identity(dim: usize) -> Vec<f64> {
     (0..dim * dim).map(|place| f64::from(u8::from(place % (dim + 1) == 0))).collect()
-}
-
-fn sample(face: usize, kind: Option<Degradation>, score: f32) -> Sample {
-    let (utility, cosine, norm, level) = (0.0, 0.0, 1.0, 0.4);
-    Sample { face, kind, level, score, mean_query: Vec::new(), utility, cosine, norm }
 }
 
 /// Samples whose utility is `weights·q̄` plus a little noise; the published score contains a part
@@ -45,11 +32,14 @@ fn made_up(faces: usize, weights: &[f64]) -> Measurements {
             let score = 0.3 * noise(&mut seed) - 0.5 * useful;
             let utility = useful - middle + 0.05 * noise(&mut seed);
             samples.push(Sample {
+                face,
+                kind: (number > 0).then_some(Degradation::ALL[number]),
+                level: 0.4,
+                score: score as f32,
                 mean_query: query.iter().map(|&q| q as f32).collect(),
                 utility,
                 cosine: utility.tanh(),
                 norm: 10.0 + utility,
-                ..sample(face, (number > 0).then_some(Degradation::ALL[number]), score as f32)
             });
         }
         let own = (face * 6..face * 6 + 6).collect::<Vec<_>>();
@@ -153,6 +143,10 @@ fn uninformative_utility_fits_poorly_or_is_rejected() {
     let options = FitOptions { scale_over_heads: 0.1, existing: None, seed: 1 };
     let flat = vec![0.5; measured.samples.len()];
     assert!(matches!(fit(&measured, &flat, options), Err(CalibrateError::NothingToFit)));
+    let mut constant = measured.clone();
+    constant.samples.iter_mut().for_each(|sample| sample.score = 0.5);
+    let refusal = fit(&constant, &utilities(&constant), options);
+    assert!(matches!(refusal, Err(CalibrateError::NothingToFit)));
     measured.samples.truncate(6 * 19);
     measured.pairs.clear();
     let error = fit(&measured, &flat[..6 * 19], options).expect_err("too few").to_string();
@@ -222,117 +216,4 @@ fn scale_anchors_match_probabilities_and_clean_quantiles() {
     // Clean faces below the score that matches 95 % of the time give no scale.
     let weak = |sample: &Sample| if sample.kind.is_none() { 0.0 } else { score(sample) };
     assert_eq!(quality_scale(&measured.samples, weak, model, "net", 1e-3), None);
-}
-
-#[test]
-fn quality_is_rank_in_the_reference_set() {
-    // One hundred faces with scores of 50 … 149, and nine hundred samples below −100.
-    let clean = (0..100).map(|i| sample(i, None, 50.0 + i as f32));
-    let degraded = (0..900).map(|i| sample(i, Some(Degradation::Blur), -1000.0 + i as f32));
-    let samples: Vec<Sample> = clean.chain(degraded).collect();
-    let map = quality_map(&samples, Method::ATTN, |p| f64::from(p.score)).expect("a map");
-    assert_eq!(map.method(), Method::ATTN);
-    assert!((74..=75).contains(&map.quality(99.0)), "{}", map.quality(99.0));
-    assert!((24..=26).contains(&map.quality(-550.0)), "{}", map.quality(-550.0));
-    assert!((49..=51).contains(&map.quality(0.0)), "{}", map.quality(0.0));
-    assert_eq!((map.quality(-2000.0), map.quality(149.0)), (0, 100));
-    assert_eq!(map.scores().len(), QualityMap::KNOTS);
-    let flat: Vec<Sample> = (0..30).map(|i| sample(i, None, 1.0)).collect();
-    assert!(quality_map(&flat, Method::ATTN, |p| f64::from(p.score)).is_err());
-}
-
-fn example(name: &str) -> Crop {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/faces/");
-    let bytes = std::fs::read(format!("{folder}{name}")).expect("an example face");
-    let picture = decode(&bytes, &DecodeLimits::default()).expect("an image").image;
-    Crop::from_rgb(112, picture.into_rgb()).expect("a crop")
-}
-
-/// Crops that differ, though not like faces of different people.
-fn faces(count: usize) -> Vec<Face> {
-    let crop = example("astronaut.png");
-    let mut faces = Vec::new();
-    for number in 0..count {
-        let shift = number * 3 * 4;
-        let mut rgb = crop.rgb().to_vec();
-        rgb.rotate_left(shift * 112);
-        rgb.iter_mut().for_each(|level| *level = level.saturating_sub(number as u8 * 4));
-        faces.push(Face {
-            name: format!("{number}"),
-            crop: Crop::from_rgb(112, rgb).expect("a crop"),
-        });
-    }
-    faces
-}
-
-#[test]
-fn a_stored_calibration_gives_the_fitted_scores() {
-    let model = builtin().expect("the built-in model");
-    let with_embedding = EngineOptions { embedding: true, ..EngineOptions::default() };
-    let engine = Engine::new(&model, &with_embedding).expect("an engine");
-    let kinds = vec![Degradation::Blur, Degradation::Contrast];
-    let sampling = Sampling { kinds, degraded: 3, seed: 8 };
-    let faces = faces(20);
-    let mut heard = 0;
-    let measured = measure(&engine, None, &faces, &sampling, 1e-3, |_, failure| {
-        assert_eq!(failure, None);
-        heard += 1;
-    });
-    let measured = measured.expect("samples");
-    let samples = &measured.samples;
-    assert_eq!((heard, samples.len()), (20, 20 * 4));
-    assert!(samples.iter().all(|p| (p.kind.is_none()) == (p.utility == 1.0)));
-    assert!(samples.iter().all(|p| p.norm > 0.0 && (p.kind.is_none()) == (p.level == 0.0)));
-    // All pairs of samples of a face are compared, and all pairs of clean faces.
-    assert_eq!((measured.pairs.len(), measured.non_mated), (20 * 6, 190));
-    for pair in &measured.pairs {
-        let [a, b] = [pair.a, pair.b].map(|place| &samples[place as usize]);
-        assert_eq!(a.face, b.face);
-        assert!(a.kind.is_some() || (f64::from(pair.cosine) - b.cosine).abs() < 1e-6);
-    }
-    let config = engine.config();
-    let scale_over_heads = f64::from(config.scale()) / config.num_heads as f64;
-    let options = FitOptions { scale_over_heads, existing: None, seed: 1 };
-    let found = fit(&measured, &utilities(&measured), options).expect("a fit");
-    let map = quality_map(samples, Method::ATTN_CALIBRATED, |p| found.key_bias.score(p));
-    let bias = found.key_bias.values.clone();
-    let calibration = Calibration::new(map.expect("a map"), Default::default(), Some(&bias));
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("calibrated.safetensors");
-    write_calibrated(&model, &path, Some(bias), &calibration).expect("written");
-
-    let calibrated = Checkpoint::open(&path, &CheckpointOptions::default()).expect("a checkpoint");
-    let calibrated = Engine::new(&calibrated, &with_embedding).expect("an engine");
-    let crops: Vec<Crop> = faces.iter().map(|face| face.crop.clone()).collect();
-    let scored = calibrated.assess(&crops, &Request::new(Method::ATTN_CALIBRATED));
-    let clean = samples.iter().filter(|sample| sample.kind.is_none());
-    for (sample, scored) in clean.zip(scored.expect("a request")) {
-        let (expected, score) = (found.key_bias.score(sample), scored.expect("scored").scores[0]);
-        assert!((expected - f64::from(score)).abs() < 1e-4 * expected.abs().max(1.0));
-    }
-}
-
-/// A recogniser that sees only the mean grey.
-struct MeanGrey;
-
-impl Recogniser for MeanGrey {
-    fn embed(&self, crops: &[Crop]) -> Vec<Result<Vec<f32>, Failure>> {
-        let embedding = |crop: &Crop| {
-            let mean = crop.rgb().iter().map(|&l| f32::from(l)).sum::<f32>();
-            Ok(vec![1.0, mean / crop.rgb().len() as f32 / 255.0])
-        };
-        crops.iter().map(embedding).collect()
-    }
-}
-
-#[test]
-fn another_recogniser_defines_utility() {
-    let model = builtin().expect("the built-in model");
-    let engine = Engine::new(&model, &EngineOptions::default()).expect("an engine");
-    let sampling = Sampling { kinds: vec![Degradation::Contrast], degraded: 2, seed: 1 };
-    let samples = measure(&engine, Some(&MeanGrey), &faces(2), &sampling, 1e-3, |_, _| ());
-    // Contrast does not change the mean grey, which is all that this recogniser sees.
-    assert!(samples.expect("samples").samples.iter().all(|sample| sample.utility > 0.9));
-    let without = measure(&engine, None, &faces(2), &sampling, 1e-3, |_, _| ());
-    assert!(matches!(without, Err(CalibrateError::Request(_))), "no embedding was loaded");
 }

@@ -2,6 +2,8 @@
 
 mod benchmarks;
 mod calibrate;
+mod calibrate_samples;
+mod calibrate_scale;
 mod degrade;
 mod edc_golden;
 mod edc_naive;

@@ -8,7 +8,7 @@
 use std::fs;
 
 use super::read_ahead::held;
-use super::{FaceSource, StreamOptions};
+use super::{FaceSource, StreamOptions, control_group};
 use crate::decode::{DecodeLimits, memory_needed};
 use crate::input::{ImageData, SourceItem};
 use crate::status::{Failure, Status};
@@ -21,9 +21,9 @@ const DETECTION_BYTES: u64 = 96 << 20;
 const UNKNOWN_MACHINE: u64 = 4 << 30;
 
 /// Default memory budget of a stream: half of what this process may use, which is the least of the
-/// machine's memory, its control group's limit and its own address space limit.
+/// machine's memory, the limits of its control groups and its own address space limit.
 pub fn default_max_memory() -> u64 {
-    let limits = [physical_memory(), control_group(), address_space()];
+    let limits = [physical_memory(), control_group::memory_limit(), address_space()];
     limits.into_iter().flatten().min().unwrap_or(UNKNOWN_MACHINE) / 2
 }
 
@@ -35,11 +35,6 @@ fn physical_memory() -> Option<u64> {
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-fn control_group() -> Option<u64> {
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    files.iter().find_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok())
 }
 
 fn address_space() -> Option<u64> {

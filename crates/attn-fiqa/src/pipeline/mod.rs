@@ -14,6 +14,7 @@
 //! scoring.
 
 mod choice;
+mod control_group;
 mod crop;
 mod driver;
 mod embed;

@@ -29,6 +29,8 @@ const GROUPS: [(&str, &[&str]); 3] = [
 /// The command line without a configuration file.
 pub(crate) fn command() -> clap::Command {
     let command = Cli::command();
+    #[cfg(feature = "serve")]
+    let command = command.mut_subcommand("serve", super::serve::with_variables);
     let width = GROUPS.iter().flat_map(|(_, names)| *names).map(|name| name.len()).max();
     let mut list = String::new();
     for (group, names) in GROUPS {
@@ -54,9 +56,8 @@ pub(crate) fn command() -> clap::Command {
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Cli> {
     let args: Vec<OsString> = args.into_iter().collect();
     let mut command = command();
-    if let Some(color) =
-        value_of(&args, "--color").and_then(|value| value.to_str()?.parse::<ColorChoice>().ok())
-    {
+    let color = value_of(&args, "--color").or_else(|| std::env::var_os("ATTN_FIQA_COLOR"));
+    if let Some(color) = color.and_then(|value| value.to_str()?.parse::<ColorChoice>().ok()) {
         command = command.color(color);
     }
     let file = value_of(&args, "--config").or_else(|| std::env::var_os("ATTN_FIQA_CONFIG"));
@@ -142,6 +143,20 @@ mod tests {
         let names: BTreeSet<&str> =
             command.get_subcommands().map(clap::Command::get_name).collect();
         assert_eq!(names, distinct);
+    }
+
+    #[cfg(feature = "serve")]
+    #[test]
+    fn every_option_of_serve_has_a_variable_and_a_key() {
+        let commands = commands();
+        let (_, serve) = commands.iter().find(|(path, _)| path == "attn-fiqa serve").expect("it");
+        let values = serve.get_arguments().filter(|arg| arg.get_action().takes_values());
+        for arg in values {
+            let Some(long) = arg.get_long() else { panic!("{} has no name", arg.get_id()) };
+            let variable = format!("ATTN_FIQA_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(arg.get_env(), Some(OsStr::new(&variable)), "--{long}");
+            assert!(long == "config" || config::KEYS.contains(&long), "--{long}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::Command;
 use toml::Value;
 
 /// The keys, which are the names of their flags.
-const KEYS: [&str; 27] = [
+pub(super) const KEYS: [&str; 33] = [
     "model",
     "precision",
     "jobs",
@@ -15,6 +15,11 @@ const KEYS: [&str; 27] = [
     "cache",
     "color",
     "log-format",
+    "preset",
+    "heads",
+    "activation",
+    "tokens",
+    "landmark-bias",
     // For `serve`.
     "listen",
     "detector",
@@ -36,7 +41,11 @@ const KEYS: [&str; 27] = [
     "shutdown-timeout",
     "api-key-file",
     "cors-origin",
+    "policy",
 ];
+
+/// Keys whose value may be a list.
+const LISTS: [&str; 1] = ["cors-origin"];
 
 /// Keys whose value may be a path, relative to the folder of the configuration.
 const PATHS: [&str; 4] = ["model", "cache", "detector", "api-key-file"];
@@ -61,19 +70,31 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Defaults> {
         let Some(known) = KEYS.into_iter().find(|known| *known == key.replace('_', "-")) else {
             bail!("{name}: unknown key '{key}'; expected {}", KEYS.join(", "));
         };
-        let value = match value {
-            Value::String(text) => text,
-            Value::Integer(number) => number.to_string(),
-            Value::Float(number) => number.to_string(),
-            other => bail!(
-                "{name}: expected text or a number for '{key}', found type {}",
-                other.type_str()
-            ),
+        let text = match &value {
+            Value::Array(values) if LISTS.contains(&known) => {
+                values.iter().map(scalar).collect::<Option<Vec<_>>>().map(|texts| texts.join(","))
+            }
+            value => scalar(value),
         };
+        let value = text.with_context(|| {
+            let list = if LISTS.contains(&known) { ", or a list of them" } else { "" };
+            let found = value.type_str();
+            format!("{name}: expected text or a number{list} for '{key}', found type {found}")
+        })?;
         let value = if PATHS.contains(&known) { beside(file, known, value) } else { value };
         defaults.push((known, value));
     }
     Ok(Defaults(defaults))
+}
+
+/// A number or text as it would be typed.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 /// A relative path starts at the folder of the configuration. A model may also be a name.

@@ -33,7 +33,7 @@ pub(crate) struct RunOptions {
     pub(crate) jobs: Option<NonZeroUsize>,
 
     /// Images that are decoded and scored together; results do not depend on it
-    #[arg(long, value_name = "N", default_value = "32", value_parser = batch, global = true, hide_short_help = true, help_heading = "Run")]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = batch, env = "ATTN_FIQA_BATCH", hide_env = true, global = true, hide_short_help = true, help_heading = "Run")]
     pub(crate) batch: NonZeroUsize,
 
     /// Report errors only
@@ -51,6 +51,8 @@ pub(crate) struct RunOptions {
         long,
         value_name = "WHEN",
         default_value = "auto",
+        env = "ATTN_FIQA_COLOR",
+        hide_env = true,
         global = true,
         hide_short_help = true,
         help_heading = "Run"
@@ -66,6 +68,8 @@ pub(crate) struct RunOptions {
         value_enum,
         value_name = "FORMAT",
         default_value_t,
+        env = "ATTN_FIQA_LOG_FORMAT",
+        hide_env = true,
         global = true,
         hide_short_help = true,
         hide_possible_values = true,
@@ -77,8 +81,8 @@ pub(crate) struct RunOptions {
     /// the options of `serve`
     ///
     /// The command line takes precedence, then the environment (ATTN_FIQA_MODEL,
-    /// ATTN_FIQA_PRECISION, ATTN_FIQA_JOBS, ATTN_FIQA_CACHE), then the file.
-    /// Environment: ATTN_FIQA_CONFIG.
+    /// ATTN_FIQA_PRECISION, ATTN_FIQA_JOBS, ATTN_FIQA_BATCH, ATTN_FIQA_CACHE, ATTN_FIQA_COLOR,
+    /// ATTN_FIQA_LOG_FORMAT, and those of `serve`), then the file. Environment: ATTN_FIQA_CONFIG.
     #[arg(
         long,
         value_name = "FILE.toml",

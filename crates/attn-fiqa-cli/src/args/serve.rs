@@ -17,8 +17,6 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "ADDRESS:PORT",
         default_value = "127.0.0.1:8080",
-        env = "ATTN_FIQA_LISTEN",
-        hide_env = true,
         help_heading = "Service"
     )]
     pub(crate) listen: SocketAddr,
@@ -27,13 +25,7 @@ pub(crate) struct ServeArgs {
     ///
     /// At least 16 visible ASCII characters each. The page, /docs, /openapi.json, /healthz,
     /// /readyz and /metrics need none.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "ATTN_FIQA_API_KEY_FILE",
-        hide_env = true,
-        help_heading = "Service"
-    )]
+    #[arg(long, value_name = "FILE", help_heading = "Service")]
     pub(crate) api_key_file: Option<PathBuf>,
 
     /// Origins whose pages may use the service from a browser [default: none]
@@ -43,8 +35,6 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "ORIGIN,…",
         value_delimiter = ',',
-        env = "ATTN_FIQA_CORS_ORIGIN",
-        hide_env = true,
         hide_short_help = true,
         help_heading = "Service"
     )]
@@ -55,15 +45,13 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "POLICY",
         default_value = "enrol",
-        env = "ATTN_FIQA_POLICY",
-        hide_env = true,
         hide_short_help = true,
         help_heading = "Service"
     )]
     pub(crate) policy: String,
 
     /// Seconds to answer accepted requests after SIGTERM or Ctrl-C
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_SHUTDOWN_TIMEOUT", hide_env = true, help_heading = "Service")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), help_heading = "Service")]
     pub(crate) shutdown_timeout: u64,
 
     /// Print the resulting configuration as TOML and exit
@@ -77,45 +65,45 @@ pub(crate) struct ServeArgs {
     pub(crate) check: bool,
 
     /// Images being processed or waiting in total; above it 429
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_QUEUE", hide_env = true, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = value_parser!(u32).range(1..), help_heading = "Limits")]
     pub(crate) max_queue: u32,
 
     /// Images per request; above it 413
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_IMAGES", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..), hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_images: u32,
 
     /// Size of a request's body, such as 64M; above it 413
-    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = bytes, env = "ATTN_FIQA_MAX_BODY", hide_env = true, help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", default_value = "64M", value_parser = bytes, help_heading = "Limits")]
     pub(crate) max_body: u64,
 
     /// Memory for images, encoded and decoded, such as 800M or 4G
     ///
     /// The default is half of what this process may use.
-    #[arg(long, value_name = "BYTES", value_parser = bytes, env = "ATTN_FIQA_MAX_MEMORY", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_memory: Option<u64>,
 
     /// Refuse images that declare more pixels than this, before decoding
-    #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_PIXELS, env = "ATTN_FIQA_MAX_PIXELS", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_PIXELS, hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_pixels: u64,
 
     /// Refuse image files of more bytes than this, before reading
-    #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_BYTES, env = "ATTN_FIQA_MAX_BYTES", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::DEFAULT_MAX_BYTES, hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_bytes: u64,
 
     /// Open connections; further ones get 503
-    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = value_parser!(u32).range(1..), env = "ATTN_FIQA_MAX_CONNECTIONS", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = value_parser!(u32).range(1..), hide_short_help = true, help_heading = "Limits")]
     pub(crate) max_connections: u32,
 
     /// Seconds for a request's header, and before closing idle connections
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_HEADER_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..), hide_short_help = true, help_heading = "Limits")]
     pub(crate) header_timeout: u64,
 
     /// Seconds for a request's body; then 408
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_BODY_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), hide_short_help = true, help_heading = "Limits")]
     pub(crate) body_timeout: u64,
 
     /// Seconds that an answer waits for a client that does not read; then the connection closes
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), env = "ATTN_FIQA_WRITE_TIMEOUT", hide_env = true, hide_short_help = true, help_heading = "Limits")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..), hide_short_help = true, help_heading = "Limits")]
     pub(crate) write_timeout: u64,
 
     #[command(flatten)]
@@ -141,8 +129,8 @@ has clients and examples for containers.
 Images are neither stored nor logged, and no outgoing connection is made. There is no TLS: put \
 a reverse proxy in front of it before it leaves the machine.
 
-Every option of this list can also be set by a variable ATTN_FIQA_NAME (such as \
-ATTN_FIQA_MAX_QUEUE), or in the file of --config by its name. After the first SIGTERM or Ctrl-C \
+Every option of this list that takes a value can also be set by a variable ATTN_FIQA_NAME (such \
+as ATTN_FIQA_MAX_QUEUE), or in the file of --config by its name. After the first SIGTERM or Ctrl-C \
 accepted requests are answered and the status is 0, or 1 if time ran out. A second signal ends \
 at once, with status 1.";
 
@@ -151,6 +139,17 @@ Examples:
   attn-fiqa serve
   attn-fiqa serve --listen 0.0.0.0:8080 --api-key-file keys.txt
   attn-fiqa serve --config service.toml --print-config";
+
+/// Gives every option that takes a value its variable: a container is configured by them.
+pub(super) fn with_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| match arg.get_long() {
+        Some(long) if arg.get_action().takes_values() && arg.get_env().is_none() => {
+            let variable = format!("ATTN_FIQA_{}", long.replace('-', "_").to_uppercase());
+            arg.env(variable).hide_env(true)
+        }
+        _ => arg,
+    })
+}
 
 impl ServeArgs {
     /// Limits on one image.

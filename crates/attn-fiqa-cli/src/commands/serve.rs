@@ -30,7 +30,6 @@ pub(crate) fn run(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let listener = TcpListener::bind(args.listen)
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let service = Service::new(model(args, run)?, options, report)?;
-    interrupt::leave_signals_to_the_command();
     match service.run(listener)? {
         Ended::Answered => {
             log::info("stopped: every accepted request was answered");
@@ -134,12 +133,16 @@ fn model(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Model> {
 /// Writes what happens to the log, without any image data.
 fn report(event: Event) {
     match event {
-        Event::Listening(address) => log::event(
-            Level::Info,
-            &format!("listening on http://{address}"),
-            "listening",
-            [("address", json!(address.to_string()))],
-        ),
+        Event::Listening(address) => {
+            log::event(
+                Level::Info,
+                &format!("listening on http://{address}"),
+                "listening",
+                [("address", json!(address.to_string()))],
+            );
+            // Not earlier: the service handles signals by now, so none is lost in between.
+            interrupt::leave_signals_to_the_command();
+        }
         Event::Ready => log::event(Level::Info, "ready", "ready", []),
         Event::Draining { connections } => log::event(
             Level::Info,

@@ -141,11 +141,17 @@ fn flags_and_environment_override_config_file() {
     let place = TestDir::new();
     place.write(
         "service.toml",
-        "max-queue = 1\nmax_images = 2\nmax-body = \"3M\"\nlisten = \"127.0.0.1:1\"\n",
+        "max-queue = 1\nmax_images = 2\nmax-body = \"3M\"\nlisten = \"127.0.0.1:1\"\n\
+         min-detection-score = 0.7\npolicy = \"probe\"\n\
+         cors-origin = [\"https://a.org\", \"https://b.org\"]\n",
     );
     let output = program()
         .args(["serve", "--config", "service.toml", "--max-queue", "9", "--print-config"])
         .env("ATTN_FIQA_MAX_IMAGES", "8")
+        .env("ATTN_FIQA_MAX_QUEUE", "7")
+        .env("ATTN_FIQA_MIN_DETECTION_SCORE", "0.9")
+        .env("ATTN_FIQA_REFINE", "never")
+        .env("ATTN_FIQA_BATCH", "4")
         .current_dir(place.path(""))
         .output()
         .expect("the program");
@@ -156,6 +162,11 @@ fn flags_and_environment_override_config_file() {
     assert_eq!(found["max-images"].as_integer(), Some(8));
     assert_eq!(found["max-body"].as_str(), Some("3M"));
     assert_eq!(found["listen"].as_str(), Some("127.0.0.1:1"));
+    assert_eq!(found["min-detection-score"].as_float(), Some(0.9));
+    assert_eq!(found["refine"].as_str(), Some("never"));
+    assert_eq!(found["batch"].as_integer(), Some(4));
+    assert_eq!(found["policy"].as_str(), Some("probe"));
+    assert_eq!(found["cors-origin"].as_str(), Some("https://a.org,https://b.org"));
     // The printed text is a valid configuration.
     place.write("printed.toml", text.as_bytes());
     let again = program()
@@ -185,6 +196,28 @@ fn invalid_options_are_rejected_at_startup() {
             output.status.code() == Some(2) && text.contains(expected),
             "{arguments:?}: {text}"
         );
+    }
+}
+
+/// Wherever it arrives between the start and the first answer, an interrupt ends the service.
+#[cfg(unix)]
+#[test]
+fn interrupt_during_startup_ends_the_service() {
+    for step in 0..12 {
+        let mut service = program();
+        service.args(["serve", "--listen", "127.0.0.1:0"]).stderr(Stdio::null());
+        let mut service = service.spawn().expect("the program");
+        std::thread::sleep(Duration::from_millis(20 * step));
+        let id = service.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+        let last = Instant::now() + Duration::from_secs(60);
+        while service.try_wait().expect("the program").is_none() {
+            if Instant::now() > last {
+                let _ = service.kill();
+                panic!("still running after an interrupt at {} ms", 20 * step);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -355,7 +355,10 @@ impl Detector {
         image: &Image,
         min_confidence: f32,
     ) -> Result<Vec<LevelCandidate>, Failure> {
-        let level = pyramid::at_size(self.threads.isa(), image, self.levels(image)[0]);
+        // A large image is reduced once for all turns. A small one is enlarged by each search.
+        let finest = self.levels(image)[0];
+        let finest = (finest.0.min(image.width()), finest.1.min(image.height()));
+        let level = pyramid::at_size(self.threads.isa(), image, finest);
         let scale = (
             image.width() as f32 / level.width() as f32,
             image.height() as f32 / level.height() as f32,

@@ -149,6 +149,29 @@ fn faces_in_rotated_images_are_detected() {
     }
 }
 
+/// A turned image is searched at the sizes at which it is searched upright, so the same faces are
+/// found, to the last bit.
+#[test]
+fn small_turned_images_are_searched_like_upright_ones() {
+    let crop =
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/faces/astronaut.png"));
+    for side in [40, 56, 64] {
+        let upright = sized(&crop, side);
+        let at = |x: usize, y: usize| &upright.rgb()[3 * (y * side + x)..][..3];
+        let turned: Vec<u8> = (0..side)
+            .flat_map(|y| (0..side).map(move |x| (x, y)))
+            .flat_map(|(x, y)| at(y, side - 1 - x).to_vec())
+            .collect();
+        let turned = found(&Image::from_rgb(side, side, turned).unwrap());
+        let upright = found(&upright);
+        assert_eq!(turned.len(), 1, "{side} pixels");
+        assert_eq!(turned[0].confidence, upright[0].confidence, "{side} pixels");
+        let (turned, upright) = (turned[0].bounds, upright[0].bounds);
+        assert!((turned.height - upright.width).abs() < 1e-3, "{side}: {turned:?} {upright:?}");
+        assert!((turned.y - upright.x).abs() < 1e-3, "{side}: {turned:?} {upright:?}");
+    }
+}
+
 /// Real inputs that failed, and the number of faces in each.
 #[test]
 fn regression_photos_yield_expected_face_counts() {

@@ -84,11 +84,17 @@ fn checked(outputs: &[Output], index: usize, expected: usize) -> Result<&[f32], 
     Err(BadOutput(format!("output '{}' holds {found} numbers, expected {expected}", output.name)))
 }
 
-/// Adds a candidate, or fails if its values are not finite.
+/// Adds a candidate unless its box is empty. Fails if its values are not finite, or if its score is
+/// no probability, as in a file exported without the sigmoid.
 fn push(found: &mut Vec<Face>, face: Face) -> Result<(), BadOutput> {
     if !face.is_finite() {
         return Err(BadOutput("a box or landmark is not a finite number".to_owned()));
     }
-    found.push(face);
+    if face.confidence > 1.0 {
+        return Err(BadOutput(format!("a face score is {}, expected 0 to 1", face.confidence)));
+    }
+    if face.bounds.width > 0.0 && face.bounds.height > 0.0 {
+        found.push(face);
+    }
     Ok(())
 }

@@ -243,3 +243,23 @@ fn objectness_above_one_is_clamped() {
     let found = format.candidates(&outputs, INPUT, FLOOR).unwrap();
     assert!((found[0].confidence - 0.6).abs() < 1e-6);
 }
+
+#[test]
+fn empty_boxes_are_skipped_and_logits_rejected() {
+    let planted = |confidence, width| Planted {
+        level: 0,
+        cell: 3,
+        confidence,
+        bounds: [10.0, 10.0, width, 20.0],
+        points: [12.0; 10],
+    };
+    let candidates = |face: Planted| {
+        let outputs = scrfd(&[face], false);
+        Scrfd::recognise(&outputs, INPUT).unwrap().candidates(&outputs, INPUT, FLOOR)
+    };
+    assert_eq!(candidates(planted(0.9, 20.0)).map(|found| found.len()), Ok(1));
+    assert_eq!(candidates(planted(0.9, 0.0)).map(|found| found.len()), Ok(0));
+    assert_eq!(candidates(planted(0.9, -5.0)).map(|found| found.len()), Ok(0));
+    let BadOutput(message) = candidates(planted(7.5, 20.0)).unwrap_err();
+    assert_eq!(message, "a face score is 7.5, expected 0 to 1");
+}

@@ -190,7 +190,8 @@ impl Recogniser {
     ///
     /// # Errors
     ///
-    /// If the crop has another size, or the embedding is not finite.
+    /// [`Status::WrongSize`] if the crop has another size, [`Status::NetworkFailed`] if the network
+    /// fails on it, or [`Status::NonFinite`] if the embedding is not finite.
     pub fn embed(&self, crop: &Crop) -> Result<Vec<f32>, Failure> {
         if crop.side() != self.side {
             let (found, needed) = (crop.side(), self.side);
@@ -199,12 +200,14 @@ impl Recogniser {
                 format!("the crop is {found}×{found} pixels; this model takes {needed}×{needed}"),
             ));
         }
-        let failed = |message: String| Failure::new(Status::NonFinite, message);
-        let embedding = self.run(crop).map_err(|error| failed(error.to_string()))?.into_values();
+        let embedding = self
+            .run(crop)
+            .map_err(|error| Failure::new(Status::NetworkFailed, error.to_string()))?
+            .into_values();
         if embedding.iter().all(|value| value.is_finite()) {
             Ok(embedding)
         } else {
-            Err(failed("the embedding is not finite".to_owned()))
+            Err(Failure::new(Status::NonFinite, "the embedding is not finite"))
         }
     }
 

@@ -2,10 +2,15 @@
 
 use std::num::NonZeroUsize;
 
+use attn_fiqa::crop::Crop;
 use attn_fiqa::onnx::{Dim, OnnxModel, OnnxProblem, Tensor};
+use attn_fiqa::recognise::Recogniser;
+use attn_fiqa::status::Status;
 use attn_fiqa::threads::Threads;
 
-use crate::onnx_support::{channel_means, model, node, value};
+use crate::onnx_support::{
+    bytes_field, channel_means, constant, model, model_with, node, number_field, value,
+};
 
 fn threads(count: usize) -> Threads {
     Threads::new(NonZeroUsize::new(count)).expect("threads")
@@ -111,4 +116,27 @@ fn real_networks_give_the_same_bits_on_any_number_of_threads() {
         assert_eq!(one.len(), 128, "{file}");
         assert_eq!(run(&threads(3)), one, "{file} on three threads");
     }
+}
+
+/// Whether a network runs may depend on the pixels: this one uses the highest value as an index
+/// into the 27 values of the crop.
+#[test]
+fn network_that_fails_on_a_crop_is_distinguished_from_non_finite_output() {
+    let to_integer = [bytes_field(1, b"to"), number_field(3, 7), number_field(20, 2)].concat();
+    let nodes = [
+        node("flat", "Reshape", &["data", "length"], "flat", &[]),
+        node("highest", "ReduceMax", &["data"], "highest", &[("axes", &[0, 1, 2, 3])]),
+        [node("index", "Cast", &["highest"], "index", &[]), bytes_field(5, &to_integer)].concat(),
+        node("gather", "Gather", &["flat", "index"], "embedding", &[]),
+    ];
+    let input = [value("data", &[Some(1), Some(3), Some(3), Some(3)])];
+    let output = [value("embedding", &[Some(1), Some(1), Some(1), Some(1)])];
+    let file = model_with(&[constant("length", &[27])], &nodes, &input, &output);
+    let network = OnnxModel::from_bytes(file, "gather.onnx").expect("a network");
+    let spec = "rgb:0:5".parse().expect("a preprocessing");
+    let network = Recogniser::new(network, Some(spec), &threads(1)).expect("a recogniser");
+    let crop = |level| Crop::from_rgb(3, vec![level; 27]).expect("a crop");
+    assert_eq!(network.embed(&crop(50)).expect("an embedding"), [10.0]);
+    let failure = network.embed(&crop(200)).expect_err("an index out of range");
+    assert_eq!(failure.status, Status::NetworkFailed);
 }

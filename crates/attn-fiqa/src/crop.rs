@@ -1,5 +1,7 @@
 //! The network's input: a square RGB image of exactly the right size.
 
+use std::borrow::Cow;
+
 use crate::decode::Note;
 use crate::pixels::{ChannelOrder, Image};
 use crate::resize::resize_bilinear;
@@ -92,12 +94,20 @@ pub enum Fit {
 /// [`Fit::Resize`] it is resized as OpenCV does, each side independently, so that the aspect ratio
 /// of an image that is not square changes.
 pub fn crop_from_image(image: Image, options: &CropOptions) -> Result<(Crop, Vec<Note>), Failure> {
+    crop_from(Cow::Owned(image), options)
+}
+
+/// Same, copying the pixels of a borrowed image only if its size is right.
+pub(crate) fn crop_from(
+    image: Cow<'_, Image>,
+    options: &CropOptions,
+) -> Result<(Crop, Vec<Note>), Failure> {
     let side = options.side;
     let from = (image.width(), image.height());
     let to = (side, side);
     let mut notes = Vec::new();
     let image = if from == to {
-        image
+        image.into_owned()
     } else {
         match options.fit {
             Fit::Exact => return Err(wrong_size(from, side)),

@@ -39,19 +39,18 @@ impl Landmarks {
     /// distant camera sees the eyes at ±w·cos θ and the nose at w·sin θ along the line of the eyes,
     /// so that `yaw = atan(n / (d / 2))`, where `n` is the offset of the nose from the eyes'
     /// midpoint along that line. Heads differ; sign and ranking are reliable, single degrees are
-    /// not.
+    /// not. If both eyes have the same position, the face is taken as an upright profile: roll is 0,
+    /// and yaw is ±90, or 0 if the nose is straight below.
     pub fn pose(&self) -> HeadPose {
         let [left, right, nose, ..] = self.0.map(|point| point.map(f64::from));
         let (dx, dy) = (right[0] - left[0], right[1] - left[1]);
         let distance = dx.hypot(dy);
         let roll = dy.atan2(dx).to_degrees();
         let middle = [(left[0] + right[0]) / 2.0, (left[1] + right[1]) / 2.0];
-        let yaw = if distance > 0.0 {
-            let along = ((nose[0] - middle[0]) * dx + (nose[1] - middle[1]) * dy) / distance;
-            along.atan2(distance / 2.0).to_degrees()
-        } else {
-            0.0
-        };
+        // The direction from eye to eye.
+        let [ux, uy] = if distance > 0.0 { [dx / distance, dy / distance] } else { [1.0, 0.0] };
+        let along = (nose[0] - middle[0]) * ux + (nose[1] - middle[1]) * uy;
+        let yaw = along.atan2(distance / 2.0).to_degrees();
         HeadPose { roll: roll as f32, yaw: yaw as f32 }
     }
 

@@ -11,7 +11,8 @@ pub struct FaceChoice {
     pub min_confidence: f32,
     /// Minimum inter-eye distance, in pixels of the image.
     pub min_inter_eye_distance: f32,
-    /// Maximum number of faces per image, largest first; `None` for no limit.
+    /// Maximum number of faces per image, largest first; `None` for no limit. At least one is used:
+    /// 0 means 1.
     pub max_faces: Option<usize>,
 }
 
@@ -41,10 +42,13 @@ impl FaceChoice {
         &self,
         mut faces: Vec<ListedFace>,
     ) -> Result<Vec<ListedFace>, Failure> {
+        if faces.is_empty() {
+            return Err(Failure::new(Status::NoFace, "no face is listed for this image"));
+        }
         let eyes = |face: &ListedFace| face.landmarks.inter_eye_distance();
         faces.retain(|face| face.confidence.is_none_or(|sure| sure >= self.min_confidence));
         faces.sort_by(|a, b| eyes(b).total_cmp(&eyes(a)));
-        let none = "the landmark file lists no face of this image with enough confidence";
+        let none = "no face is listed for this image with enough confidence";
         self.choose_by(faces, none, eyes)
     }
 
@@ -74,7 +78,7 @@ impl FaceChoice {
                 ),
             ));
         }
-        faces.truncate(self.max_faces.unwrap_or(usize::MAX));
+        faces.truncate(self.max_faces.map_or(usize::MAX, |most| most.max(1)));
         Ok(faces)
     }
 }
@@ -99,6 +103,24 @@ pub fn main_face(faces: &[FaceBox], size: (usize, usize)) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::align::Landmarks;
+
+    #[test]
+    fn at_least_one_face_remains() {
+        let face = |apart: f32| ListedFace {
+            line: 0,
+            landmarks: Landmarks([[0.0, 0.0], [apart, 0.0], [2.0, 3.0], [0.0, 5.0], [4.0, 5.0]]),
+            confidence: None,
+        };
+        for (max_faces, expected) in [(Some(0), 1), (Some(1), 1), (Some(2), 2), (None, 3)] {
+            let choice = FaceChoice { max_faces, ..FaceChoice::default() };
+            let chosen = choice.choose_listed(vec![face(4.0), face(9.0), face(6.0)]).unwrap();
+            assert_eq!(chosen.len(), expected);
+            assert_eq!(chosen[0].landmarks.inter_eye_distance(), 9.0);
+        }
+        let none = FaceChoice::default().choose_listed(Vec::new()).unwrap_err();
+        assert_eq!(none.message, "no face is listed for this image");
+    }
 
     #[test]
     fn the_main_face_is_large_and_near_the_middle() {

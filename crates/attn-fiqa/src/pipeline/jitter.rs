@@ -34,7 +34,9 @@ pub(super) fn measure(
     let side = engine.config().image_size;
     let request = Request::new(method);
     for face in faces {
-        let Some(landmarks) = face.info.landmarks else { continue };
+        // The noise is relative to the inter-eye distance: without one it would be none.
+        let landmarks = face.info.landmarks.filter(|points| points.inter_eye_distance() > 0.0);
+        let Some(landmarks) = landmarks else { continue };
         let mut noise = Noise::new();
         let mut scores = Vec::with_capacity(times);
         let mut left = times;

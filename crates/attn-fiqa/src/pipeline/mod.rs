@@ -236,8 +236,12 @@ impl FacePipeline {
     fn prepare(&self, image: Result<ImageData, Failure>, given: Given<'_>) -> Prepared {
         let side = self.engine.config().image_size;
         prepare(image, given, side, &self.faces, |photo, faces| {
+            let first = match self.sources.first() {
+                Some(ScoreSource::Network(place)) => *place,
+                Some(ScoreSource::Measure(_)) | None => 0,
+            };
             if let (1.., Some(&method)) =
-                (self.options.jitter, self.options.request.methods.first())
+                (self.options.jitter, self.options.request.methods.get(first))
             {
                 jitter::measure(photo.image, faces, &self.engine, method, self.options.jitter);
             }

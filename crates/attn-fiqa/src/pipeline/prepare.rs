@@ -1,12 +1,13 @@
 //! From one image to the crops of its faces.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{FaceOptions, FaceSource, FindOptions};
 use crate::align::landmark_file::{Found, LandmarkFile, ListedFace};
 use crate::align::{Landmarks, align};
 use crate::components::{ComponentInput, Components, jpeg_quality};
-use crate::crop::{Crop, CropOptions, Fit, crop_from_image};
+use crate::crop::{Crop, CropOptions, Fit, crop_from};
 use crate::decode::{DecodeLimits, Decoded, Note};
 use crate::detect::{Detector, Face, FaceBox};
 use crate::face::FaceInfo;
@@ -243,7 +244,7 @@ fn whole_image_crop(
     all: &mut AllFaces,
 ) -> Result<Vec<PreparedFace>, Failure> {
     let options = CropOptions { side, fit, channels: ChannelOrder::Rgb };
-    let (crop, made) = crop_from_image(image.clone(), &options)?;
+    let (crop, made) = crop_from(Cow::Borrowed(image), &options)?;
     notes.extend(made);
     all.count = 1;
     let info = FaceInfo::aligned();

@@ -342,3 +342,17 @@ fn invalid_landmarks_are_rejected() {
     let error = refused(&|points| *points = [2, 3, 1, 4, 0].map(|index| points[index]));
     assert!(matches!(error, LandmarkError::NoFace { .. }), "{error}");
 }
+
+/// The limit of eyes that approach each other.
+#[test]
+fn eyes_at_one_position_are_a_profile() {
+    let pose = |apart: f32, nose: f32| {
+        let points = [[50.0, 40.0], [50.0 + apart, 40.0], [nose, 60.0], [48.0, 80.0], [49.0, 80.0]];
+        Landmarks(points).pose()
+    };
+    for (nose, yaw) in [(35.0, -90.0), (65.0, 90.0)] {
+        assert_eq!((pose(0.0, nose).yaw, pose(0.0, nose).roll), (yaw, 0.0));
+        assert!((pose(1e-3, nose).yaw - yaw).abs() < 0.01);
+    }
+    assert_eq!(pose(0.0, 50.0).yaw, 0.0);
+}

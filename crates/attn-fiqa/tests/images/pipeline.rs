@@ -156,6 +156,51 @@ fn many_threads_share_one_pipeline() {
     });
 }
 
+/// The first score may be any of the network's.
+#[test]
+fn jitter_is_measured_for_the_first_score() {
+    let engine = engine(false);
+    let calibrated = engine.default_method();
+    let jitter = |methods: &[Method], first: Method| {
+        let options = ScoreOptions {
+            jitter: 3,
+            scorers: vec![Scorer::Method(first)],
+            request: Request { methods: methods.to_vec(), ..Request::new(first) },
+            ..first.into()
+        };
+        let pipeline = FacePipeline::new(Arc::clone(&engine), detected(&engine), options).unwrap();
+        pipeline.score(example("astronaut.png")).faces.unwrap()[0].jitter_std.unwrap()
+    };
+    let both = [Method::ATTN, calibrated];
+    assert_eq!(jitter(&both, calibrated), jitter(&[calibrated], calibrated));
+    assert_eq!(jitter(&both, Method::ATTN), jitter(&[Method::ATTN], Method::ATTN));
+    assert_ne!(jitter(&both, calibrated), jitter(&both, Method::ATTN));
+}
+
+#[test]
+fn eyes_at_one_position_have_no_jitter() {
+    let engine = engine(false);
+    let options = ScoreOptions { jitter: 3, ..Method::ATTN.into() };
+    let pipeline = FacePipeline::new(Arc::clone(&engine), detected(&engine), options).unwrap();
+    let jitter = |apart: f32| {
+        let eyes = [[220.0, 110.0], [220.0 + apart, 110.0]];
+        let [left, right] = eyes;
+        let profile = attn_fiqa::align::Landmarks([
+            left,
+            right,
+            [200.0, 140.0],
+            [215.0, 160.0],
+            [216.0, 160.0],
+        ]);
+        let image = pipeline.score_with_landmarks(example("astronaut.png"), &[profile]);
+        let face = image.faces.unwrap().remove(0);
+        assert!(face.outcome.is_ok());
+        face.jitter_std
+    };
+    assert_eq!(jitter(0.0), None);
+    assert!(jitter(1.0) > Some(0.0));
+}
+
 #[test]
 fn streaming_matches_scoring_images_individually() {
     let engine = engine(false);

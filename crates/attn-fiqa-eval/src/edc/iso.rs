@@ -34,7 +34,7 @@ pub(crate) struct FixedThreshold {
 }
 
 /// The step curve of a ranking of mated comparisons: how often each occurs, and whether it is a
-/// false non-match.
+/// false non-match. Without a threshold or a mated comparison, it has no rates.
 pub(crate) fn step_curve(
     mated: &Ranking,
     at: &FixedThreshold,
@@ -53,6 +53,10 @@ pub(crate) fn step_curve(
     let (mut left, mut errors) = count(mated.order());
     let total = left;
     let mut points = Vec::new();
+    if total == 0 {
+        let (discard, fnmr, mated) = (0.0, None, 0);
+        points.push(CurvePoint { discard, threshold, fmr, fnmr, mated, non_mated });
+    }
     for tie in mated.ties() {
         let (leaving, errors_leaving) = count(&mated.order()[tie]);
         if leaving > 0 {
@@ -60,7 +64,7 @@ pub(crate) fn step_curve(
                 discard: (total - left) as f64 / total as f64,
                 threshold,
                 fmr,
-                fnmr: Some(errors as f64 / left as f64),
+                fnmr: threshold.map(|_| errors as f64 / left as f64),
                 mated: left,
                 non_mated,
             });

@@ -5,6 +5,7 @@ mod calibrate;
 mod calibrate_samples;
 mod calibrate_scale;
 mod degrade;
+mod edc_bootstrap;
 mod edc_golden;
 mod edc_naive;
 mod edc_reliability;

@@ -164,6 +164,32 @@ mod tests {
     }
 
     #[test]
+    fn random_ranking_is_a_seeded_permutation() {
+        let order = |seed| Ranking::random(100, seed).expect("an order").order;
+        let given: Vec<u32> = (0..100).collect();
+        assert_eq!(order(1), order(1));
+        assert!(order(1) != order(2) && order(1) != given);
+        let mut sorted = order(1);
+        sorted.sort_unstable();
+        assert_eq!(sorted, given);
+        assert_eq!(Ranking::random(100, 1).expect("an order").tied_count(), 0);
+    }
+
+    #[test]
+    fn only_equal_qualities_are_shuffled() {
+        let qualities: Vec<f64> = (0..90).map(|index| f64::from(index % 3)).collect();
+        let ranking = Ranking::new(&qualities).expect("a ranking");
+        let shuffled = ranking.shuffled_ties(&mut Stream::new(4, 0));
+        assert_eq!(shuffled.tied, ranking.tied);
+        for tie in ranking.ties() {
+            let mut members = shuffled.order[tie.clone()].to_vec();
+            assert_ne!(members, ranking.order[tie.clone()]);
+            members.sort_unstable();
+            assert_eq!(members, ranking.order[tie]);
+        }
+    }
+
+    #[test]
     fn nan_quality_is_rejected() {
         let error = Ranking::new(&[0.0, f64::NAN]).expect_err("no order");
         assert_eq!(error, EvalError::NoQuality { what: "comparison", index: 1 });

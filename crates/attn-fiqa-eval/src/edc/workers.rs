@@ -53,4 +53,21 @@ mod tests {
         let found = parallel_map(10, usize::MAX, || 0, count);
         assert_eq!(found.last(), Some(&(81, 10)));
     }
+
+    #[test]
+    fn scratch_is_made_once_per_worker_within_the_memory() {
+        let threads = rayon::current_num_threads();
+        for (pieces, bytes, expected) in [
+            (100, 0, threads.min(100)),
+            (2, 1, threads.min(2)),
+            (100, SCRATCH_BYTES / 2, threads.min(2)),
+            (100, SCRATCH_BYTES, 1),
+            (100, usize::MAX, 1),
+        ] {
+            let made = AtomicU64::new(0);
+            let scratch = || made.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(parallel_map(pieces, bytes, scratch, |_, _| ()).len() as u64, pieces);
+            assert_eq!(made.load(Ordering::Relaxed), expected as u64, "{pieces} of {bytes}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod calibrate_samples;
 mod calibrate_scale;
 mod degrade;
 mod edc_bootstrap;
+mod edc_curve;
 mod edc_golden;
 mod edc_naive;
 mod edc_reliability;

@@ -202,3 +202,24 @@ fn image_indices(index: usize, pair: &Pair, images: usize) -> Result<[usize; 2],
     }
     Ok([pair.a as usize, pair.b as usize])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_convert_between_similarity_and_distance() {
+        let of = |value: f64, scale| {
+            let set = Comparisons::new(vec![value, 0.0], vec![true, false], scale);
+            let set = set.expect("comparisons");
+            [set.similarity(0), set.distance(0)]
+        };
+        assert_eq!(of(0.25, ScoreScale::Similarity), [0.25, -0.25]);
+        assert_eq!(of(0.25, ScoreScale::Distance), [-0.25, 0.25]);
+        let [similarity, distance] = of(0.5, ScoreScale::Cosine);
+        assert!(similarity == 0.5 && (distance - 1.0 / 3.0).abs() < 1e-15, "{distance}");
+        // Of cosines beyond ±1 by rounding error.
+        assert_eq!(of(1.0 + 1e-7, ScoreScale::Cosine)[1], 0.0);
+        assert_eq!(of(-1.0 - 1e-7, ScoreScale::Cosine)[1], 1.0);
+    }
+}

@@ -253,6 +253,20 @@ mod tests {
     }
 
     #[test]
+    fn rates_without_comparisons_are_absent() {
+        use crate::edc::ResampledSet;
+        let set = with_a_tie();
+        let evaluator = Evaluator::new(&set);
+        for kept in [true, false] {
+            let some = ResampledSet::once(&set, set.mated().iter().map(|&mated| mated == kept));
+            let target = Target::Threshold(0.2);
+            let found = decide(&evaluator, target, Weights::Each(&some)).expect("a decision");
+            let expected = if kept { (None, Some(1.0 / 3.0)) } else { (Some(0.5), None) };
+            assert_eq!((found.fmr, found.fnmr), expected);
+        }
+    }
+
+    #[test]
     fn threshold_converts_between_distance_and_similarity() {
         let threshold = Threshold::Similarity(0.5);
         assert!((threshold.distance(ScoreScale::Cosine) - 1.0 / 3.0).abs() < 1e-15);

@@ -131,4 +131,25 @@ mod tests {
             assert_eq!(found.to_bits(), expected.to_bits());
         }
     }
+
+    #[test]
+    fn malformed_embeddings_are_rejected() {
+        let build = |dim, values: &[f32]| Embeddings::new(dim, values.to_vec());
+        let empty = Err(EvalError::Empty { what: "embedding" });
+        assert_eq!((build(0, &[1.0]), build(3, &[])), (empty.clone(), empty));
+        let error = build(3, &[1.0; 8]).expect_err("refused");
+        assert!(matches!(error, EvalError::Count { found: 2, expected: 3, .. }), "{error}");
+        let error = build(2, &[1.0, 0.0, 0.0, 0.0]).expect_err("refused");
+        assert_eq!(error, EvalError::ZeroEmbedding { index: 1 });
+        assert!(build(2, &[1.0, f32::NAN]).is_err());
+
+        let embeddings = build(2, &[1.0, 0.0, 3.0, 4.0]).expect("embeddings");
+        assert_eq!((embeddings.len(), embeddings.norm(1)), (2, 5.0));
+        let pair = |b, mated| Pair { a: 0, b, mated };
+        let cosines = Comparisons::from_embeddings(&embeddings, &[pair(0, true), pair(1, false)]);
+        assert_eq!(cosines.expect("comparisons").values(), [1.0, 0.6]);
+        let error = Comparisons::from_embeddings(&embeddings, &[pair(0, true), pair(2, false)]);
+        let expected = EvalError::NoSuchImage { index: 1, image: 2, images: 2 };
+        assert_eq!(error, Err(expected));
+    }
 }

@@ -178,6 +178,7 @@ mod tests {
         assert_eq!((found.min, found.max, found.count), (1.0, 40.0, 9));
         assert!((found.mean - 78.0 / 9.0).abs() < 1e-12);
         assert_eq!(BoxPlot::of([]), None);
+        assert_eq!(BoxPlot::of(values.into_iter().chain([f64::NAN])), None);
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 1.0), Some(4.0));
     }

@@ -295,10 +295,10 @@ fn invalid_comparisons_and_targets_are_rejected() {
         build(&[0.1, 0.2], &[true, true], cosine),
         EvalError::OneClass { kind: "mated", count: 2 }
     );
-    assert_eq!(
-        build(&[0.1, 1.5], &[true, false], cosine),
-        EvalError::NoCosine { index: 1, value: 1.5 }
-    );
+    for value in [1.5, -1.5] {
+        let expected = EvalError::NoCosine { index: 1, value };
+        assert_eq!(build(&[0.1, value], &[true, false], cosine), expected);
+    }
     let error = build(&[0.1, f64::NAN], &[true, false], cosine).to_string();
     assert_eq!(error, "score 1 is NaN; expected a finite number");
     let error = build(&[0.1], &[true, false], cosine).to_string();

@@ -18,3 +18,4 @@ mod rejection;
 mod study_config;
 mod support;
 mod validate;
+mod verification;

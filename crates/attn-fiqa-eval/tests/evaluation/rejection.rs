@@ -207,6 +207,9 @@ fn groups_are_measured_at_one_threshold() {
         let inside = |index: usize| {
             [pairs[index].a, pairs[index].b].iter().all(|&image| group_of[image as usize] == group)
         };
+        let own = (0..400).filter(|&image| group_of[image] == group);
+        let rejected = own.clone().filter(|&image| qualities[image] < 0.3).count();
+        assert_eq!((row.images, row.rejected), (own.count(), rejected));
         for stage in [0, 1] {
             let here: Vec<usize> = (0..pairs.len())
                 .filter(|&index| inside(index) && (stage == 0 || set.quality[index] >= 0.3))
@@ -222,6 +225,33 @@ fn groups_are_measured_at_one_threshold() {
         }
     }
     assert_eq!((rows[3].images, rows[3].fnmr), (0, [None, None]));
+}
+
+#[test]
+fn images_at_the_rejection_threshold_are_kept() {
+    let qualities = [0.5, 0.1, 0.3, 0.2, 0.4];
+    // At most the fraction: of five images, two are no more than a half.
+    for (fraction, expected) in [(0.0, 0.1), (0.39, 0.2), (0.4, 0.3), (0.5, 0.3), (0.99, 0.5)] {
+        assert_eq!(Reject::Fraction(fraction).threshold(&qualities), Ok(expected));
+    }
+    let mated = [true, true, false, false];
+    let pairs = [[0, 2], [1, 3], [0, 4], [2, 4]].into_iter().zip(mated);
+    let pairs: Vec<Pair> = pairs.map(|([a, b], mated)| Pair { a, b, mated }).collect();
+    let set = Comparisons::new(vec![0.9, 0.8, 0.2, 0.1], mated.to_vec(), ScoreScale::Cosine);
+    let set = set.expect("comparisons");
+    let evaluator = Evaluator::new(&set);
+    let groups = (&["all".to_owned()][..], &[0; 5][..]);
+    let (reject, target) = (Reject::Below(0.3), Target::Fmr(0.5));
+    let rows = fairness(&evaluator, &pairs, &qualities, groups, reject, target).expect("rows");
+    assert_eq!((rows[1].images, rows[1].rejected, rows[1].retained), (5, 2, [1, 2]));
+    let give =
+        |reject| advise(&evaluator, &pairs, &qualities, reject, target, None).expect("advice");
+    let advice = give(reject);
+    assert_eq!((advice.rejected, advice.retained, advice.unresolved), (2, [1, 2], false));
+    // Two non-mated comparisons resolve a half, one does not.
+    let fewer = give(Reject::Below(0.35));
+    assert_eq!((fewer.retained, fewer.unresolved), ([0, 1], true));
+    assert_eq!((fewer.after, fewer.after_at_fixed_threshold), (None, None));
 }
 
 /// Two comparisons lie at the threshold, one of each kind: both match, in every measure.
@@ -267,6 +297,18 @@ fn mismatched_or_invalid_inputs_are_rejected() {
     assert!(give(&pairs, &qualities, Reject::Fraction(1.5), 0.1).is_err());
     assert!(give(&pairs, &qualities, Reject::Below(f64::NAN), 0.1).is_err());
     assert!(give(&pairs, &qualities, share, 1.5).is_err());
+    let bootstrap = Bootstrap { replicates: 2, confidence_level: 1.5, ..Bootstrap::default() };
+    let target = Target::Fmr(0.1);
+    let refused = advise(&evaluator, &pairs, &qualities, share, target, Some(&bootstrap));
+    assert!(refused.is_err());
+    let by_group = |pairs: &[Pair], qualities: &[f64], group_of: &[u32]| {
+        let groups = (&["one".to_owned()][..], group_of);
+        fairness(&evaluator, pairs, qualities, groups, share, target)
+    };
+    assert!(by_group(&pairs, &qualities, &[0; 50]).is_ok());
+    assert!(by_group(&pairs[1..], &qualities, &[0; 50]).is_err());
+    assert!(by_group(&pairs, &qualities[1..], &[0; 49]).is_err());
+    assert!(by_group(&pairs, &qualities, &[0; 51]).is_err());
     let mut bad = qualities.clone();
     bad[7] = f64::NAN;
     assert!(give(&pairs, &bad, share, 0.1).is_err_and(|e| e.to_string().contains("image 7")));

@@ -176,6 +176,51 @@ mod tests {
     }
 
     #[test]
+    fn faces_that_overlap_by_half_are_the_same() {
+        let half = |width: f32| {
+            let bounds = FaceBox { width, ..face(0.0, 1.0, 0.0).bounds };
+            Face { bounds, ..face(0.0, 1.0, 0.0) }
+        };
+        for (width, is_same) in [(50.0, true), (49.0, false)] {
+            let mut agreement = DetectionAccuracy::default();
+            agreement.add(&[face(0.0, 1.0, 0.0)], &[], &[half(width)]);
+            let found = (agreement.matched(), agreement.extra, agreement.images_missed);
+            assert_eq!(found, if is_same { (1, 0, 0) } else { (0, 1, 1) });
+            // A doubtful face may be detected.
+            let mut agreement = DetectionAccuracy::default();
+            agreement.add(&[], &[face(0.0, 1.0, 0.0)], &[half(width)]);
+            assert_eq!((agreement.matched(), agreement.extra), (0, usize::from(!is_same)));
+        }
+    }
+
+    #[test]
+    fn images_are_counted_by_faces_and_misses() {
+        let mut agreement = DetectionAccuracy::default();
+        let here = face(0.0, 1.0, 0.0);
+        agreement.add(&[here], &[], &[here]);
+        agreement.add(&[here], &[], &[here]);
+        agreement.add(&[here], &[], &[]);
+        agreement.add(&[], &[], &[]);
+        let counts = (agreement.images, agreement.images_with_faces, agreement.images_missed);
+        assert_eq!(counts, (4, 3, 1));
+        assert_eq!(agreement.missed_image_fraction(), Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn landmark_errors_may_come_in_any_order() {
+        let mut agreement = DetectionAccuracy::default();
+        for shift in [30.0, 10.0, 20.0] {
+            agreement.add(&[face(0.0, 1.0, 0.0)], &[], &[face(0.0, 1.0, shift)]);
+        }
+        // Of three errors, a half is not exceeded by the second.
+        let quantiles =
+            [0.0, 0.3, 0.5, 0.7, 1.0].map(|quantile| agreement.landmark_error(quantile));
+        assert_eq!(quantiles, [0.25, 0.25, 0.5, 0.75, 0.75].map(Some));
+        let within = [0.2, 0.25, 0.5].map(|limit| agreement.landmarks_within(limit));
+        assert_eq!(within, [0.0, 1.0 / 3.0, 2.0 / 3.0].map(Some));
+    }
+
+    #[test]
     fn empty_evaluation_has_no_metrics() {
         let empty = DetectionAccuracy::default();
         assert_eq!(empty.recall(), None);

@@ -149,6 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn rejection_range_is_between_groups_with_images() {
+        let groups = ["a", "b", "c", "none"].map(str::to_owned);
+        let group_of: Vec<u32> = (0..12).map(|image| image / 4).collect();
+        // Of four images each, one, three and two are rejected.
+        let qualities = [10, 90, 90, 90, 10, 10, 10, 90, 90, 90, 10, 10];
+        let rows = by_group(&qualities, (&groups, &group_of), 40).expect("rows");
+        let range = RejectionRange::of(&rows[1..]).expect("groups");
+        let names = [range.least, range.most].map(|row| row.group.as_deref());
+        assert_eq!(names, [Some("a"), Some("b")]);
+        assert_eq!(range.ratio, Some(3.0));
+        let none = by_group(&qualities, (&groups, &group_of), 0).expect("rows");
+        assert_eq!(RejectionRange::of(&none[1..]).expect("groups").ratio, None);
+        assert_eq!(RejectionRange::of(&rows[4..]), None);
+    }
+
+    #[test]
     fn intervals_have_nominal_coverage() {
         // Qualities uniform on 0 to 100: the median is 50, and 40 % are below 40.
         let mut random = Stream::new(5, 0);

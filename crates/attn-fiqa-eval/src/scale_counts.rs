@@ -148,6 +148,35 @@ mod tests {
     }
 
     #[test]
+    fn median_interval_has_the_ranks_of_order_statistics() {
+        // n values equal to their ranks from 0; of ranks from 1, n/2 ∓ 1.96·√n/2 and one more above.
+        for (n, expected) in [
+            (1, [0.0, 0.0]),
+            (7, [0.0, 6.0]),
+            // 12.12 and 1 + 23.88.
+            (36, [11.0, 24.0]),
+            // 40.2 and 1 + 59.8.
+            (100, [39.0, 60.0]),
+        ] {
+            let mut counts = ScaleCounts::default();
+            (0..n).for_each(|value| counts.add(value));
+            assert_eq!(counts.median_interval(), Some(expected), "{n}");
+        }
+        // The same ranks among values that occur several times.
+        let mut counts = ScaleCounts::default();
+        (0..100).for_each(|rank| counts.add([10, 20, 30][rank / 40]));
+        assert_eq!(counts.median_interval(), Some([10.0, 20.0]));
+    }
+
+    #[test]
+    fn values_above_the_scale_count_as_its_end() {
+        let mut counts = ScaleCounts::default();
+        [100, 101, 127, -5].into_iter().for_each(|value| counts.add(value));
+        assert_eq!((counts.computed(), counts.failed().count), (3, 1));
+        assert_eq!(counts.quantile(0.0), Some(100.0));
+    }
+
+    #[test]
     fn bins_and_bands_have_the_same_edges() {
         let mut counts = ScaleCounts::default();
         (0..=100).for_each(|value| counts.add(value));

@@ -271,6 +271,46 @@ mod tests {
         assert!(thumbnails(&[&outside], Some(folder.path())).of(&outside).is_none());
     }
 
+    #[test]
+    fn thumbnails_are_reduced_to_the_longest_side() {
+        let size = |width, height, bounds| {
+            let jpeg = jpeg(&RgbImage::new(width, height), bounds).expect("a thumbnail");
+            image::load_from_memory(&jpeg).expect("a JPEG").into_rgb8().dimensions()
+        };
+        assert_eq!(size(448, 300, None), (224, 150));
+        assert_eq!(size(300, 896, None), (75, 224));
+        assert_eq!(size(2_000, 1, None), (224, 1));
+        // 225 · 224 / 675 is 74.67.
+        assert_eq!(size(675, 225, None), (224, 75));
+        assert_eq!(size(224, 10, None), (224, 10));
+        assert_eq!(size(500, 500, Some([200.0, 200.0, 60.0, 40.0])), (90, 90));
+    }
+
+    #[test]
+    fn square_around_a_box_is_rounded_and_clipped() {
+        let image = RgbImage::new(100, 60);
+        // A side of 1.5 · 8 around (14.7, 7.6).
+        assert_eq!(around([10.7, 5.6, 8.0, 4.0], &image), [9, 2, 12, 12]);
+        assert_eq!(around([12.7, 3.6, 4.0, 8.0], &image), [9, 2, 12, 12]);
+        assert_eq!(around([-4.0, 50.0, 8.0, 8.0], &image), [0, 48, 6, 12]);
+        assert_eq!(around([94.0, 56.0, 8.0, 8.0], &image), [92, 54, 8, 6]);
+        let outside = jpeg(&image, Some([10.0, 90.0, 8.0, 8.0])).expect_err("outside");
+        assert_eq!(outside, "the box of the face is outside of the image");
+    }
+
+    #[test]
+    fn several_faces_of_an_image_are_one_image() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["a.png", "b.png"] {
+            std::fs::write(folder.path().join(name), halves()).expect("written");
+        }
+        let of = |name, number| RankedFace { face: Some(number), ..face(name, None) };
+        let faces = [of("a.png", 0), of("b.png", 0), of("a.png", 1), of("b.png", 1)];
+        let found = thumbnails(&faces.iter().collect::<Vec<_>>(), Some(folder.path()));
+        assert_eq!((found.images(), found.missing.len()), (2, 0));
+        assert!(faces.iter().all(|face| found.of(face).is_some()));
+    }
+
     #[cfg(unix)]
     #[test]
     fn escaped_paths_are_decoded_to_bytes() {

@@ -14,6 +14,7 @@ mod figure;
 mod files;
 mod insightface_bin;
 mod overview;
+mod overview_counts;
 mod rejection;
 mod study_config;
 mod support;

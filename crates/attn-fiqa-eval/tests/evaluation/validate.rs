@@ -5,6 +5,7 @@ use attn_fiqa::decode::{DecodeLimits, decode};
 use attn_fiqa::engine::{Engine, EngineOptions, Request};
 use attn_fiqa::status::Failure;
 use attn_fiqa_eval::degrade::{Degradation, Level};
+use attn_fiqa_eval::figure::SvgColours;
 use attn_fiqa_eval::validate::{DegradationStudy, Plan, is_strictly_decreasing, monotonicity};
 
 fn astronaut() -> Crop {
@@ -92,6 +93,88 @@ fn each_score_is_stored_by_its_kind_and_level() {
     assert_eq!(row.scores.count, 2);
     let kinds: Vec<&str> = study.kinds().iter().map(|row| row.kind).collect();
     assert_eq!(kinds, ["contrast", "blur", "all", "contrast", "blur", "all"]);
+}
+
+/// A study of two methods: the first has these scores, `scores[face][kind][level]`, the second the
+/// negated ones.
+fn made_up(kinds: &[Degradation], scores: &[Vec<Vec<f32>>]) -> DegradationStudy {
+    let plan = Plan { kinds: kinds.to_vec(), levels: Level::grid(scores[0][0].len()) };
+    let mut study =
+        DegradationStudy::new(plan.clone(), vec!["score".to_owned(), "negated".to_owned()]);
+    for face in scores {
+        let both = |score: f32| vec![score, -score];
+        let degraded = || face.iter().flat_map(|series| series[1..].iter().copied().map(both));
+        let response = plan.respond(&flat(), Some(&both(face[0][0])), 0, |crops| {
+            assert_eq!(crops.len(), degraded().count());
+            degraded().map(Ok).collect()
+        });
+        study.add(&response.expect("scores"));
+    }
+    study
+}
+
+fn flat() -> Crop {
+    Crop::from_rgb(8, vec![90; 8 * 8 * 3]).expect("a crop")
+}
+
+#[test]
+fn kinds_are_summarised_over_faces_and_kinds() {
+    // Faces that fall all the way, fall in part, rise, and do not change, in this order, so that
+    // neither the correlations nor the strict falls are sorted.
+    let (falls, dips, rises, stays) =
+        (vec![9.0, 8.0, 7.0], vec![9.0, 7.0, 8.0], vec![9.0, 10.0, 11.0], vec![9.0, 9.0, 9.0]);
+    let scores: Vec<Vec<Vec<f32>>> = vec![
+        vec![falls.clone(), stays.clone()],
+        vec![dips, falls.clone()],
+        vec![rises, falls.clone()],
+        vec![stays, falls],
+    ];
+    let kinds = [Degradation::Contrast, Degradation::Overexposure];
+    let study = made_up(&kinds, &scores);
+    let rows = study.kinds();
+    // The ranks of 9, 7, 8 and of the levels correlate by −1/2. A tenth percentile lies 0.3 of the
+    // way from the lowest of four to the next.
+    let expected = [
+        ("score", "contrast", (1.0 + 0.5 - 1.0 + 0.0) / 4.0, -0.7, 0.25),
+        ("score", "overexposure", 3.0 / 4.0, 0.3, 0.75),
+        ("score", "all", (0.125 + 0.75) / 2.0, -0.2, 0.5),
+        ("negated", "contrast", -0.125, -0.85, 0.25),
+        ("negated", "overexposure", -0.75, -1.0, 0.0),
+        ("negated", "all", -0.4375, -0.925, 0.125),
+    ];
+    assert_eq!(rows.len(), expected.len());
+    for (row, (method, kind, spearman, p10, monotonic)) in rows.iter().zip(expected) {
+        assert_eq!((row.method.as_str(), row.kind, row.faces), (method, kind, 4));
+        assert!((row.spearman - spearman).abs() < 1e-12, "{row:?}");
+        assert!((row.spearman_p10 - p10).abs() < 1e-12, "{row:?}");
+        assert!((row.monotonic_fraction - monotonic).abs() < 1e-12, "{row:?}");
+    }
+    // The mean over a single kind is that kind.
+    let one: Vec<Vec<Vec<f32>>> = scores.iter().map(|face| vec![face[0].clone()]).collect();
+    let rows = made_up(&kinds[..1], &one).kinds();
+    assert_eq!(rows.iter().map(|row| row.kind).collect::<Vec<_>>(), ["contrast", "contrast"]);
+}
+
+#[test]
+fn figure_labels_levels_sparsely_and_has_three_columns() {
+    let figure = |kinds: usize, levels: u8| {
+        let series: Vec<f32> = (0..levels).map(|level| -100.0 * f32::from(level)).collect();
+        let study = made_up(&Degradation::ALL[..kinds], &[vec![series; kinds]]);
+        study.figure(0).expect("a figure")
+    };
+    let labels = |levels| {
+        let svg = figure(1, levels).svg(SvgColours::Fixed);
+        let tenths = (0..=10).map(|tenth| format!("{:.1}", f64::from(tenth) / 10.0));
+        tenths.filter(|label| svg.contains(&format!(">{label}</text>"))).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(6), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+    // Every second of seven levels, and of eight also the last.
+    assert_eq!(labels(7), ["0.0", "0.3", "0.7", "1.0"]);
+    assert_eq!(labels(8), ["0.0", "0.3", "0.6", "0.9", "1.0"]);
+    let [two, three, four] = [2, 3, 4].map(|kinds| figure(kinds, 3).size());
+    assert!(two.0 < three.0 && two.1 == three.1, "{two:?} {three:?}");
+    assert!(four.0 == three.0 && four.1 > three.1, "{three:?} {four:?}");
+    assert!(figure(1, 3).size().0 < three.0);
 }
 
 #[test]

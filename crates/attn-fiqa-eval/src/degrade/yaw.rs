@@ -152,6 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn rotation_keeps_distances_from_the_axis() {
+        for degrees in [-75.0_f64, -20.0, 10.0, 60.0] {
+            let angle = degrees.to_radians();
+            let turn = Turn { sine: libm::sin(angle), cosine: libm::cos(angle) };
+            for (x, height) in [(56.0, 0.0), (30.0, 20.0), (80.0, 45.0), (56.0, 50.0)] {
+                let (column, turned) = turn.place(x, height);
+                let (before, after) = ((x - 56.0).hypot(height), (column - 56.0).hypot(turned));
+                assert!((before - after).abs() < 1e-9, "{degrees}°: {before} {after}");
+                let rotated = (height.atan2(x - 56.0) - turned.atan2(column - 56.0)).to_degrees();
+                let off = (rotated - degrees).rem_euclid(360.0);
+                let is_centre = (x, height) == (56.0, 0.0);
+                assert!(is_centre || off.min(360.0 - off) < 1e-9, "{degrees}°: {rotated}");
+            }
+        }
+    }
+
+    #[test]
     fn far_eye_is_occluded_at_large_yaw() {
         let surface = Surface::new();
         let hidden = |degrees: f64| {

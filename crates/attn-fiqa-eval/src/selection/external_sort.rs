@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    fn sorted(records: &[[u8; 3]], memory: usize) -> Vec<[u8; 3]> {
+    fn sorted<const N: usize>(records: &[[u8; N]], memory: usize) -> Vec<[u8; N]> {
         let folder = std::env::temp_dir();
         let mut sorter = Sorter::new(memory, &folder);
         records.iter().try_for_each(|&record| sorter.push(record)).expect("pushed");
@@ -174,6 +174,23 @@ mod tests {
     }
 
     #[test]
+    fn memory_limit_determines_the_runs() {
+        let folder = std::env::temp_dir();
+        // Runs of as many whole records as fit, at least one; the last one is shorter.
+        for (memory, expected) in [(30, vec![30, 60, 75]), (11, vec![9, 18, 27]), (0, vec![3, 6])] {
+            let mut sorter = Sorter::<3>::new(memory, &folder);
+            let records = expected[expected.len() - 1] / 3;
+            (0..records as u8).for_each(|n| sorter.push([n; 3]).expect("pushed"));
+            let sorted = sorter.finish().expect("finished");
+            assert!(sorted.records.is_empty());
+            assert_eq!(sorted.spilled.expect("runs").ends, expected, "{memory}");
+        }
+        let mut sorter = Sorter::<3>::new(30, &folder);
+        (0..10).for_each(|n| sorter.push([n; 3]).expect("pushed"));
+        assert!(sorter.finish().expect("finished").spilled.is_none());
+    }
+
+    #[test]
     fn runs_longer_than_a_chunk_are_read_to_their_end() {
         let records: Vec<[u8; 3]> = (0..60_000_u32)
             .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[..3].try_into().expect("three"))
@@ -181,5 +198,20 @@ mod tests {
         let mut expected = records.clone();
         expected.sort_unstable();
         assert!(sorted(&records, 90_000) == expected);
+    }
+
+    #[test]
+    fn chunks_hold_whole_records_of_any_size() {
+        // 33 does not divide the size of a chunk, and each run has several chunks.
+        let records: Vec<[u8; 33]> = (0..5_000_u32)
+            .map(|n| {
+                let mut record = [0; 33];
+                record[..4].copy_from_slice(&n.wrapping_mul(2_654_435_761).to_be_bytes());
+                record
+            })
+            .collect();
+        let mut expected = records.clone();
+        expected.sort_unstable();
+        assert!(sorted(&records, 70_000) == expected);
     }
 }

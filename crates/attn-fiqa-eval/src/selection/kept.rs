@@ -23,3 +23,21 @@ impl Kept {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_rows_match_a_set() {
+        let mut kept = Kept::default();
+        assert_eq!((kept.count(), kept.contains(0), kept.contains(1_000)), (0, false, false));
+        // Out of order, twice, and at both ends of a word.
+        let rows = [700, 0, 63, 64, 127, 128, 65, 700, 321];
+        rows.into_iter().for_each(|row| kept.insert(row));
+        for row in 0..1_000 {
+            assert_eq!(kept.contains(row), rows.contains(&row), "{row}");
+        }
+        assert_eq!(kept.count(), 8);
+    }
+}

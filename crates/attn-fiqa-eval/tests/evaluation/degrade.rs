@@ -180,6 +180,8 @@ fn flat_images_stay_flat_without_noise_or_border() {
 fn downsampling_averages_areas_and_interpolates_back() {
     // 112 → 28 pixels: each the mean of 4×4, which reappears in the middle of its area.
     let crop = picture(SIDE);
+    // 29.93 pixels, rounded.
+    assert_eq!(Degradation::Downsample.parameter(level(0.5)), 30.0);
     let quarter = (28.0f64 / 112.0).ln() / (8.0f64 / 112.0).ln();
     assert_eq!(Degradation::Downsample.parameter(level(quarter)), 28.0);
     let found = Degradation::Downsample.apply(&crop, level(quarter), 0);

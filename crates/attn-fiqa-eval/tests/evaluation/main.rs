@@ -5,6 +5,7 @@ mod calibrate;
 mod calibrate_samples;
 mod calibrate_scale;
 mod degrade;
+mod degrade_seeds;
 mod edc_bootstrap;
 mod edc_curve;
 mod edc_golden;

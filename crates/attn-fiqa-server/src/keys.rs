@@ -1,6 +1,8 @@
 //! The keys that a service may require.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -61,10 +63,15 @@ impl ApiKeys {
     /// If the file cannot be read, or contains no key or a bad one.
     pub fn open(file: &Path) -> Result<Self, ApiKeysError> {
         let io = |source| ApiKeysError::Io { file: file.to_owned(), source };
-        if std::fs::metadata(file).map_err(io)?.len() > MAX_FILE {
+        let mut bytes = Vec::new();
+        // The length of a device or a pipe is not known in advance.
+        let mut start = File::open(file).map_err(io)?.take(MAX_FILE + 1);
+        start.read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() as u64 > MAX_FILE {
             return Err(ApiKeysError::TooLarge { file: file.to_owned() });
         }
-        let text = std::fs::read_to_string(file).map_err(io)?;
+        let no_text = |error| io(std::io::Error::new(ErrorKind::InvalidData, error));
+        let text = String::from_utf8(bytes).map_err(no_text)?;
         let mut keys = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let key = line.trim();
@@ -120,6 +127,13 @@ mod tests {
         assert!(matches!(open("# none\n"), Err(ApiKeysError::Empty { .. })));
         assert!(matches!(open("a\n"), Err(ApiKeysError::BadKey { line: 1, .. })));
         assert!(matches!(open("\nsixteen letters ä"), Err(ApiKeysError::BadKey { line: 2, .. })));
+        let long = "0123456789abcdef\n".repeat((MAX_FILE / 17) as usize + 1);
+        assert!(matches!(open(&long), Err(ApiKeysError::TooLarge { .. })));
+        #[cfg(unix)]
+        {
+            let endless = ApiKeys::open(Path::new("/dev/zero"));
+            assert!(matches!(endless, Err(ApiKeysError::TooLarge { .. })));
+        }
         std::fs::remove_dir_all(folder).expect("removed");
         assert!(matches!(ApiKeys::open(&file), Err(ApiKeysError::Io { .. })));
     }

@@ -18,8 +18,8 @@ pub enum ServiceError {
     Model(#[from] RequestError),
     /// An origin that no browser would send.
     #[error(
-        "expected an origin such as https://example.org or * and found '{0}': write scheme, host \
-         and port without a path"
+        "expected an origin such as https://example.org or * and found '{0}': write scheme and host \
+         in lower case, the port unless it is the default one, and no path"
     )]
     CorsOrigin(String),
     /// A limit that admits nothing.

@@ -171,10 +171,22 @@ pub(crate) fn cors(origins: &[String]) -> Result<Option<CorsLayer>, ServiceError
 /// Checks for scheme, host and optional port, as browsers write it.
 fn checked_origin(origin: &str) -> Result<HeaderValue, ServiceError> {
     let wrong = || ServiceError::CorsOrigin(origin.to_owned());
-    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    let host = host.ok_or_else(wrong)?;
-    let plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#*@,\"'".contains(&byte);
-    if host.is_empty() || !host.bytes().all(plain) {
+    let (scheme, address) = origin.split_once("://").ok_or_else(wrong)?;
+    let default_port = match scheme {
+        "https" => "443",
+        "http" => "80",
+        _ => return Err(wrong()),
+    };
+    let plain = |byte: u8| {
+        byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"/?#*@,\"'".contains(&byte)
+    };
+    // The colons of an IPv6 address are in brackets.
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (address, None),
+    };
+    let usable = |port: &str| port != default_port && port.parse::<u16>().is_ok();
+    if host.is_empty() || !address.bytes().all(plain) || !port.is_none_or(usable) {
         return Err(wrong());
     }
     HeaderValue::from_str(origin).map_err(|_| wrong())
@@ -201,11 +213,21 @@ mod tests {
     #[test]
     fn malformed_cors_origins_are_rejected() {
         let cors = |origin: &str| cors(&[origin.to_owned()]);
-        for right in ["*", "https://example.org", "http://localhost:3000", "http://[::1]:80"] {
+        for right in [
+            "*",
+            "https://example.org",
+            "http://localhost:3000",
+            "http://[::1]:8080",
+            "http://[::1]",
+        ] {
             assert!(cors(right).expect(right).is_some());
         }
-        for wrong in ["", "example.org", "https://", "https://a/", "https://*.a", "null", "ftp://a"]
-        {
+        let malformed =
+            ["", "example.org", "https://", "https://a/", "https://*.a", "null", "ftp://a"];
+        // Browsers write neither capitals nor default ports.
+        let never_sent =
+            ["https://Example.org", "HTTPS://a", "https://a:443", "http://[::1]:80", "http://a:b"];
+        for wrong in malformed.into_iter().chain(never_sent) {
             assert!(cors(wrong).is_err(), "{wrong}");
         }
         assert!(super::cors(&[]).expect("off").is_none());

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use crate::error::ServiceError;
 use crate::event::Event;
-use crate::linger::Lingering;
+use crate::linger::{self, Lingering};
 use crate::service::{Service, Shared};
 
 /// How a service ended.
@@ -54,6 +54,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The pause after a system error, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Maximum number of refused connections that are closed gracefully at a time.
+const MAX_CLOSING: usize = 32;
 
 /// File descriptors reserved for other uses than connections.
 const RESERVED_FILES: u64 = 64;
@@ -220,6 +223,8 @@ struct Connections {
     graceful: GracefulShutdown,
     permits: Arc<Semaphore>,
     most: usize,
+    /// For refused connections that are being closed.
+    closing: Arc<Semaphore>,
 }
 
 impl Connections {
@@ -238,6 +243,7 @@ impl Connections {
             graceful: GracefulShutdown::new(),
             permits: Arc::new(Semaphore::new(most)),
             most,
+            closing: Arc::new(Semaphore::new(MAX_CLOSING)),
         }
     }
 
@@ -259,8 +265,7 @@ impl Connections {
         let metrics = &self.shared.metrics;
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             metrics.refused_connections.inc();
-            // As much as fits into the socket's buffer, which is all of it.
-            let _ = stream.try_write(TOO_MANY_CONNECTIONS_RESPONSE);
+            self.refuse(stream);
             return;
         };
         // Answers are written in one piece, so there is nothing to gain from waiting for more.
@@ -283,6 +288,20 @@ impl Connections {
             shared.metrics.connections.dec();
             drop(permit);
         });
+    }
+}
+
+impl Connections {
+    fn refuse(&self, stream: TcpStream) {
+        // As much as fits into the socket's buffer, which is all of it.
+        let _ = stream.try_write(TOO_MANY_CONNECTIONS_RESPONSE);
+        // Beyond the limit, a client that is still sending may see a reset instead.
+        if let Ok(permit) = Arc::clone(&self.closing).try_acquire_owned() {
+            tokio::spawn(async move {
+                linger::close(stream).await;
+                drop(permit);
+            });
+        }
     }
 }
 

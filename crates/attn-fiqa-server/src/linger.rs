@@ -3,14 +3,19 @@
 //! A request may be refused before its body is read, because it is too large, there is no room, or
 //! a parameter is wrong. If the connection were closed with unread bytes of the body, the system
 //! would reset it, and a client that is still sending would see a broken pipe instead of the
-//! answer. So the rest is read and discarded, within limits.
+//! answer. So the rest is read and discarded, within limits. The same holds for a connection that is
+//! refused.
 
+use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 /// How long to keep reading.
@@ -65,6 +70,26 @@ impl Drop for Lingering {
             runtime.spawn(tokio::time::timeout(MAX_LINGER, discard_rest(body)));
         }
     }
+}
+
+/// Closes a connection after the answer that was written to it, in the same way.
+pub(crate) async fn close(mut stream: TcpStream) {
+    let closing = async {
+        poll_fn(|context| Pin::new(&mut stream).poll_shutdown(context)).await?;
+        let (mut left, mut discarded) = (MAX_LINGER_BYTES, vec![0; 16 << 10]);
+        while left > 0 {
+            stream.readable().await?;
+            match stream.try_read(&mut discarded) {
+                Ok(0) => break,
+                Ok(bytes) => left = left.saturating_sub(bytes as u64),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    // A client that disconnects is no error of the service.
+    let _: Result<std::io::Result<()>, _> = tokio::time::timeout(MAX_LINGER, closing).await;
 }
 
 async fn discard_rest(mut body: Incoming) {

@@ -198,6 +198,23 @@ fn excess_connections_get_503() {
 }
 
 #[test]
+fn refused_connections_get_503_while_still_sending() {
+    let serving = serve(|options| options.max_connections = 1);
+    let kept = serving.connect();
+    std::thread::sleep(Duration::from_millis(200));
+    let body = vec![0; 6 << 20];
+    for _ in 0..5 {
+        let mut stream = serving.connect();
+        stream.write_all(head("/v1/score", body.len()).as_bytes()).expect("sent");
+        stream.write_all(&body).expect("sent");
+        let refused = read(stream);
+        assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    }
+    drop(kept);
+    assert_eq!(serving.end(), Ended::Answered);
+}
+
+#[test]
 fn queued_jobs_of_disconnected_clients_are_abandoned() {
     let serving = serve(|options| options.batch = 1);
     let photo = example("astronaut.png");

@@ -3,11 +3,12 @@
 
 use attn_fiqa::align::similarity_to_template;
 use attn_fiqa::causes::{FaceRegion, FoundCause};
-use attn_fiqa::components::Components;
+use attn_fiqa::components::{Component, ComponentValue, Components};
 use attn_fiqa::decode::Note;
 use attn_fiqa::pipeline::{FaceInfo, ScoredFace, ScoredImage};
 use attn_fiqa::score::{Band, FAILURE_TO_COMPUTE};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::model::{Model, ModelInfo};
@@ -143,9 +144,8 @@ struct CauseAnswer {
 }
 
 /// Component measures, keyed by the column names of the command line.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct ComponentColumns(serde_json::Map<String, serde_json::Value>);
+#[derive(Debug)]
+struct ComponentColumns(Vec<(Component, Option<ComponentValue>)>);
 
 /// Landmarks, keyed by the column names of the command line; left and right as seen in the image.
 #[derive(Debug, Serialize, ToSchema)]
@@ -256,15 +256,21 @@ impl CauseAnswer {
 
 impl ComponentColumns {
     fn new(components: Option<&Components>) -> Self {
-        let mut columns = serde_json::Map::new();
-        for component in attn_fiqa::components::Component::ALL {
-            let value = components.and_then(|components| components.get(component));
-            let native = value.map(|value| value.native);
-            columns.insert(component.name().to_owned(), native.into());
+        let value = |component| components.and_then(|components| components.get(component));
+        Self(Component::ALL.into_iter().map(|component| (component, value(component))).collect())
+    }
+}
+
+impl Serialize for ComponentColumns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut columns = serializer.serialize_map(Some(2 * self.0.len()))?;
+        for (component, value) in &self.0 {
+            let name = component.name();
+            columns.serialize_entry(name, &value.map(|value| value.native))?;
             let scalar = value.and_then(|value| value.scalar);
-            columns.insert(format!("{}.scalar", component.name()), scalar.into());
+            columns.serialize_entry(&format!("{name}.scalar"), &scalar)?;
         }
-        Self(columns)
+        columns.end()
     }
 }
 

@@ -106,7 +106,8 @@ fn send(address: &str, head: &str, body: &[u8]) -> std::io::Result<(u16, Vec<u8>
 /// The service and the command line have the same keys, in the same order, and the same numbers.
 #[test]
 fn service_faces_match_score_rows() {
-    let columns = "band,match_probability,landmarks,size,map,embedding";
+    let columns = "band,match_probability,main_cause,causes,weak_regions,landmarks,size,components,\
+                   map,embedding";
     let serving = Serving::start(&[]);
     for image in ["astronaut.png", "faces/blur-3.png", "faces/dark-2.png"] {
         let image = examples().join(image);

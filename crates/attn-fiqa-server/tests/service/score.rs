@@ -76,7 +76,8 @@ async fn unusable_images_are_reported_per_image() {
 #[tokio::test]
 async fn optional_columns_are_returned_on_request() {
     let service = start(|_| ());
-    let path = "/v1/score?columns=band,landmarks,size,map,match_probability,embedding&faces=best";
+    let path = "/v1/score?columns=band,landmarks,size,components,map,match_probability,embedding\
+                &faces=best";
     let json = service.post(path, "image/png", photo()).await.json();
     let face = &json["images"][0]["faces"][0];
     let side = face["map_side"].as_u64().expect("a side") as usize;
@@ -90,8 +91,12 @@ async fn optional_columns_are_returned_on_request() {
     assert_eq!(face["band"], "excellent");
     assert!(face["match_probability"].as_f64().is_some_and(|p| (0.5..=1.0).contains(&p)));
 
-    // The transform maps the landmarks to the eyes of the template.
+    // Measures are written with the digits of their precision.
     let number = |name: &str| face[name].as_f64().expect(name);
+    let distance = number("InterEyeDistance");
+    assert_eq!(distance.to_string(), (distance as f32).to_string());
+
+    // The transform maps the landmarks to the eyes of the template.
     let transform = face["crop_transform"].as_array().expect("a transform");
     let [a, b, c, d, e, f] = [0, 1, 2, 3, 4, 5].map(|i| transform[i].as_f64().expect("a number"));
     let (x, y) = (number("left_eye_x"), number("left_eye_y"));

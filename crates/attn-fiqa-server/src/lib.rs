@@ -29,6 +29,7 @@ mod body;
 mod connections;
 mod error;
 mod event;
+mod file_name;
 mod keys;
 mod linger;
 mod metrics;

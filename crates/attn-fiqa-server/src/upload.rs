@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::admission::Share;
 use crate::body::{Received, receive};
 use crate::error::ApiError;
+use crate::file_name::file_name;
 use crate::service::Shared;
 
 /// Standard base64, with or without padding.
@@ -140,7 +141,9 @@ async fn multipart(bytes: Vec<u8>, boundary: String, most: usize) -> Result<Vec<
         if images.len() == most {
             return Err(too_many(most));
         }
-        let name = part.file_name().or(part.name()).unwrap_or("image");
+        let file = part.headers().get(header::CONTENT_DISPOSITION);
+        let file = file.and_then(|disposition| file_name(disposition.as_bytes()));
+        let name = file.as_deref().or(part.name()).unwrap_or("image");
         let name = checked_name(name)?;
         let bytes = Vec::from(part.bytes().await.map_err(broken)?);
         images.push(Upload { name, bytes });

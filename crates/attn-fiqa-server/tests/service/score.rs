@@ -74,6 +74,32 @@ async fn unusable_images_are_reported_per_image() {
 }
 
 #[tokio::test]
+async fn multipart_file_names_are_kept() {
+    let service = start(|_| ());
+    let parameters: [(&[u8], &str); 8] = [
+        (b"filename=\"a b.png\"", "a b.png"),
+        (b"filename=a.png", "a.png"),
+        (b"filename=\"a\\\"b;c.png\"", "a\"b;c.png"),
+        ("filename=\"été.png\"".as_bytes(), "été.png"),
+        (b"filename=\"\xe9.png\"", "\u{fffd}.png"),
+        (b"filename*=utf-8''%C3%A9t%C3%A9.png", "été.png"),
+        (b"filename=\"fallback.png\"; filename*=UTF-8'de'%E6%97%A5.png", "日.png"),
+        (b"x=y", "field"),
+    ];
+    let mut body = Vec::new();
+    for (parameter, _) in parameters {
+        body.extend_from_slice(b"--B\r\ncontent-disposition: form-data; name=\"field\"; ");
+        body.extend_from_slice(parameter);
+        body.extend_from_slice(b"\r\n\r\nnot an image\r\n");
+    }
+    body.extend_from_slice(b"--B--\r\n");
+    let json = service.post("/v1/score", "multipart/form-data; boundary=B", body).await.json();
+    let images = json["images"].as_array().expect("images");
+    let names: Vec<&str> = images.iter().filter_map(|image| image["name"].as_str()).collect();
+    assert_eq!(names, parameters.map(|(_, name)| name));
+}
+
+#[tokio::test]
 async fn optional_columns_are_returned_on_request() {
     let service = start(|_| ());
     let path = "/v1/score?columns=band,landmarks,size,components,map,match_probability,embedding\

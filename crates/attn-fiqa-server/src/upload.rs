@@ -113,14 +113,13 @@ pub(crate) async fn uploads(
     let images = match body_type {
         BodyType::Multipart(boundary) => multipart(bytes, boundary, most).await?,
         BodyType::Json => json(&bytes, most)?,
+        BodyType::Image if bytes.is_empty() => {
+            return Err(ApiError::invalid("body", "an image file", "no bytes"));
+        }
         BodyType::Image => vec![Upload { name: "image".to_owned(), bytes }],
     };
     if images.is_empty() {
         return Err(ApiError::invalid("body", "at least one image", "none"));
-    }
-    if let Some(empty) = images.iter().position(|image| image.bytes.is_empty()) {
-        let field = if images.len() == 1 { "body".to_owned() } else { format!("image {empty}") };
-        return Err(ApiError::invalid(field, "an image file", "no bytes"));
     }
     share.grow_to_images(images.len())?;
     Ok(Uploads { images, share, bytes: length })

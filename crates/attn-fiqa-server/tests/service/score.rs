@@ -74,6 +74,21 @@ async fn unusable_images_are_reported_per_image() {
 }
 
 #[tokio::test]
+async fn empty_files_are_reported_per_image() {
+    let service = start(|_| ());
+    let photo = photo();
+    let multipart = service.upload("/v1/score", &[("a.png", &photo), ("empty.png", b"")]).await;
+    let list = json!({"images": [{"base64": base64(&photo)}, {"base64": ""}]}).to_string();
+    let list = service.post("/v1/score", "application/json", list).await;
+    for answer in [multipart, list] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let json = answer.json();
+        assert_eq!(json["images"][0]["status"], "ok", "{json}");
+        assert_eq!(json["images"][1]["status"], "broken-image", "{json}");
+    }
+}
+
+#[tokio::test]
 async fn multipart_file_names_are_kept() {
     let service = start(|_| ());
     let parameters: [(&[u8], &str); 8] = [

@@ -1,7 +1,7 @@
 //! Reads a request's body within a budget and a time limit.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 
 use crate::admission::Share;
@@ -20,7 +20,7 @@ pub(crate) struct Received {
 /// # Errors
 ///
 /// 413 if the body is too long, 429 if there is no room, 408 if it is too slow, 400 if it breaks
-/// off.
+/// off, 415 if it is compressed.
 pub(crate) async fn receive(
     shared: &Shared,
     headers: &HeaderMap,
@@ -28,6 +28,7 @@ pub(crate) async fn receive(
 ) -> Result<Received, ApiError> {
     let options = &shared.options;
     let limit = options.body_limit();
+    require_plain(headers)?;
     let length = content_length(headers)?;
     if let Some(length) = length.filter(|&length| length > limit) {
         return Err(too_long(limit, &length.to_string()));
@@ -37,6 +38,16 @@ pub(crate) async fn receive(
     match tokio::time::timeout(options.body_timeout, reading).await {
         Ok(received) => received,
         Err(_) => Err(ApiError::slow_body(options.body_timeout)),
+    }
+}
+
+/// Refuses compressed bodies: their images could not be read.
+fn require_plain(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => {
+            Err(ApiError::unsupported_encoding(String::from_utf8_lossy(encoding)))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -197,6 +197,18 @@ impl ApiError {
         )
     }
 
+    pub(crate) fn unsupported_encoding(found: impl Into<String>) -> Self {
+        let found = found.into();
+        let message = format!(
+            "the body must not be compressed, but its content-encoding is {found}: send it as it is"
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", message).about(
+            "content-encoding",
+            "none",
+            found,
+        )
+    }
+
     /// 429: a budget is exhausted.
     pub(crate) fn busy(code: &'static str, budget: &str, retry_after: Duration) -> Self {
         let seconds = retry_after.as_secs();

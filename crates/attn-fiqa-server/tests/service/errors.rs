@@ -107,6 +107,24 @@ async fn unsupported_content_types_are_415() {
 }
 
 #[tokio::test]
+async fn compressed_bodies_are_415() {
+    let service = start(|_| ());
+    let with = |encoding: &str| {
+        let mut request = post("/v1/score", "image/png", grey(64));
+        let encoding = encoding.parse().expect("a value");
+        request.headers_mut().insert(header::CONTENT_ENCODING, encoding);
+        request
+    };
+    let answer = service.send(with("gzip")).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.error_code().as_str()),
+        (415, "unsupported-encoding")
+    );
+    assert_eq!(answer.json()["error"]["field"], "content-encoding");
+    assert_eq!(service.send(with("identity")).await.status, 200);
+}
+
+#[tokio::test]
 async fn configured_api_key_is_required() {
     let folder = std::env::temp_dir().join(format!("attn-fiqa-service-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
+use tokio::task::spawn_blocking;
 
 use crate::admission::Share;
 use crate::error::ApiError;
@@ -12,6 +13,23 @@ use crate::service::Shared;
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
     pub(crate) share: Share,
+}
+
+impl Received {
+    /// Does work on the body that would take too long on the threads for I/O. It holds the share to
+    /// its end, even if the client leaves.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work; 500 if it panics.
+    pub(crate) async fn parse<T: Send + 'static>(
+        self,
+        work: impl FnOnce(Vec<u8>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<(T, Share), ApiError> {
+        let Self { bytes, share } = self;
+        let working = spawn_blocking(move || Ok((work(bytes)?, share)));
+        working.await.map_err(|_| ApiError::internal())?
+    }
 }
 
 /// Reads a body. Nothing is read before it is admitted; a body of unknown length is admitted piece

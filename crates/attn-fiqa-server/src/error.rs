@@ -118,6 +118,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", message).about(field, expected, found)
     }
 
+    /// 400: a body that is not JSON of the expected form.
+    pub(crate) fn invalid_json(expected: &str, error: &serde_json::Error) -> Self {
+        Self::invalid("body", expected, format!("an error: {error}"))
+    }
+
     pub(crate) fn unauthorized(found: &str) -> Self {
         let message = format!(
             "this service requires a key, and {found}: send one of its keys in the header x-api-key"

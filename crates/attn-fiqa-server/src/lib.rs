@@ -25,11 +25,13 @@
 
 mod admission;
 mod answer;
+mod base64;
 mod body;
 mod connections;
 mod error;
 mod event;
 mod file_name;
+mod image_list;
 mod keys;
 mod linger;
 mod metrics;

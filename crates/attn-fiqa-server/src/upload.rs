@@ -2,24 +2,15 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use multer::Multipart;
-use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::admission::Share;
 use crate::body::{Received, receive};
 use crate::error::ApiError;
 use crate::file_name::file_name;
+use crate::image_list::parse_image_list;
 use crate::service::Shared;
-
-/// Standard base64, with or without padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 const TYPES: &str = "multipart/form-data, application/json, an image type such as image/jpeg, or \
                      application/octet-stream";
@@ -39,26 +30,6 @@ pub(crate) struct Uploads {
     pub(crate) share: Share,
     /// Size of the body in bytes.
     pub(crate) bytes: u64,
-}
-
-/// Images as JSON.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ImageList {
-    /// At least one image.
-    #[schema(min_items = 1)]
-    images: Vec<ImageInList>,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ImageInList {
-    /// A name to identify it in the answer.
-    #[schema(example = "a.jpg", max_length = 1024)]
-    name: Option<String>,
-    /// The image file in standard base64.
-    #[schema(content_encoding = "base64")]
-    base64: String,
 }
 
 /// Images as multipart files.
@@ -108,15 +79,21 @@ pub(crate) async fn uploads(
     body: Body,
 ) -> Result<Uploads, ApiError> {
     let body_type = body_type(headers)?;
-    let Received { bytes, mut share } = receive(shared, headers, body).await?;
-    let (length, most) = (bytes.len() as u64, shared.options.max_images);
-    let images = match body_type {
-        BodyType::Multipart(boundary) => multipart(bytes, boundary, most).await?,
-        BodyType::Json => json(&bytes, most)?,
-        BodyType::Image if bytes.is_empty() => {
-            return Err(ApiError::invalid("body", "an image file", "no bytes"));
+    let received = receive(shared, headers, body).await?;
+    let (length, most) = (received.bytes.len() as u64, shared.options.max_images);
+    let (images, mut share) = match body_type {
+        BodyType::Multipart(boundary) => {
+            let Received { bytes, share } = received;
+            (multipart(bytes, boundary, most).await?, share)
         }
-        BodyType::Image => vec![Upload { name: "image".to_owned(), bytes }],
+        BodyType::Json => received.parse(move |bytes| parse_image_list(&bytes, most)).await?,
+        BodyType::Image => {
+            let Received { bytes, share } = received;
+            if bytes.is_empty() {
+                return Err(ApiError::invalid("body", "an image file", "no bytes"));
+            }
+            (vec![Upload { name: "image".to_owned(), bytes }], share)
+        }
     };
     if images.is_empty() {
         return Err(ApiError::invalid("body", "at least one image", "none"));
@@ -125,7 +102,7 @@ pub(crate) async fn uploads(
     Ok(Uploads { images, share, bytes: length })
 }
 
-fn too_many(most: usize) -> ApiError {
+pub(crate) fn too_many(most: usize) -> ApiError {
     let limit = format!("{most} images");
     ApiError::too_large("too-many-images", "body", limit, "more")
 }
@@ -150,39 +127,11 @@ async fn multipart(bytes: Vec<u8>, boundary: String, most: usize) -> Result<Vec<
     Ok(images)
 }
 
-fn json(bytes: &[u8], most: usize) -> Result<Vec<Upload>, ApiError> {
-    let list: ImageList = parse_json(bytes, "{\"images\": [{\"name\": …, \"base64\": …}]}")?;
-    if list.images.len() > most {
-        return Err(too_many(most));
-    }
-    let image = |(index, ImageInList { name, base64 }): (usize, ImageInList)| {
-        let name = checked_name(name.as_deref().unwrap_or("image"))?;
-        let bytes = decode_base64(&base64, &format!("images[{index}].base64"))?;
-        Ok(Upload { name, bytes })
-    };
-    list.images.into_iter().enumerate().map(image).collect()
-}
-
-fn checked_name(name: &str) -> Result<String, ApiError> {
+pub(crate) fn checked_name(name: &str) -> Result<String, ApiError> {
     let length = name.chars().count();
     if length > MAX_NAME {
         let expected = format!("at most {MAX_NAME} characters");
         return Err(ApiError::invalid("name", expected, format!("{length} characters")));
     }
     Ok(name.to_owned())
-}
-
-/// Parses a JSON body of one type.
-pub(crate) fn parse_json<'a, T: Deserialize<'a>>(
-    bytes: &'a [u8],
-    expected: &str,
-) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| ApiError::invalid("body", expected, format!("an error: {error}")))
-}
-
-pub(crate) fn decode_base64(text: &str, field: &str) -> Result<Vec<u8>, ApiError> {
-    BASE64
-        .decode(text)
-        .map_err(|error| ApiError::invalid(field, "standard base64", format!("an error: {error}")))
 }

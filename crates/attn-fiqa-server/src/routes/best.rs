@@ -11,10 +11,11 @@ use utoipa::ToSchema;
 use super::score::{Scored, score_images};
 use crate::answer::ImageAnswer;
 use crate::error::{ApiError, ErrorBody};
+use crate::image_list::ImageList;
 use crate::model::{Faces, ModelInfo};
 use crate::query::{ScoreParameters, ScoreQuery};
 use crate::service::Shared;
-use crate::upload::{ImageForm, ImageList};
+use crate::upload::ImageForm;
 
 pub(super) const PATH: &str = "/v1/best";
 

@@ -13,10 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::score::{ReceivedImages, receive_and_score};
 use crate::error::{ApiError, ErrorBody};
+use crate::image_list::ImageList;
 use crate::model::{Faces, Model, ModelInfo, Wanted};
 use crate::query::{FacesParameter, Query, take_faces};
 use crate::service::Shared;
-use crate::upload::{ImageForm, ImageList};
+use crate::upload::ImageForm;
 
 pub(super) const PATH: &str = "/v1/gate";
 

@@ -19,11 +19,12 @@ use axum::response::{IntoResponse, Response};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{ApiError, ErrorBody};
+use crate::image_list::ImageList;
 use crate::model::Wanted;
 use crate::observe::Handled;
 use crate::query::{FacesParameter, Query, take_faces};
 use crate::service::Shared;
-use crate::upload::{ImageForm, ImageList, uploads};
+use crate::upload::{ImageForm, uploads};
 
 pub(super) const PATH: &str = "/v1/map";
 

@@ -15,12 +15,12 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::body::{Received, receive};
+use crate::base64::Base64;
+use crate::body::receive;
 use crate::error::{ApiError, ErrorBody};
 use crate::model::{Faces, Wanted};
 use crate::observe::Handled;
 use crate::service::Shared;
-use crate::upload::{decode_base64, parse_json};
 
 pub(super) const SCALAR: &str = "/scalar_quality";
 pub(super) const VECTOR: &str = "/vector_quality";
@@ -37,8 +37,8 @@ pub(super) struct OfiqRequest {
 #[derive(Deserialize, ToSchema)]
 struct OfiqImage {
     /// The image file in base64.
-    #[schema(content_encoding = "base64")]
-    base64_data: String,
+    #[schema(value_type = String, content_encoding = "base64")]
+    base64_data: Base64,
 }
 
 /// OFIQ's answer to `/scalar_quality`.
@@ -170,6 +170,13 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
+fn parse_image(bytes: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let form = "{\"image\": {\"base64_data\": …}}";
+    let request: OfiqRequest =
+        serde_json::from_slice(bytes).map_err(|error| ApiError::invalid_json(form, &error))?;
+    request.image.base64_data.into_bytes("image.base64_data")
+}
+
 async fn largest_face(
     shared: &Arc<Shared>,
     request: Request,
@@ -177,11 +184,9 @@ async fn largest_face(
     crate::query::Query::parse(request.uri().query())?.finish(&[])?;
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let Received { bytes, share } = receive(shared, &parts.headers, body).await?;
-    let handled = Handled { bytes: bytes.len() as u64, images: 1 };
-    let list: OfiqRequest = parse_json(&bytes, "{\"image\": {\"base64_data\": …}}")?;
-    drop(bytes);
-    let image = decode_base64(&list.image.base64_data, "image.base64_data")?;
+    let received = receive(shared, &parts.headers, body).await?;
+    let handled = Handled { bytes: received.bytes.len() as u64, images: 1 };
+    let (image, share) = received.parse(|bytes| parse_image(&bytes)).await?;
     let wanted = Wanted { faces: Faces::Largest, ..Wanted::default() };
     let mut scored = shared.score(vec![ImageData::from(image)], &wanted).await?;
     drop(share);

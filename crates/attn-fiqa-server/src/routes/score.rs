@@ -11,11 +11,12 @@ use axum::{Extension, Json};
 
 use crate::answer::{ImageAnswer, ScoreAnswer};
 use crate::error::{ApiError, ErrorBody};
+use crate::image_list::ImageList;
 use crate::model::Wanted;
 use crate::observe::Handled;
 use crate::query::{Columns, ScoreParameters, ScoreQuery};
 use crate::service::Shared;
-use crate::upload::{ImageForm, ImageList, uploads};
+use crate::upload::{ImageForm, uploads};
 
 pub(super) const PATH: &str = "/v1/score";
 

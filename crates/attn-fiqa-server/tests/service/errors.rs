@@ -179,6 +179,10 @@ async fn too_many_images_are_413() {
     let list = json!({"images": [image, image, image]}).to_string();
     let answer = service.post("/v1/score", "application/json", list).await;
     assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (413, "too-many-images"));
+    // Nothing after the first image too many is parsed.
+    let endless = format!("{{\"images\": [{image}, {image}, {image}, ");
+    let answer = service.post("/v1/score", "application/json", endless).await;
+    assert_eq!((answer.status.as_u16(), answer.error_code().as_str()), (413, "too-many-images"));
     assert_eq!(service.upload("/v1/score", &files[..2]).await.status, 200);
     // More images than the queue has room for are refused and do not wait forever.
     let service = start(|options| options.max_queue = 2);

@@ -1,12 +1,14 @@
 //! Reads a request's body within a budget and a time limit.
 
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
 use tokio::task::spawn_blocking;
 
 use crate::admission::Share;
 use crate::error::ApiError;
+use crate::progress::Progress;
 use crate::service::Shared;
 
 /// A body and its admitted share of the budgets.
@@ -41,18 +43,19 @@ impl Received {
 /// off, 415 if it is compressed.
 pub(crate) async fn receive(
     shared: &Shared,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Body,
 ) -> Result<Received, ApiError> {
     let options = &shared.options;
     let limit = options.body_limit();
-    require_plain(headers)?;
-    let length = content_length(headers)?;
+    require_plain(&parts.headers)?;
+    let length = content_length(&parts.headers)?;
     if let Some(length) = length.filter(|&length| length > limit) {
         return Err(too_long(limit, &length.to_string()));
     }
     let share = shared.admission.admit(length.unwrap_or(0))?;
-    let reading = read(body, share, length.unwrap_or(0), limit);
+    let progress = Progress::of(parts);
+    let reading = read(body, share, length.unwrap_or(0), limit, &progress);
     match tokio::time::timeout(options.body_timeout, reading).await {
         Ok(received) => received,
         Err(_) => Err(ApiError::slow_body(options.body_timeout)),
@@ -86,12 +89,14 @@ async fn read(
     mut share: Share,
     length: u64,
     limit: u64,
+    progress: &Progress,
 ) -> Result<Received, ApiError> {
     let mut bytes = Vec::with_capacity(length as usize);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| ApiError::broken_body(error.to_string()))?;
         let Ok(data) = frame.into_data() else { continue };
         let total = bytes.len() as u64 + data.len() as u64;
+        progress.set_bytes(total);
         if total > limit {
             return Err(too_long(limit, &format!("more than {limit}")));
         }

@@ -11,7 +11,7 @@ pub enum Event {
     Listening(SocketAddr),
     /// The model has scored a probe: `/readyz` is true from now on.
     Ready,
-    /// A request was answered.
+    /// A request was answered, or its client left before.
     Access(Access),
     /// Something that needs a person's attention, in one line.
     Warning(String),
@@ -22,7 +22,7 @@ pub enum Event {
     },
 }
 
-/// One answered request. Contains nothing written by the client except its request id, which is at
+/// One request. Contains nothing written by the client except its request id, which is at
 /// most 128 letters, digits, dots, hyphens and underscores.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub struct Access {
     pub method: &'static str,
     /// The route, such as `/v1/score`; `-` for an unknown path.
     pub route: &'static str,
-    /// The status of the answer.
+    /// The status of the answer; 499 if the client left before.
     pub status: u16,
     /// The code of an error, such as `queue-full`.
     pub code: Option<&'static str>,
@@ -41,6 +41,6 @@ pub struct Access {
     pub bytes: u64,
     /// Images in the body.
     pub images: usize,
-    /// The time from the header to the answer.
+    /// The time from the header to the answer, or until the client left.
     pub duration: Duration,
 }

@@ -38,6 +38,7 @@ mod metrics;
 mod model;
 mod observe;
 mod options;
+mod progress;
 mod query;
 mod queue;
 mod routes;

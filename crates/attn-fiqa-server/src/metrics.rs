@@ -27,7 +27,7 @@ pub(crate) struct Metrics {
     /// Answered images and faces.
     pub(crate) images: Counter,
     pub(crate) faces: Counter,
-    /// Images whose client left before their work began.
+    /// Images whose client left before they were answered.
     pub(crate) abandoned: Counter,
     pub(crate) connections: Gauge,
     pub(crate) refused_connections: Counter,
@@ -63,7 +63,11 @@ impl Metrics {
             seconds_per_image: AtomicU64::new(INITIAL_SECONDS_PER_IMAGE.to_bits()),
         };
         let m = &metrics;
-        registry.register("requests", "Answered requests by route and status", m.requests.clone());
+        registry.register(
+            "requests",
+            "Requests by route and status; 499 if the client left before the answer",
+            m.requests.clone(),
+        );
         let seconds = Unit::Seconds;
         let help = "From the header of a request to its answer";
         registry.register_with_unit("request", help, seconds.clone(), m.request_seconds.clone());
@@ -78,7 +82,7 @@ impl Metrics {
         );
         registry.register("images", "Images that were answered", m.images.clone());
         registry.register("faces", "Faces that were answered", m.faces.clone());
-        let help = "Images whose client left before their work began";
+        let help = "Images whose client left before they were answered";
         registry.register("abandoned_images", help, m.abandoned.clone());
         registry.register("connections", "Open connections", m.connections.clone());
         let help = "Connections that were closed because too many were open";

@@ -16,6 +16,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::error::{ApiError, ServiceError};
 use crate::event::{Access, Event};
 use crate::keys;
+use crate::progress::Progress;
 use crate::routes;
 use crate::service::Shared;
 
@@ -25,12 +26,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Maximum length of an id accepted from a client.
 const MAX_REQUEST_ID: usize = 128;
 
-/// What a handler reports about a request, in the extensions of its response.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Handled {
-    pub(crate) bytes: u64,
-    pub(crate) images: usize,
-}
+/// The status of a request whose client left before the answer; it is only reported, never sent.
+const CLIENT_LEFT: (u16, &str) = (499, "client-closed-request");
 
 /// Ids for requests that come without one: different from those of other processes, and numbered.
 pub(crate) struct RequestIds {
@@ -71,30 +68,75 @@ fn method_name(method: &Method) -> &'static str {
     known.iter().find(|(known, _)| known == method).map_or("-", |(_, name)| name)
 }
 
+/// A request that is reported exactly once: when it is answered, or when it is dropped because its
+/// client left.
+struct Pending {
+    shared: Arc<Shared>,
+    request_id: String,
+    method: &'static str,
+    route: &'static str,
+    started: Instant,
+    progress: Progress,
+    reported: bool,
+}
+
+impl Pending {
+    fn report(&mut self, status: u16, code: Option<&'static str>) {
+        self.reported = true;
+        let duration = self.started.elapsed();
+        self.shared.metrics.count_request(self.route, status, duration);
+        (self.shared.report)(Event::Access(Access {
+            request_id: std::mem::take(&mut self.request_id),
+            method: self.method,
+            route: self.route,
+            status,
+            code,
+            bytes: self.progress.bytes(),
+            images: self.progress.images(),
+            duration,
+        }));
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.reported {
+            let (status, code) = CLIENT_LEFT;
+            self.report(status, Some(code));
+        }
+    }
+}
+
 pub(crate) async fn observe(
     State(shared): State<Arc<Shared>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let started = Instant::now();
-    let request_id = shared.request_ids.of(request.headers());
-    let method = method_name(request.method());
-    let route = routes::name_of(request.uri().path());
+    let mut pending = Pending {
+        request_id: shared.request_ids.of(request.headers()),
+        method: method_name(request.method()),
+        route: routes::name_of(request.uri().path()),
+        started: Instant::now(),
+        progress: Progress::default(),
+        reported: false,
+        shared,
+    };
+    request.extensions_mut().insert(pending.progress.clone());
     let mut response = next.run(request).await;
 
     let error = response.extensions_mut().remove::<ApiError>();
     if let Some(error) = &error {
-        *response.body_mut() = Body::from(error.body(&request_id));
+        *response.body_mut() = Body::from(error.body(&pending.request_id));
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         // The body has been replaced, and hyper knows its length.
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     let headers = response.headers_mut();
-    if shared.draining.load(Ordering::SeqCst) {
+    if pending.shared.draining.load(Ordering::SeqCst) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
+    if let Ok(id) = HeaderValue::from_str(&pending.request_id) {
         headers.insert(REQUEST_ID, id);
     }
     let always = [
@@ -107,22 +149,7 @@ pub(crate) async fn observe(
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 
-    let status = response.status().as_u16();
-    let duration = started.elapsed();
-    shared.metrics.count_request(route, status, duration);
-    let Handled { bytes, images } =
-        response.extensions().get::<Handled>().copied().unwrap_or_default();
-    let code = error.map(|error| error.code());
-    (shared.report)(Event::Access(Access {
-        request_id,
-        method,
-        route,
-        status,
-        code,
-        bytes,
-        images,
-        duration,
-    }));
+    pending.report(response.status().as_u16(), error.map(|error| error.code()));
     response
 }
 

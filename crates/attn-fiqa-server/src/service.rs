@@ -230,7 +230,10 @@ impl Shared {
         for reply in replies {
             scored.push(match reply {
                 Ok(answer) => answer.await.map_err(|_| ApiError::internal())?,
-                Err(failure) => ScoredImage::failed(failure),
+                Err(failure) => {
+                    self.metrics.images.inc();
+                    ScoredImage::failed(failure)
+                }
             });
         }
         Ok(scored)

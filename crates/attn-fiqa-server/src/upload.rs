@@ -1,6 +1,7 @@
 //! The images in a request's body: multipart files, one image file, or JSON with base64.
 
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use multer::Multipart;
 use utoipa::ToSchema;
@@ -10,6 +11,7 @@ use crate::body::{Received, receive};
 use crate::error::ApiError;
 use crate::file_name::file_name;
 use crate::image_list::parse_image_list;
+use crate::progress::Progress;
 use crate::service::Shared;
 
 const TYPES: &str = "multipart/form-data, application/json, an image type such as image/jpeg, or \
@@ -75,11 +77,11 @@ fn body_type(headers: &HeaderMap) -> Result<BodyType, ApiError> {
 /// many images, and the errors of [`receive`].
 pub(crate) async fn uploads(
     shared: &Shared,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Body,
 ) -> Result<Uploads, ApiError> {
-    let body_type = body_type(headers)?;
-    let received = receive(shared, headers, body).await?;
+    let body_type = body_type(&parts.headers)?;
+    let received = receive(shared, parts, body).await?;
     let (length, most) = (received.bytes.len() as u64, shared.options.max_images);
     let (images, mut share) = match body_type {
         BodyType::Multipart(boundary) => {
@@ -98,6 +100,7 @@ pub(crate) async fn uploads(
     if images.is_empty() {
         return Err(ApiError::invalid("body", "at least one image", "none"));
     }
+    Progress::of(parts).set_images(images.len());
     share.grow_to_images(images.len())?;
     Ok(Uploads { images, share, bytes: length })
 }

@@ -72,8 +72,7 @@ impl Worker<'_> {
         let (mut wave, mut memory) = (Vec::new(), 0u64);
         while wave.len() < self.engine.threads().count() {
             let Some(job) = jobs.pop_front() else { break };
-            if !job.is_wanted() {
-                self.metrics.abandoned.inc();
+            if !self.is_wanted(&job) {
                 continue;
             }
             memory = memory.saturating_add(job.memory.saturating_add(DETECTION_BYTES));
@@ -95,7 +94,7 @@ impl Worker<'_> {
             ready = rest;
             let (jobs, images): (Vec<Job>, Vec<PreparedImage>) = batch
                 .into_iter()
-                .filter(|Ready(job, _)| job.is_wanted())
+                .filter(|Ready(job, _)| self.is_wanted(job))
                 .map(|Ready(job, image)| (job, image))
                 .unzip();
             let Some(first) = jobs.first() else { continue };
@@ -105,11 +104,23 @@ impl Worker<'_> {
             self.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
             self.metrics.batch_images.observe(jobs.len() as f64);
             for (job, image) in jobs.into_iter().zip(scored) {
+                if !self.is_wanted(&job) {
+                    continue;
+                }
                 self.metrics.images.inc();
                 self.metrics.faces.inc_by(image.faces.as_ref().map_or(0, Vec::len) as u64);
-                // A client that has left does not read it.
+                // A client that has just left does not read it.
                 let _ = job.reply.send(image);
             }
         }
+    }
+
+    /// Whether a job is still wanted; one that is not is counted.
+    fn is_wanted(&self, job: &Job) -> bool {
+        let wanted = job.is_wanted();
+        if !wanted {
+            self.metrics.abandoned.inc();
+        }
+        wanted
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -81,12 +81,11 @@ pub(super) async fn best(
 ) -> Result<Response, ApiError> {
     let mut query = ScoreQuery::parse(request.uri().query())?;
     query.faces.get_or_insert(Faces::Best);
-    let Scored { images, handled } =
-        score_images(&shared, request, &query.wanted(), query.columns).await?;
+    let Scored { images } = score_images(&shared, request, &query.wanted(), query.columns).await?;
     let order = order(&images);
     let best = order.first().cloned();
     let answer = BestAnswer { model: shared.model.info.clone(), best, order, images };
-    Ok((Extension(handled), Json(answer)).into_response())
+    Ok(Json(answer).into_response())
 }
 
 fn order(images: &[ImageAnswer]) -> Vec<Place> {

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::ScoredFace;
 use attn_fiqa::status::{Failure, Status};
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{ApiError, ErrorBody};
 use crate::model::Wanted;
-use crate::observe::Handled;
 use crate::query::Query;
 use crate::service::Shared;
 use crate::upload::{ImageForm, uploads};
@@ -96,10 +95,10 @@ pub(super) async fn detect(
 ) -> Result<Response, ApiError> {
     let wanted = parse(request.uri().query())?;
     let (parts, body) = request.into_parts();
-    let mut received = uploads(&shared, &parts.headers, body).await?;
-    let handled = Handled { bytes: received.bytes, images: received.images.len() };
+    let mut received = uploads(&shared, &parts, body).await?;
+    let count = received.images.len();
     let Some(upload) = received.images.pop().filter(|_| received.images.is_empty()) else {
-        let found = format!("{} images", handled.images);
+        let found = format!("{count} images");
         return Err(ApiError::invalid("file", "one image", found));
     };
     let mut scored = shared.score(vec![ImageData::from(upload.bytes)], &wanted).await?;
@@ -107,7 +106,7 @@ pub(super) async fn detect(
     let scored = scored.pop().ok_or_else(ApiError::internal)?;
     let faces = scored.faces.map_err(|failure| compreface_error(&failure))?;
     let result = faces.iter().filter_map(|face| describe(&shared, face)).collect();
-    Ok((Extension(handled), Json(DetectAnswer { result })).into_response())
+    Ok(Json(DetectAnswer { result }).into_response())
 }
 
 fn parse(query: Option<&str>) -> Result<Wanted, ApiError> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use attn_fiqa::gate::{Decision, Evidence, Policy, Subject, Verdict};
 use attn_fiqa::pipeline::{ScoredFace, ScoredImage};
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -146,8 +146,7 @@ pub(super) async fn gate(
     query.finish(&["policy", "faces", "strict", "aligned"])?;
     let model = &shared.model;
     let wanted = wanted(&policy, model, faces, aligned)?;
-    let ReceivedImages { names, images, handled } =
-        receive_and_score(&shared, request, &wanted).await?;
+    let ReceivedImages { names, images } = receive_and_score(&shared, request, &wanted).await?;
     let verdicts: Vec<FaceVerdict> = names
         .into_iter()
         .zip(images)
@@ -161,7 +160,7 @@ pub(super) async fn gate(
         true => StatusCode::UNPROCESSABLE_ENTITY,
         false => StatusCode::OK,
     };
-    Ok((status, Extension(handled), Json(answer)).into_response())
+    Ok((status, Json(answer)).into_response())
 }
 
 /// What the rules need for each image; refuses rules that this model cannot check.

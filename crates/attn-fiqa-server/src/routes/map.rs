@@ -12,7 +12,6 @@ use attn_fiqa::visualize::{
     Colormap, DEFAULT_ALPHA, MapOnPhoto, MapStyle, PatchGrid, RangeOverSet, VisualizeError,
     encode_png, overlay_on_photo,
 };
-use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +20,6 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::{ApiError, ErrorBody};
 use crate::image_list::ImageList;
 use crate::model::Wanted;
-use crate::observe::Handled;
 use crate::query::{FacesParameter, Query, take_faces};
 use crate::service::Shared;
 use crate::upload::{ImageForm, uploads};
@@ -109,15 +107,18 @@ pub(super) async fn map(
 ) -> Result<Response, ApiError> {
     let (wanted, style) = parse(request.uri().query())?;
     let (parts, body) = request.into_parts();
-    let mut received = uploads(&shared, &parts.headers, body).await?;
-    let handled = Handled { bytes: received.bytes, images: received.images.len() };
+    let mut received = uploads(&shared, &parts, body).await?;
+    let count = received.images.len();
     let Some(upload) = received.images.pop().filter(|_| received.images.is_empty()) else {
-        let found = format!("{} images", handled.images);
+        let found = format!("{count} images");
         return Err(ApiError::invalid("body", "one image", found));
     };
     let image = ImageData::from(upload.bytes);
     // The decoded image is kept until it has been drawn.
-    let memory = shared.memory_to_decode(&image).map_err(|failure| ApiError::of_image(&failure))?;
+    let memory = shared.memory_to_decode(&image).map_err(|failure| {
+        shared.metrics.images.inc();
+        ApiError::of_image(&failure)
+    })?;
     received.share.grow_to(received.bytes + memory)?;
     let mut scored = shared.score(vec![image], &wanted).await?;
     let scored = scored.pop().ok_or_else(ApiError::internal)?;
@@ -127,7 +128,7 @@ pub(super) async fn map(
     let png = drawn.await.map_err(|_| ApiError::internal())??;
     drop(received.share);
     let png_type = [(header::CONTENT_TYPE, HeaderValue::from_static("image/png"))];
-    Ok((Extension(handled), png_type, png).into_response())
+    Ok((png_type, png).into_response())
 }
 
 fn parse(query: Option<&str>) -> Result<(Wanted, Style), ApiError> {

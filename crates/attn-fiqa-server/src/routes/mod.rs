@@ -73,14 +73,15 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
 /// Adds what applies to every request, whatever its route.
 fn with_layers(router: Router<Arc<Shared>>, shared: &Arc<Shared>) -> Router {
     let router = router
-        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::internal().into_response() }))
-        .layer(from_fn_with_state(Arc::clone(shared), observe::observe))
-        .with_state(Arc::clone(shared));
+        .layer(CatchPanicLayer::custom(|_| -> Response { ApiError::internal().into_response() }));
     // Already checked when the service was built.
-    match observe::cors(&shared.options.cors_origins) {
+    let router = match observe::cors(&shared.options.cors_origins) {
         Ok(Some(cors)) => router.layer(cors),
         Ok(None) | Err(_) => router,
-    }
+    };
+    router
+        .layer(from_fn_with_state(Arc::clone(shared), observe::observe))
+        .with_state(Arc::clone(shared))
 }
 
 async fn wrong_method(method: Method) -> ApiError {

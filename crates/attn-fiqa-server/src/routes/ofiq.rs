@@ -8,10 +8,10 @@ use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::ScoredFace;
 use attn_fiqa::score::FAILURE_TO_COMPUTE;
 use attn_fiqa::status::Status;
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -19,7 +19,7 @@ use crate::base64::Base64;
 use crate::body::receive;
 use crate::error::{ApiError, ErrorBody};
 use crate::model::{Faces, Wanted};
-use crate::observe::Handled;
+use crate::progress::Progress;
 use crate::service::Shared;
 
 pub(super) const SCALAR: &str = "/scalar_quality";
@@ -111,9 +111,9 @@ pub(super) async fn scalar_quality(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (face, handled) = largest_face(&shared, request).await?;
+    let face = largest_face(&shared, request).await?;
     let results = ScalarResults { score: quality_of(&shared, &face) };
-    Ok((Extension(handled), Json(ScalarAnswer { error: "ok", results })).into_response())
+    Ok(Json(ScalarAnswer { error: "ok", results }).into_response())
 }
 
 /// OFIQ: the measures of the largest face
@@ -139,7 +139,7 @@ pub(super) async fn vector_quality(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (face, handled) = largest_face(&shared, request).await?;
+    let face = largest_face(&shared, request).await?;
     let score = face.outcome.as_ref().ok().and_then(|found| found.scores.first().copied());
     let eyes = face.info.landmarks.map(|landmarks| landmarks.inter_eye_distance());
     let measures = [
@@ -152,7 +152,7 @@ pub(super) async fn vector_quality(
     });
     let assessments = Assessments { results: measured.collect() };
     let answer = VectorAnswer { error: "ok", results: VectorResults { assessments } };
-    Ok((Extension(handled), Json(answer)).into_response())
+    Ok(Json(answer).into_response())
 }
 
 fn quality_of(shared: &Shared, face: &ScoredFace) -> i8 {
@@ -177,16 +177,13 @@ fn parse_image(bytes: &[u8]) -> Result<Vec<u8>, ApiError> {
     request.image.base64_data.into_bytes("image.base64_data")
 }
 
-async fn largest_face(
-    shared: &Arc<Shared>,
-    request: Request,
-) -> Result<(ScoredFace, Handled), ApiError> {
+async fn largest_face(shared: &Arc<Shared>, request: Request) -> Result<ScoredFace, ApiError> {
     crate::query::Query::parse(request.uri().query())?.finish(&[])?;
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
-    let received = receive(shared, &parts.headers, body).await?;
-    let handled = Handled { bytes: received.bytes.len() as u64, images: 1 };
+    let received = receive(shared, &parts, body).await?;
     let (image, share) = received.parse(|bytes| parse_image(&bytes)).await?;
+    Progress::of(&parts).set_images(1);
     let wanted = Wanted { faces: Faces::Largest, ..Wanted::default() };
     let mut scored = shared.score(vec![ImageData::from(image)], &wanted).await?;
     drop(share);
@@ -199,5 +196,5 @@ async fn largest_face(
         ApiError::of_image(&failure).with_status(status)
     })?;
     let face = faces.into_iter().next().ok_or_else(ApiError::internal)?;
-    Ok((face, handled))
+    Ok(face)
 }

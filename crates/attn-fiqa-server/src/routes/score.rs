@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::ScoredImage;
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 
 use crate::answer::{ImageAnswer, ScoreAnswer};
 use crate::error::{ApiError, ErrorBody};
 use crate::image_list::ImageList;
 use crate::model::Wanted;
-use crate::observe::Handled;
 use crate::query::{Columns, ScoreParameters, ScoreQuery};
 use crate::service::Shared;
 use crate::upload::{ImageForm, uploads};
@@ -54,16 +53,14 @@ pub(super) async fn score(
     request: Request,
 ) -> Result<Response, ApiError> {
     let query = ScoreQuery::parse(request.uri().query())?;
-    let Scored { images, handled, .. } =
-        score_images(&shared, request, &query.wanted(), query.columns).await?;
+    let Scored { images } = score_images(&shared, request, &query.wanted(), query.columns).await?;
     let answer = ScoreAnswer { model: shared.model.info.clone(), images };
-    Ok((Extension(handled), Json(answer)).into_response())
+    Ok(Json(answer).into_response())
 }
 
 /// The answers for a request's images.
 pub(super) struct Scored {
     pub(super) images: Vec<ImageAnswer>,
-    pub(super) handled: Handled,
 }
 
 /// Reads a request's images and scores them.
@@ -79,17 +76,15 @@ pub(super) async fn score_images(
         let expected = "columns that the model has";
         return Err(ApiError::invalid("columns", expected, "'match_probability'"));
     }
-    let ReceivedImages { names, images, handled } =
-        receive_and_score(shared, request, wanted).await?;
+    let ReceivedImages { names, images } = receive_and_score(shared, request, wanted).await?;
     let answer = |(name, image)| ImageAnswer::new(name, image, &shared.model, columns);
-    Ok(Scored { images: names.into_iter().zip(images).map(answer).collect(), handled })
+    Ok(Scored { images: names.into_iter().zip(images).map(answer).collect() })
 }
 
 /// The scored images of a request with their names, in the order of the request.
 pub(super) struct ReceivedImages {
     pub(super) names: Vec<String>,
     pub(super) images: Vec<ScoredImage>,
-    pub(super) handled: Handled,
 }
 
 /// Reads a request's images and scores them, for any kind of answer.
@@ -99,11 +94,10 @@ pub(super) async fn receive_and_score(
     wanted: &Wanted,
 ) -> Result<ReceivedImages, ApiError> {
     let (parts, body) = request.into_parts();
-    let received = uploads(shared, &parts.headers, body).await?;
-    let handled = Handled { bytes: received.bytes, images: received.images.len() };
+    let received = uploads(shared, &parts, body).await?;
     let (names, files): (Vec<String>, Vec<ImageData>) =
         received.images.into_iter().map(|image| (image.name, image.bytes.into())).unzip();
     let images = shared.score(files, wanted).await?;
     drop(received.share);
-    Ok(ReceivedImages { names, images, handled })
+    Ok(ReceivedImages { names, images })
 }

@@ -356,6 +356,8 @@ async fn cors_headers_are_sent_for_allowed_origins() {
     let on = start(|options| options.cors_origins = vec!["https://example.org".to_owned()]);
     let answer = on.send(preflight()).await;
     assert_eq!(answer.header("access-control-allow-origin"), "https://example.org");
+    assert!(!answer.header("x-request-id").is_empty());
+    assert_eq!(on.accesses().len(), 1);
     assert!(answer.header("access-control-allow-headers").contains("x-api-key"));
     // Errors have the header too; otherwise the page could not read them.
     let mut request = post("/v1/score?x", "image/png", photo());

@@ -1,9 +1,11 @@
 //! Metrics, the OpenAPI document, and what is reported.
 
-use attn_fiqa_server::Event;
-use serde_json::Value;
+use std::time::{Duration, Instant};
 
-use crate::support::{SCORING_ROUTES, grey, photo, start};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::support::{SCORING_ROUTES, grey, photo, post, start};
 
 #[tokio::test]
 async fn metrics_count_requests_images_and_faces() {
@@ -73,14 +75,7 @@ async fn access_log_omits_client_text() {
     service.upload("/v1/score?columns=band", &[("secret-name.png", &photo())]).await;
     service.get("/secret-path?secret=1").await;
     service.post("/v1/score?secret=1", "image/png", photo()).await;
-    let events = service.events.lock().expect("events");
-    let access: Vec<_> = events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Access(access) => Some(access),
-            _ => None,
-        })
-        .collect();
+    let access = service.accesses();
     assert_eq!(access.len(), 3);
     assert_eq!((access[0].route, access[0].status, access[0].images), ("/v1/score", 200, 1));
     assert!(access[0].bytes > 700_000 && access[0].code.is_none());
@@ -88,5 +83,53 @@ async fn access_log_omits_client_text() {
         (access[1].route, access[1].status, access[1].code),
         ("-", 404, Some("unknown-path"))
     );
-    assert!(!format!("{events:?}").contains("secret"));
+    assert!(!format!("{access:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn refused_requests_are_logged_with_what_was_read() {
+    let service = start(|_| ());
+    let wall = grey(64);
+    service.upload("/v1/map", &[("a", &wall), ("b", &wall)]).await;
+    let access = service.accesses();
+    assert_eq!((access[0].status, access[0].images), (400, 2));
+    assert!(access[0].bytes > 2 * wall.len() as u64, "{access:?}");
+}
+
+#[tokio::test]
+async fn requests_of_departed_clients_are_logged_and_counted() {
+    let service = start(|_| ());
+    let request = post("/v1/score", "image/png", grey(64));
+    let answer = service.service.router().oneshot(request);
+    tokio::select! {
+        biased;
+        _ = answer => panic!("answered at once"),
+        () = std::future::ready(()) => {}
+    }
+    let access = service.accesses();
+    assert_eq!(access.len(), 1);
+    assert_eq!((access[0].status, access[0].code), (499, Some("client-closed-request")));
+    assert_eq!((access[0].bytes, access[0].images), (grey(64).len() as u64, 1));
+    let counted = "attn_fiqa_requests_total{route=\"/v1/score\",status=\"499\"} 1";
+    let began = Instant::now();
+    loop {
+        let text = service.metrics().await;
+        assert!(text.lines().any(|line| line == counted), "{text}");
+        let images = ["attn_fiqa_images_total 1", "attn_fiqa_abandoned_images_total 1"];
+        if text.lines().any(|line| images.contains(&line)) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{text}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn images_refused_by_memory_are_counted() {
+    let service = start(|options| options.max_memory = 8 << 20);
+    let large = grey(2000);
+    assert_eq!(service.post("/v1/score", "image/png", large.clone()).await.status, 200);
+    assert_eq!(service.post("/v1/map", "image/png", large).await.status, 422);
+    let text = service.metrics().await;
+    assert!(text.lines().any(|line| line == "attn_fiqa_images_total 2"), "{text}");
 }

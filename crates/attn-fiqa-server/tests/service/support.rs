@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use attn_fiqa::checkpoint::builtin;
 use attn_fiqa::detect::Detector;
 use attn_fiqa::engine::{Engine, EngineOptions};
-use attn_fiqa_server::{Event, Model, ModelInfo, Service, ServiceOptions};
+use attn_fiqa_server::{Access, Event, Model, ModelInfo, Service, ServiceOptions};
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -118,6 +118,16 @@ impl Answer {
 }
 
 impl Running {
+    /// The log of requests.
+    pub(crate) fn accesses(&self) -> Vec<Access> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let access = |event: &Event| match event {
+            Event::Access(access) => Some(access.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(access).collect()
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.service.router().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
@@ -127,6 +137,11 @@ impl Running {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) async fn metrics(&self) -> String {
+        String::from_utf8(self.get("/metrics").await.bytes).expect("text")
     }
 
     pub(crate) async fn post(&self, path: &str, kind: &str, body: impl Into<Body>) -> Answer {

@@ -1,5 +1,7 @@
 //! Admission control: two budgets for work in flight, images and bytes. A request takes its share
-//! before its body is read. Nothing waits for a budget: if there is no room, the answer is 429.
+//! before its body is read, and holds it until its last image has left memory, even if its client
+//! has left; then its answer holds bytes until it has been read. Nothing waits for a budget: if
+//! there is no room, the answer is 429.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +112,19 @@ impl Share {
         let more = Arc::clone(&self.admission.bytes).try_acquire_many_owned(missing);
         self.bytes.merge(more.map_err(|_| self.admission.memory_full())?);
         Ok(())
+    }
+
+    /// Turns the share of a request into that of its answer, which takes no place in the queue.
+    ///
+    /// # Errors
+    ///
+    /// 429 if there is no room, 413 if there never will be.
+    pub(crate) fn into_answer(mut self, length: u64) -> Result<Self, ApiError> {
+        self.grow_to(length)?;
+        let excess = self.bytes.num_permits() - units(length) as usize;
+        drop(self.bytes.split(excess));
+        drop(self.images.split(self.images.num_permits()));
+        Ok(self)
     }
 
     /// Acquires room for all images of the request.

@@ -41,6 +41,7 @@ mod options;
 mod progress;
 mod query;
 mod queue;
+mod reply;
 mod routes;
 mod service;
 mod upload;

@@ -90,7 +90,7 @@ impl Metrics {
         registry.register("queue_depth", "Images that wait for work", m.queue_depth.clone());
         let help = "Images of admitted requests";
         registry.register("images_in_flight", help, m.images_in_flight.clone());
-        let help = "Bytes admitted for bodies and photos";
+        let help = "Bytes admitted for bodies, photos and answers";
         registry.register_with_unit("in_flight", help, Unit::Bytes, m.bytes_in_flight.clone());
         Self { registry, ..metrics }
     }

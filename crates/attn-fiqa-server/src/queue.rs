@@ -1,26 +1,29 @@
 //! The queue of images waiting for the worker.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::{FacePipeline, ScoredImage};
 use tokio::sync::oneshot;
 
+use crate::admission::Share;
 use crate::model::Group;
 
 /// One image on its way to the worker.
 pub(crate) struct Job {
     pub(crate) image: ImageData,
     /// The pipeline that finds its faces.
-    pub(crate) pipeline: std::sync::Arc<FacePipeline>,
+    pub(crate) pipeline: Arc<FacePipeline>,
     /// Images in the same group can go through the network together.
     pub(crate) group: Group,
     /// Bytes needed to decode it.
     pub(crate) memory: u64,
     pub(crate) queued: Instant,
     pub(crate) reply: oneshot::Sender<ScoredImage>,
+    /// The share of the request, which counts as long as any of its images is in memory.
+    pub(crate) share: Arc<Share>,
 }
 
 impl Job {
@@ -30,7 +33,7 @@ impl Job {
     }
 }
 
-/// A FIFO queue. Admission bounds it, so it needs no limit of its own.
+/// A FIFO queue. Its images hold shares of the budgets, so it needs no limit of its own.
 #[derive(Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -52,6 +55,14 @@ impl Queue {
     pub(crate) fn push(&self, jobs: impl IntoIterator<Item = Job>) {
         self.lock().jobs.extend(jobs);
         self.changed.notify_all();
+    }
+
+    /// Removes the images that nobody is waiting for any more, and returns their number.
+    pub(crate) fn remove_unwanted(&self) -> usize {
+        let mut state = self.lock();
+        let before = state.jobs.len();
+        state.jobs.retain(Job::is_wanted);
+        before - state.jobs.len()
     }
 
     pub(crate) fn depth(&self) -> usize {

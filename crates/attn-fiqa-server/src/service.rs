@@ -1,5 +1,6 @@
 //! A model behind a queue, with its limits.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -11,7 +12,7 @@ use attn_fiqa::pixels::Image;
 use attn_fiqa::status::{Failure, Status};
 use tokio::sync::oneshot;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Share};
 use crate::error::{ApiError, ServiceError};
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -193,7 +194,7 @@ impl Shared {
         ))
     }
 
-    /// Scores images, in the given order.
+    /// Scores images, in the given order. The share is returned for the answer.
     ///
     /// # Errors
     ///
@@ -202,20 +203,23 @@ impl Shared {
         &self,
         images: Vec<ImageData>,
         wanted: &Wanted,
-    ) -> Result<Vec<ScoredImage>, ApiError> {
+        share: Share,
+    ) -> Result<(Vec<ScoredImage>, Share), ApiError> {
         let pipeline = self.pipeline(wanted)?;
-        let (mut jobs, mut replies) = (Vec::new(), Vec::new());
+        let share = Arc::new(share);
+        let mut waiting = Waiting { shared: self, replies: VecDeque::new() };
+        let mut jobs = Vec::new();
         for image in images {
             // What is a failure according to the header also fails when decoded.
             let memory = match self.memory_to_decode(&image) {
                 Err(failure) if failure.status == Status::TooLarge => {
-                    replies.push(Err(failure));
+                    waiting.replies.push_back(Err(failure));
                     continue;
                 }
                 memory => memory.unwrap_or(0),
             };
             let (reply, answer) = oneshot::channel();
-            replies.push(Ok(answer));
+            waiting.replies.push_back(Ok(answer));
             jobs.push(Job {
                 image,
                 pipeline: Arc::clone(&pipeline),
@@ -223,20 +227,42 @@ impl Shared {
                 memory,
                 queued: Instant::now(),
                 reply,
+                share: Arc::clone(&share),
             });
         }
         self.queue.push(jobs);
-        let mut scored = Vec::with_capacity(replies.len());
-        for reply in replies {
+        let mut scored = Vec::with_capacity(waiting.replies.len());
+        while let Some(reply) = waiting.replies.front_mut() {
             scored.push(match reply {
                 Ok(answer) => answer.await.map_err(|_| ApiError::internal())?,
                 Err(failure) => {
                     self.metrics.images.inc();
-                    ScoredImage::failed(failure)
+                    ScoredImage::failed(failure.clone())
                 }
             });
+            waiting.replies.pop_front();
         }
-        Ok(scored)
+        // The worker releases an image's part before it replies.
+        let share = Arc::into_inner(share).ok_or_else(ApiError::internal)?;
+        Ok((scored, share))
+    }
+}
+
+/// What a request is waiting for, in the order of its images. If it stops waiting, its images leave
+/// the queue.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    replies: VecDeque<Result<oneshot::Receiver<ScoredImage>, Failure>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.replies.is_empty() {
+            return;
+        }
+        self.replies.clear();
+        let removed = self.shared.queue.remove_unwanted();
+        self.shared.metrics.abandoned.inc_by(removed as u64);
     }
 }
 

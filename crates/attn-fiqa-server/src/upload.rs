@@ -1,5 +1,6 @@
 //! The images in a request's body: multipart files, one image file, or JSON with base64.
 
+use attn_fiqa::input::ImageData;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -41,6 +42,21 @@ pub(crate) struct ImageForm {
     /// One image file per part. Any field name is accepted and may be repeated.
     #[schema(value_type = Vec<String>, format = Binary)]
     file: Vec<Vec<u8>>,
+}
+
+impl Uploads {
+    /// The image of a request that must have exactly one.
+    ///
+    /// # Errors
+    ///
+    /// 400 for several.
+    pub(crate) fn into_one(self, field: &str) -> Result<(ImageData, Share), ApiError> {
+        let Self { images, share, .. } = self;
+        let [image]: [Upload; 1] = images.try_into().map_err(|images: Vec<Upload>| {
+            ApiError::invalid(field, "one image", format!("{} images", images.len()))
+        })?;
+        Ok((image.bytes.into(), share))
+    }
 }
 
 enum BodyType {

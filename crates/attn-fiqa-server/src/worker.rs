@@ -109,8 +109,11 @@ impl Worker<'_> {
                 }
                 self.metrics.images.inc();
                 self.metrics.faces.inc_by(image.faces.as_ref().map_or(0, Vec::len) as u64);
+                let Job { reply, share, .. } = job;
+                // Whoever waits for the reply needs the whole share for the answer.
+                drop(share);
                 // A client that has just left does not read it.
-                let _ = job.reply.send(image);
+                let _ = reply.send(image);
             }
         }
     }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +13,7 @@ use crate::error::{ApiError, ErrorBody};
 use crate::image_list::ImageList;
 use crate::model::{Faces, ModelInfo};
 use crate::query::{ScoreParameters, ScoreQuery};
+use crate::reply::json_reply;
 use crate::service::Shared;
 use crate::upload::ImageForm;
 
@@ -81,11 +81,11 @@ pub(super) async fn best(
 ) -> Result<Response, ApiError> {
     let mut query = ScoreQuery::parse(request.uri().query())?;
     query.faces.get_or_insert(Faces::Best);
-    let Scored { images } = score_images(&shared, request, &query.wanted(), query.columns).await?;
+    let Scored { images, share } =
+        score_images(&shared, request, &query.wanted(), query.columns).await?;
     let order = order(&images);
     let best = order.first().cloned();
-    let answer = BestAnswer { model: shared.model.info.clone(), best, order, images };
-    Ok(Json(answer).into_response())
+    json_reply(share, &BestAnswer { model: shared.model.info.clone(), best, order, images })
 }
 
 fn order(images: &[ImageAnswer]) -> Vec<Place> {

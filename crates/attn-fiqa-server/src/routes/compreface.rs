@@ -3,19 +3,18 @@
 
 use std::sync::Arc;
 
-use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::ScoredFace;
 use attn_fiqa::status::{Failure, Status};
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{ApiError, ErrorBody};
 use crate::model::Wanted;
 use crate::query::Query;
+use crate::reply::json_reply;
 use crate::service::Shared;
 use crate::upload::{ImageForm, uploads};
 
@@ -95,18 +94,13 @@ pub(super) async fn detect(
 ) -> Result<Response, ApiError> {
     let wanted = parse(request.uri().query())?;
     let (parts, body) = request.into_parts();
-    let mut received = uploads(&shared, &parts, body).await?;
-    let count = received.images.len();
-    let Some(upload) = received.images.pop().filter(|_| received.images.is_empty()) else {
-        let found = format!("{count} images");
-        return Err(ApiError::invalid("file", "one image", found));
-    };
-    let mut scored = shared.score(vec![ImageData::from(upload.bytes)], &wanted).await?;
-    drop(received.share);
+    let received = uploads(&shared, &parts, body).await?;
+    let (image, share) = received.into_one("file")?;
+    let (mut scored, share) = shared.score(vec![image], &wanted, share).await?;
     let scored = scored.pop().ok_or_else(ApiError::internal)?;
     let faces = scored.faces.map_err(|failure| compreface_error(&failure))?;
     let result = faces.iter().filter_map(|face| describe(&shared, face)).collect();
-    Ok(Json(DetectAnswer { result }).into_response())
+    json_reply(share, &DetectAnswer { result })
 }
 
 fn parse(query: Option<&str>) -> Result<Wanted, ApiError> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use attn_fiqa::gate::{Decision, Evidence, Policy, Subject, Verdict};
 use attn_fiqa::pipeline::{ScoredFace, ScoredImage};
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +15,7 @@ use crate::error::{ApiError, ErrorBody};
 use crate::image_list::ImageList;
 use crate::model::{Faces, Model, ModelInfo, Wanted};
 use crate::query::{FacesParameter, Query, take_faces};
+use crate::reply::json_reply;
 use crate::service::Shared;
 use crate::upload::ImageForm;
 
@@ -146,7 +146,8 @@ pub(super) async fn gate(
     query.finish(&["policy", "faces", "strict", "aligned"])?;
     let model = &shared.model;
     let wanted = wanted(&policy, model, faces, aligned)?;
-    let ReceivedImages { names, images } = receive_and_score(&shared, request, &wanted).await?;
+    let ReceivedImages { names, images, share } =
+        receive_and_score(&shared, request, &wanted).await?;
     let verdicts: Vec<FaceVerdict> = names
         .into_iter()
         .zip(images)
@@ -160,7 +161,7 @@ pub(super) async fn gate(
         true => StatusCode::UNPROCESSABLE_ENTITY,
         false => StatusCode::OK,
     };
-    Ok((status, Json(answer)).into_response())
+    Ok((status, json_reply(share, &answer)?).into_response())
 }
 
 /// What the rules need for each image; refuses rules that this model cannot check.

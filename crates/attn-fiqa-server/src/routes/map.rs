@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use attn_fiqa::align::{Similarity, similarity_to_template};
 use attn_fiqa::engine::Engine;
-use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::{ScoredFace, ScoredImage};
 use attn_fiqa::pixels::Image;
 use attn_fiqa::resize::shrink_area;
@@ -13,14 +12,14 @@ use attn_fiqa::visualize::{
     encode_png, overlay_on_photo,
 };
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{ApiError, ErrorBody};
 use crate::image_list::ImageList;
 use crate::model::Wanted;
 use crate::query::{FacesParameter, Query, take_faces};
+use crate::reply::reply;
 use crate::service::Shared;
 use crate::upload::{ImageForm, uploads};
 
@@ -107,28 +106,24 @@ pub(super) async fn map(
 ) -> Result<Response, ApiError> {
     let (wanted, style) = parse(request.uri().query())?;
     let (parts, body) = request.into_parts();
-    let mut received = uploads(&shared, &parts, body).await?;
-    let count = received.images.len();
-    let Some(upload) = received.images.pop().filter(|_| received.images.is_empty()) else {
-        let found = format!("{count} images");
-        return Err(ApiError::invalid("body", "one image", found));
-    };
-    let image = ImageData::from(upload.bytes);
+    let received = uploads(&shared, &parts, body).await?;
+    let bytes = received.bytes;
+    let (image, mut share) = received.into_one("body")?;
     // The decoded image is kept until it has been drawn.
     let memory = shared.memory_to_decode(&image).map_err(|failure| {
         shared.metrics.images.inc();
         ApiError::of_image(&failure)
     })?;
-    received.share.grow_to(received.bytes + memory)?;
-    let mut scored = shared.score(vec![image], &wanted).await?;
+    share.grow_to(bytes + memory)?;
+    let (mut scored, share) = shared.score(vec![image], &wanted, share).await?;
     let scored = scored.pop().ok_or_else(ApiError::internal)?;
     let engine = Arc::clone(&shared.model.engine);
-    let drawn =
-        tokio::task::spawn_blocking(move || engine.install(|| draw(&engine, scored, style)));
-    let png = drawn.await.map_err(|_| ApiError::internal())??;
-    drop(received.share);
-    let png_type = [(header::CONTENT_TYPE, HeaderValue::from_static("image/png"))];
-    Ok((png_type, png).into_response())
+    // The work goes on if the client leaves, and holds the share to its end.
+    let drawn = tokio::task::spawn_blocking(move || {
+        engine.install(|| draw(&engine, scored, style)).map(|png| (png, share))
+    });
+    let (png, share) = drawn.await.map_err(|_| ApiError::internal())??;
+    reply(share, "image/png", png)
 }
 
 fn parse(query: Option<&str>) -> Result<(Wanted, Style), ApiError> {

@@ -4,22 +4,22 @@
 
 use std::sync::Arc;
 
-use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::ScoredFace;
 use attn_fiqa::score::FAILURE_TO_COMPUTE;
 use attn_fiqa::status::Status;
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::admission::Share;
 use crate::base64::Base64;
 use crate::body::receive;
 use crate::error::{ApiError, ErrorBody};
 use crate::model::{Faces, Wanted};
 use crate::progress::Progress;
+use crate::reply::json_reply;
 use crate::service::Shared;
 
 pub(super) const SCALAR: &str = "/scalar_quality";
@@ -111,9 +111,9 @@ pub(super) async fn scalar_quality(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let face = largest_face(&shared, request).await?;
+    let (face, share) = largest_face(&shared, request).await?;
     let results = ScalarResults { score: quality_of(&shared, &face) };
-    Ok(Json(ScalarAnswer { error: "ok", results }).into_response())
+    json_reply(share, &ScalarAnswer { error: "ok", results })
 }
 
 /// OFIQ: the measures of the largest face
@@ -139,7 +139,7 @@ pub(super) async fn vector_quality(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let face = largest_face(&shared, request).await?;
+    let (face, share) = largest_face(&shared, request).await?;
     let score = face.outcome.as_ref().ok().and_then(|found| found.scores.first().copied());
     let eyes = face.info.landmarks.map(|landmarks| landmarks.inter_eye_distance());
     let measures = [
@@ -151,8 +151,7 @@ pub(super) async fn vector_quality(
         Some(Measured { measure, native_score: native_score?, scalar_score })
     });
     let assessments = Assessments { results: measured.collect() };
-    let answer = VectorAnswer { error: "ok", results: VectorResults { assessments } };
-    Ok(Json(answer).into_response())
+    json_reply(share, &VectorAnswer { error: "ok", results: VectorResults { assessments } })
 }
 
 fn quality_of(shared: &Shared, face: &ScoredFace) -> i8 {
@@ -177,7 +176,10 @@ fn parse_image(bytes: &[u8]) -> Result<Vec<u8>, ApiError> {
     request.image.base64_data.into_bytes("image.base64_data")
 }
 
-async fn largest_face(shared: &Arc<Shared>, request: Request) -> Result<ScoredFace, ApiError> {
+async fn largest_face(
+    shared: &Arc<Shared>,
+    request: Request,
+) -> Result<(ScoredFace, Share), ApiError> {
     crate::query::Query::parse(request.uri().query())?.finish(&[])?;
     let (parts, body) = request.into_parts();
     require_json(&parts.headers)?;
@@ -185,8 +187,7 @@ async fn largest_face(shared: &Arc<Shared>, request: Request) -> Result<ScoredFa
     let (image, share) = received.parse(|bytes| parse_image(&bytes)).await?;
     Progress::of(&parts).set_images(1);
     let wanted = Wanted { faces: Faces::Largest, ..Wanted::default() };
-    let mut scored = shared.score(vec![ImageData::from(image)], &wanted).await?;
-    drop(share);
+    let (mut scored, share) = shared.score(vec![image.into()], &wanted, share).await?;
     let scored = scored.pop().ok_or_else(ApiError::internal)?;
     let faces = scored.faces.map_err(|failure| {
         let status = match failure.status {
@@ -196,5 +197,5 @@ async fn largest_face(shared: &Arc<Shared>, request: Request) -> Result<ScoredFa
         ApiError::of_image(&failure).with_status(status)
     })?;
     let face = faces.into_iter().next().ok_or_else(ApiError::internal)?;
-    Ok(face)
+    Ok((face, share))
 }

@@ -73,8 +73,10 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Result<Json<Read
 )]
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let Shared { admission, queue, metrics, .. } = &*shared;
-    let text =
-        metrics.text(queue.depth(), admission.images_in_flight(), admission.bytes_in_flight());
+    // Images leave the queue before their share is released, so in this order no more images seem
+    // to wait than are admitted.
+    let (images, bytes) = (admission.images_in_flight(), admission.bytes_in_flight());
+    let text = metrics.text(queue.depth(), images, bytes);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
 }

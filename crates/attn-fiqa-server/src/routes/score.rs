@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use attn_fiqa::input::ImageData;
 use attn_fiqa::pipeline::ScoredImage;
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
+use crate::admission::Share;
 use crate::answer::{ImageAnswer, ScoreAnswer};
 use crate::error::{ApiError, ErrorBody};
 use crate::image_list::ImageList;
 use crate::model::Wanted;
 use crate::query::{Columns, ScoreParameters, ScoreQuery};
+use crate::reply::json_reply;
 use crate::service::Shared;
-use crate::upload::{ImageForm, uploads};
+use crate::upload::{ImageForm, Uploads, uploads};
 
 pub(super) const PATH: &str = "/v1/score";
 
@@ -53,14 +54,15 @@ pub(super) async fn score(
     request: Request,
 ) -> Result<Response, ApiError> {
     let query = ScoreQuery::parse(request.uri().query())?;
-    let Scored { images } = score_images(&shared, request, &query.wanted(), query.columns).await?;
-    let answer = ScoreAnswer { model: shared.model.info.clone(), images };
-    Ok(Json(answer).into_response())
+    let Scored { images, share } =
+        score_images(&shared, request, &query.wanted(), query.columns).await?;
+    json_reply(share, &ScoreAnswer { model: shared.model.info.clone(), images })
 }
 
 /// The answers for a request's images.
 pub(super) struct Scored {
     pub(super) images: Vec<ImageAnswer>,
+    pub(super) share: Share,
 }
 
 /// Reads a request's images and scores them.
@@ -76,15 +78,17 @@ pub(super) async fn score_images(
         let expected = "columns that the model has";
         return Err(ApiError::invalid("columns", expected, "'match_probability'"));
     }
-    let ReceivedImages { names, images } = receive_and_score(shared, request, wanted).await?;
+    let ReceivedImages { names, images, share } =
+        receive_and_score(shared, request, wanted).await?;
     let answer = |(name, image)| ImageAnswer::new(name, image, &shared.model, columns);
-    Ok(Scored { images: names.into_iter().zip(images).map(answer).collect() })
+    Ok(Scored { images: names.into_iter().zip(images).map(answer).collect(), share })
 }
 
 /// The scored images of a request with their names, in the order of the request.
 pub(super) struct ReceivedImages {
     pub(super) names: Vec<String>,
     pub(super) images: Vec<ScoredImage>,
+    pub(super) share: Share,
 }
 
 /// Reads a request's images and scores them, for any kind of answer.
@@ -94,10 +98,9 @@ pub(super) async fn receive_and_score(
     wanted: &Wanted,
 ) -> Result<ReceivedImages, ApiError> {
     let (parts, body) = request.into_parts();
-    let received = uploads(shared, &parts, body).await?;
+    let Uploads { images, share, .. } = uploads(shared, &parts, body).await?;
     let (names, files): (Vec<String>, Vec<ImageData>) =
-        received.images.into_iter().map(|image| (image.name, image.bytes.into())).unzip();
-    let images = shared.score(files, wanted).await?;
-    drop(received.share);
-    Ok(ReceivedImages { names, images })
+        images.into_iter().map(|image| (image.name, image.bytes.into())).unzip();
+    let (images, share) = shared.score(files, wanted, share).await?;
+    Ok(ReceivedImages { names, images, share })
 }

@@ -63,14 +63,23 @@ fn read(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn metric(serving: &Serving, name: &str) -> f64 {
+/// Several metrics of one moment.
+fn metrics<const N: usize>(serving: &Serving, names: [&str; N]) -> [f64; N] {
     let mut stream = serving.connect();
     stream
         .write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         .expect("sent");
     let text = read(stream);
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("{name}: {text}"))
+    names.map(|name| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let number = line.and_then(|number| number.trim().parse().ok());
+        number.unwrap_or_else(|| panic!("{name}: {text}"))
+    })
+}
+
+fn metric(serving: &Serving, name: &str) -> f64 {
+    let [number] = metrics(serving, [name]);
+    number
 }
 
 #[test]
@@ -231,9 +240,18 @@ fn queued_jobs_of_disconnected_clients_are_abandoned() {
     }
     drop(clients);
     let began = Instant::now();
-    while metric(&serving, "attn_fiqa_images_in_flight") > 0.0 {
+    let in_flight =
+        ["attn_fiqa_images_in_flight", "attn_fiqa_in_flight_bytes", "attn_fiqa_queue_depth"];
+    loop {
+        let [images, bytes, waiting] = metrics(&serving, in_flight);
+        // What is still in memory still counts against the budgets.
+        assert!(waiting <= images, "{waiting} {images}");
+        assert!(waiting * photo.len() as f64 <= bytes, "{waiting} {bytes}");
+        if images == 0.0 {
+            break;
+        }
         assert!(began.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(5));
     }
     assert!(score(serving.connect(), &photo).starts_with("HTTP/1.1 200"));
     let [answered, abandoned] = ["attn_fiqa_images_total", "attn_fiqa_abandoned_images_total"]

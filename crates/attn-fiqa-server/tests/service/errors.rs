@@ -10,6 +10,7 @@ use axum::http::{Method, Request, header};
 use hyper::body::Frame;
 use serde_json::json;
 use tokio::sync::mpsc;
+use tower::ServiceExt;
 
 use crate::support::{SCORING_ROUTES, base64, grey, model, photo, post, start, start_with, upload};
 
@@ -271,6 +272,28 @@ async fn exceeding_the_byte_budget_is_429() {
     let _ = task.await.expect("an answer");
     let answer = service.post("/v1/score", "image/png", vec![0; 300_000]).await;
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn unread_answers_count_against_the_byte_budget() {
+    let service = start(|options| options.max_memory = 32 << 20);
+    let map = || service.service.router().oneshot(post("/v1/map", "image/png", photo()));
+    let mut unread = Vec::new();
+    let refused = loop {
+        let response = map().await.expect("infallible");
+        if response.status() != 200 {
+            break response;
+        }
+        unread.push(response);
+        assert!(unread.len() < 40, "nothing bounds unread answers");
+    };
+    assert_eq!(refused.status(), 429);
+    let text = service.metrics().await;
+    assert!(text.contains("attn_fiqa_images_in_flight 0\n"), "{text}");
+    unread.clear();
+    assert_eq!(map().await.expect("infallible").status(), 200);
+    let text = service.metrics().await;
+    assert!(text.contains("attn_fiqa_in_flight_bytes 0\n"), "{text}");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ pub(crate) struct FixedThreshold {
 }
 
 /// The step curve of a ranking of mated comparisons: how often each occurs, and whether it is a
-/// false non-match. Without a threshold or a mated comparison, it has no rates.
+/// false non-match.
 pub(crate) fn step_curve(
     mated: &Ranking,
     at: &FixedThreshold,
@@ -50,30 +50,32 @@ pub(crate) fn step_curve(
         }
         (all, missed)
     };
-    let (mut left, mut errors) = count(mated.order());
-    let total = left;
+    let (total, mut errors) = count(mated.order());
+    let mut left = total;
+    let point = |left: u64, errors: u64| CurvePoint {
+        discard: (total - left) as f64 / total.max(1) as f64,
+        threshold,
+        fmr,
+        // Without a threshold, nothing is known to be an error.
+        fnmr: threshold.filter(|_| left > 0).map(|_| errors as f64 / left as f64),
+        mated: left,
+        non_mated,
+    };
     let mut points = Vec::new();
-    if total == 0 {
-        let (discard, fnmr, mated) = (0.0, None, 0);
-        points.push(CurvePoint { discard, threshold, fmr, fnmr, mated, non_mated });
-    }
     for tie in mated.ties() {
         let (leaving, errors_leaving) = count(&mated.order()[tie]);
         if leaving > 0 {
-            points.push(CurvePoint {
-                discard: (total - left) as f64 / total as f64,
-                threshold,
-                fmr,
-                fnmr: threshold.map(|_| errors as f64 / left as f64),
-                mated: left,
-                non_mated,
-            });
+            points.push(point(left, errors));
         }
         left -= leaving;
         errors -= errors_leaving;
     }
+    if total == 0 {
+        points.push(point(0, 0));
+    }
     // The reference appends this point: nothing left, no error.
-    points.push(CurvePoint { discard: 1.0, threshold, fmr, fnmr: Some(0.0), mated: 0, non_mated });
+    let fnmr = threshold.map(|_| 0.0);
+    points.push(CurvePoint { discard: 1.0, threshold, fmr, fnmr, mated: 0, non_mated });
     let (protocol, interpolation) = (Protocol::Iso, Interpolation::Step);
     Curve { protocol, target, interpolation, points, warnings: Vec::new() }.with_warnings()
 }

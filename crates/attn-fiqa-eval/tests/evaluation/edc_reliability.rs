@@ -184,6 +184,55 @@ fn bootstrap_with_repeated_comparisons_matches_naive() {
     }
 }
 
+/// Which sets can be measured does not depend on the protocol.
+#[test]
+fn replicates_without_mated_or_non_mated_comparisons_are_absent() {
+    // Drawing one of the two persons twice leaves no non-mated comparison, and drawing the second
+    // one twice no mated one either.
+    let comparisons = Comparisons::new(vec![0.1, 0.2], vec![true, false], ScoreScale::Similarity);
+    let comparisons = comparisons.expect("comparisons");
+    let evaluator = Evaluator::new(&comparisons);
+    let ranking = Ranking::new(&[1.0, 1.0]).expect("a ranking");
+    let resample = Resample::Identities(&[[0, 0], [0, 1]]);
+    let settings = Bootstrap { resample, replicates: 40, ..Bootstrap::default() };
+    for protocol in Protocol::ALL {
+        let found = evaluator.bootstrap(&ranking, protocol, &[Target::Fmr(0.0)], &settings);
+        let found = found.expect("intervals").remove(0);
+        let areas: Vec<f64> = found.replicates.iter().copied().flatten().collect();
+        assert!((10..30).contains(&areas.len()), "{protocol}: {areas:?}");
+        assert!(areas.iter().all(|area| (area - 0.3).abs() < 1e-12), "{protocol}: {areas:?}");
+        assert_eq!(found.fnmr[0], Some(Interval { low: 1.0, high: 1.0 }), "{protocol}");
+    }
+
+    for persons in 2..=5 {
+        let set = Set::made_up(u64::from(persons), 80, 5.0);
+        let evaluator = Evaluator::new(&set.comparisons);
+        let ranking = Ranking::new(&set.quality).expect("a ranking");
+        // Only the first two persons have mated comparisons.
+        let identities: Vec<[u32; 2]> = (0..80)
+            .map(|index: u32| match set.comparisons.is_mated(index as usize) {
+                true => [index % 2; 2],
+                false => [index % persons, (index + 1) % persons],
+            })
+            .collect();
+        let resample = Resample::Identities(&identities);
+        let settings = Bootstrap { resample, replicates: 100, ..Bootstrap::default() };
+        let absent = |protocol, target| -> Vec<bool> {
+            let found = evaluator.bootstrap(&ranking, protocol, &[target], &settings);
+            found.expect("intervals")[0].replicates.iter().map(Option::is_none).collect()
+        };
+        for target in [Target::Fmr(0.1), Target::Fnmr(0.1), Target::Threshold(0.3)] {
+            let [iso, nist] = [Protocol::Iso, Protocol::Nist].map(|it| absent(it, target));
+            assert_eq!(iso, nist, "{persons} persons, {target}");
+        }
+        let iso = absent(Protocol::Iso, Target::Fmr(0.1));
+        assert!(iso.contains(&true), "{persons} persons");
+        // This protocol discards both kinds, so it may run out of one earlier.
+        let crfiqa = absent(Protocol::Crfiqa, Target::Fmr(0.1));
+        assert!(iso.iter().zip(&crfiqa).all(|(&iso, &crfiqa)| crfiqa || !iso), "{persons} persons");
+    }
+}
+
 #[test]
 fn intervals_contain_pauc_and_shrink_with_comparisons() {
     let width = |count| {

@@ -27,7 +27,7 @@ pub(super) use templates::TemplateEmbeddings;
 use templates::without_missing;
 
 /// Incremented when the same comparisons and qualities give different results.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// The comparisons of one data set by one recogniser.
 pub(super) struct RecogniserEvaluation<'a> {

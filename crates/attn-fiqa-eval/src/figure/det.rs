@@ -21,9 +21,9 @@ pub struct DetPanel {
     pub title: String,
     /// One curve per recogniser.
     pub series: Vec<DetSeries>,
-    /// The lowest positive rate that the set can resolve: 1 over its number of comparisons of the
-    /// rarer kind. A rate of 0 is drawn there, since the axis is logarithmic.
-    pub resolution: f64,
+    /// The lowest positive FMR and FNMR that the set can resolve: 1 over its numbers of non-mated
+    /// and of mated comparisons. A rate of 0 is drawn there, since the axes are logarithmic.
+    pub resolution: [f64; 2],
 }
 
 /// FNMR against FMR, both logarithmic, in panels with `columns` per row.
@@ -31,7 +31,7 @@ pub struct DetPanel {
 /// # Errors
 ///
 /// [`FigureError::Empty`] if there are no panels or a panel has no points,
-/// [`FigureError::NotFinite`] if a rate is not finite or the resolution is not above 0.
+/// [`FigureError::NotFinite`] if a rate is not finite or a resolution is not above 0.
 pub fn det_curves(title: &str, panels: &[DetPanel], columns: usize) -> Result<Figure, FigureError> {
     not_empty(title, "panel", panels.len())?;
     let mut names: Vec<&str> = Vec::new();
@@ -52,14 +52,16 @@ pub fn det_curves(title: &str, panels: &[DetPanel], columns: usize) -> Result<Fi
     let layout = Layout { columns, plot, left: 66.0 };
     let (mut figure, plots) = layout.lay_out(title, panels.len(), &legend);
     for (panel, plot) in panels.iter().zip(&plots) {
-        let low = finite(title, &panel.title, panel.resolution)?;
-        let low = if low > 0.0 { low.min(0.1) } else { finite(title, &panel.title, f64::NAN)? };
-        let x = Axis::log10((low, 1.0), plot.across());
-        let y = Axis::log10((low, 1.0), plot.upwards());
+        for low in panel.resolution {
+            finite(title, &panel.title, if low > 0.0 { low } else { f64::NAN })?;
+        }
+        let [low_fmr, low_fnmr] = panel.resolution.map(|low| low.min(0.1));
+        let x = Axis::log10((low_fmr, 1.0), plot.across());
+        let y = Axis::log10((low_fnmr, 1.0), plot.upwards());
         draw_axes(&mut figure, plot, &panel.title, (&x, "FMR"), (&y, "FNMR"));
         for series in &panel.series {
             let number = names.iter().position(|name| *name == series.name).unwrap_or(0);
-            let at = |&(fmr, fnmr): &(f64, f64)| (x.at(fmr.max(low)), y.at(fnmr.max(low)));
+            let at = |&(fmr, fnmr): &(f64, f64)| (x.at(fmr.max(low_fmr)), y.at(fnmr.max(low_fnmr)));
             figure.shapes.push(Shape::Line {
                 points: series.points.iter().map(at).collect(),
                 paint: Paint::Series(number),

@@ -5,7 +5,7 @@ use crate::figure::{
     Bar, DetPanel, DetSeries, DistributionPanel, EdcPanel, EdcSeries, Figure, FigureError,
     ScoreGroup, bars, det_curves, edc_grid, score_distributions,
 };
-use crate::study::results::{CurveRecord, Results};
+use crate::study::results::{Baseline, CurveRecord, Results};
 use crate::study::summary::{Summary, summaries};
 
 use super::{rate, times_thousand};
@@ -138,7 +138,7 @@ fn edc_series(curve: &CurveRecord, bands: bool) -> Option<EdcSeries> {
 
 /// Comparison scores, mated and non-mated.
 pub(super) fn comparison_scores(results: &Results) -> Result<Figure, FigureError> {
-    let panel = |baseline: &'_ crate::study::results::Baseline| -> String {
+    let panel = |baseline: &'_ Baseline| -> String {
         format!("{} · {}", baseline.dataset, baseline.recogniser)
     };
     let panels: Vec<DistributionPanel<'_>> = results
@@ -160,21 +160,27 @@ pub(super) fn comparison_scores(results: &Results) -> Result<Figure, FigureError
 /// Trade-off between the two error rates.
 pub(super) fn det(results: &Results) -> Result<Figure, FigureError> {
     let panel = |dataset: &crate::study::results::DatasetRecord| {
-        let of_set = || results.baselines.iter().filter(|b| b.dataset == dataset.name);
-        let rarer = of_set().map(|baseline| baseline.mated.min(baseline.non_mated)).min();
-        DetPanel {
-            title: dataset.name.clone(),
-            series: of_set()
-                .map(|baseline| DetSeries {
-                    name: baseline.recogniser.clone(),
-                    points: baseline.det.iter().map(|&[fmr, fnmr]| (fmr, fnmr)).collect(),
-                })
-                .collect(),
-            resolution: 1.0 / rarer.unwrap_or(1).max(1) as f64,
-        }
+        let of_set = results.baselines.iter().filter(|b| b.dataset == dataset.name);
+        det_panel(&dataset.name, &of_set.collect::<Vec<&Baseline>>())
     };
     let panels: Vec<DetPanel> = results.datasets.iter().map(panel).collect();
     det_curves("Detection error trade-off, nothing discarded", &panels, COLUMNS)
+}
+
+fn det_panel(dataset: &str, baselines: &[&Baseline]) -> DetPanel {
+    let series = baselines.iter().map(|baseline| DetSeries {
+        name: baseline.recogniser.clone(),
+        points: baseline.det.iter().map(|&[fmr, fnmr]| (fmr, fnmr)).collect(),
+    });
+    // Of the recogniser with the most comparisons, so that no curve is cut off.
+    let lowest = |count: fn(&Baseline) -> usize| {
+        1.0 / baselines.iter().map(|baseline| count(baseline)).max().unwrap_or(1).max(1) as f64
+    };
+    DetPanel {
+        title: dataset.to_owned(),
+        series: series.collect(),
+        resolution: [lowest(|baseline| baseline.non_mated), lowest(|baseline| baseline.mated)],
+    }
 }
 
 /// Quality scores of every method on every data set; `None` without any.
@@ -198,4 +204,32 @@ pub(super) fn qualities(results: &Results) -> Result<Option<Figure>, FigureError
         return Ok(None);
     }
     score_distributions("Quality scores", &panels, COLUMNS).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figure::Histogram;
+
+    #[test]
+    fn det_resolution_follows_the_numbers_of_comparisons_of_each_kind() {
+        let histogram = Histogram::of(&[&[0.0, 1.0]]).expect("scores").remove(0);
+        let baseline = |mated, non_mated| Baseline {
+            dataset: "set".to_owned(),
+            recogniser: "recogniser".to_owned(),
+            mated,
+            non_mated,
+            left_out: 0,
+            accuracy: None,
+            eer: None,
+            targets: Vec::new(),
+            det: vec![[0.0, 1.0], [1.0, 0.0]],
+            mated_scores: histogram.clone(),
+            non_mated_scores: histogram.clone(),
+            failures: Vec::new(),
+        };
+        let panel = det_panel("set", &[&baseline(30, 171), &baseline(36, 150)]);
+        assert_eq!(panel.resolution, [1.0 / 171.0, 1.0 / 36.0]);
+        assert_eq!(panel.series.len(), 2);
+    }
 }

@@ -78,7 +78,7 @@ fn every_kind() -> Vec<(&'static str, Figure)> {
             DetSeries { name: "SFace".to_owned(), points: det(8.0) },
             DetSeries { name: "MobileFaceNet".to_owned(), points: det(5.0) },
         ],
-        resolution: 1.0 / 3000.0,
+        resolution: [1.0 / 3000.0; 2],
     };
     let grid =
         ["LFW · SFace", "LFW · MobileFaceNet", "a name too long for its panel, by far, truly"];
@@ -163,6 +163,33 @@ fn edc_curve_is_drawn_to_scale() {
     let svg = edc_grid("", &[panel], 1, None).expect("a figure").svg(SvgColours::Fixed);
     let stepped = lines(&svg, "#0072b2").into_iter().find(|line| line.len() == 5).expect("steps");
     assert_eq!((stepped[0].1, stepped[1].0), (stepped[1].1, stepped[2].0));
+}
+
+#[test]
+fn det_axes_end_at_the_lowest_rate_of_their_own_kind_of_comparison() {
+    // 36 mated and 171 non-mated comparisons: 4 of 171 is less than 1 of 36.
+    let points = vec![(0.0, 1.0), (0.0, 6.0 / 36.0), (4.0 / 171.0, 5.0 / 36.0), (1.0, 0.0)];
+    let series = vec![DetSeries { name: "r".to_owned(), points }];
+    let resolution = [1.0 / 171.0, 1.0 / 36.0];
+    let panel = DetPanel { title: String::new(), series, resolution };
+    let svg = det_curves("", &[panel], 1).expect("a figure").svg(SvgColours::Fixed);
+    let all = lines(&svg, "#0072b2");
+    let curve = all.iter().find(|line| line.len() == 4).expect("the curve");
+    let axis = lines(&svg, "#63676d").into_iter().find(|line| line.len() == 3).expect("the axes");
+    let (top, bottom, left, right) = (axis[0].1, axis[1].1, axis[0].0, axis[2].0);
+    // Three decades of FMR and two of FNMR.
+    let x = |fmr: f64| left + (right - left) * (1.0 + fmr.log10() / 3.0);
+    let y = |fnmr: f64| bottom + (top - bottom) * (1.0 + fnmr.log10() / 2.0);
+    let expected = [
+        (x(1.0 / 171.0), y(1.0)),
+        (x(1.0 / 171.0), y(6.0 / 36.0)),
+        (x(4.0 / 171.0), y(5.0 / 36.0)),
+        (x(1.0), y(1.0 / 36.0)),
+    ];
+    for (found, expected) in curve.iter().zip(expected) {
+        let near = |a: f64, b: f64| (a - b).abs() < 0.011;
+        assert!(near(found.0, expected.0) && near(found.1, expected.1), "{found:?} {expected:?}");
+    }
 }
 
 #[test]

@@ -52,7 +52,10 @@ impl Evaluator<'_> {
     }
 
     /// Discarding by each comparison's own error, which no quality can know: first the comparisons
-    /// furthest on the wrong side of the threshold at zero discard, mated and non-mated alike.
+    /// furthest on the wrong side of the threshold at zero discard. Under [`Protocol::Iso`] and
+    /// [`Protocol::Nist`], which discard mated comparisons only and keep the threshold, no quality
+    /// has a lower rate at any discard fraction. Under [`Protocol::Crfiqa`] mated and non-mated
+    /// comparisons are discarded alike and the threshold moves, so a quality may do better.
     ///
     /// # Errors
     ///
@@ -65,23 +68,30 @@ impl Evaluator<'_> {
         super::check_targets(protocol, &[target])?;
         let comparisons = self.comparisons();
         let missing = "comparisons hold mated and non-mated ones: this is a bug";
-        let threshold = match protocol {
+        let ranking;
+        let discard = match protocol {
             Protocol::Iso | Protocol::Nist => {
-                let decision = decide(self, target, Weights::One).expect(missing);
-                decision.threshold.distance(comparisons.scale())
+                let threshold = decide(self, target, Weights::One).expect(missing).threshold;
+                let mut mated = self.mated().to_vec();
+                // By ascending similarity these come first, unless distances are rounded.
+                mated.sort_by_key(|&index| threshold.accepts(comparisons, index as usize));
+                // As ties, equal scores would be discarded together.
+                Discard::Mated(Ranking::without_ties(mated))
             }
             Protocol::Crfiqa => {
                 let retained = Retained::everything(self, Weights::One);
-                sweep(self, &retained, &[target.value()])[0][0].threshold.expect(missing)
+                let threshold = sweep(self, &retained, &[target.value()])[0][0].threshold;
+                let threshold = threshold.expect(missing);
+                let margin = |index: usize| match comparisons.is_mated(index) {
+                    true => threshold - comparisons.distance(index),
+                    false => comparisons.distance(index) - threshold,
+                };
+                let margins: Vec<f64> =
+                    (0..comparisons.len()).into_par_iter().map(margin).collect();
+                ranking = Ranking::new(&margins)?;
+                self.discard(&ranking, protocol)
             }
         };
-        let margin = |index: usize| match comparisons.is_mated(index) {
-            true => threshold - comparisons.distance(index),
-            false => comparisons.distance(index) - threshold,
-        };
-        let margins: Vec<f64> = (0..comparisons.len()).into_par_iter().map(margin).collect();
-        let ranking = Ranking::new(&margins)?;
-        let discard = self.discard(&ranking, protocol);
         self.weighted_curves(&discard, protocol, &[target], Weights::One)
             .pop()
             .ok_or(EvalError::Empty { what: "target" })

@@ -145,7 +145,8 @@ pub enum Series {
     Method,
     /// The mean of discarding in random orders: the upper bound of a useful quality.
     Random,
-    /// Discarding by each comparison's own error: the lower bound of any quality.
+    /// Discarding by each comparison's own error: the lower bound of any quality where the threshold
+    /// is fixed.
     TheoreticalBest,
 }
 

@@ -45,6 +45,31 @@ fn nist_theoretical_best_discards_errors_first() {
 }
 
 #[test]
+fn no_quality_beats_the_theoretical_best_at_a_fixed_threshold() {
+    for seed in 0..20 {
+        // Many comparisons have equal scores.
+        let set = Set::made_up(seed, 100, 4.0);
+        let evaluator = Evaluator::new(&set.comparisons);
+        for target in [Target::Fmr(0.1), Target::Fnmr(0.3), Target::Threshold(0.5)] {
+            for protocol in [Protocol::Iso, Protocol::Nist] {
+                let best = evaluator.theoretical_best_curve(protocol, target).expect("a curve");
+                let rankings = (0..10).map(|order| Ranking::random(100, order));
+                for ranking in rankings.chain([Ranking::new(&set.quality)]) {
+                    let ranking = ranking.expect("a ranking");
+                    let curves = evaluator.curves(&ranking, protocol, &[target]);
+                    let curve = &curves.expect("a curve")[0];
+                    for point in &curve.points {
+                        let lowest = best.fnmr_at(point.discard);
+                        assert!(lowest <= point.fnmr, "{protocol}, {target}: {lowest:?} {point:?}");
+                    }
+                    assert!(best.pauc(0.5).expect("an area") <= curve.pauc(0.5).expect("an area"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn tie_range_contains_curve_and_collapses_for_iso() {
     let set = Set::made_up(5, 1_500, 4.0);
     let evaluator = Evaluator::new(&set.comparisons);

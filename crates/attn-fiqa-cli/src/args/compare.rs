@@ -242,6 +242,8 @@ pub(crate) struct EdcArgs {
     pub(crate) targets: TargetArgs,
 
     /// Discard fraction up to which pAUC is computed
+    ///
+    /// At most 0.95 for crfiqa and nist, whose curves end there.
     #[arg(long, alias = "limit", value_name = "FRACTION", default_value = "0.3", value_parser = fraction, help_heading = "Curves")]
     pub(crate) max_discard: f64,
 

@@ -161,6 +161,8 @@ fn invalid_comparison_inputs_are_rejected() {
     let here = test_dir();
     let edc = |quality: &str| here.run(&["edc", "--pairs", "pairs.txt", "--quality", quality]);
     edc("none.txt").refused_with("none.txt: cannot be read");
+    here.run(&["edc", "--pairs", "pairs.txt", "--quality", "good.txt", "--max-discard", "0.97"])
+        .refused_with("--max-discard: the largest discard fraction is 0.97; expected at most 0.95");
     here.write(
         "nan.txt",
         here.read_text("good.txt").replacen("A1_0001.jpg 2.000000000000000", "A1_0001.jpg nan", 1),

@@ -82,7 +82,8 @@ impl Evaluator<'_> {
     /// # Errors
     ///
     /// As [`Self::curves`], or if there is no replicate, the confidence level is not between 0 and
-    /// 1, or there is not one pair of identities per comparison.
+    /// 1, the curves end before `max_discard`, or there is not one pair of identities per
+    /// comparison.
     pub fn bootstrap(
         &self,
         ranking: &Ranking,
@@ -109,6 +110,7 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Vec<CurveIntervals>>, EvalError> {
         rankings.iter().try_for_each(|ranking| self.check(ranking, protocol, targets))?;
         bootstrap.check(self.comparisons())?;
+        protocol.check_max_discard(bootstrap.max_discard)?;
         let discards: Vec<Discard<'_>> =
             rankings.iter().map(|ranking| self.discard(ranking, protocol)).collect();
         let points = grid();

@@ -26,7 +26,8 @@ pub struct EdcOptions<'a> {
     pub protocol: Protocol,
     /// What determines the threshold: one curve per target.
     pub targets: Vec<Target>,
-    /// Discard fraction up to which pAUC is computed, 0 … 1.
+    /// Discard fraction up to which pAUC is computed: from 0 to 1 under [`Protocol::Iso`], else
+    /// to 0.95.
     pub max_discard: f64,
     /// How intervals are computed; none if `None`. Its `max_discard` is ignored in favour of
     /// the one above.
@@ -97,7 +98,7 @@ pub fn evaluate(
     options: &EdcOptions<'_>,
 ) -> Result<Vec<EdcCurve>, EvalError> {
     let EdcOptions { protocol, targets, max_discard, bootstrap } = options;
-    crate::error::check_rate("the largest discard fraction", *max_discard)?;
+    protocol.check_max_discard(*max_discard)?;
     let comparisons = Comparisons::new(input.scores.to_vec(), input.mated.to_vec(), input.scale)?;
     let ranking = Ranking::new(input.qualities)?;
     let evaluator = Evaluator::new(&comparisons);
@@ -164,6 +165,20 @@ mod tests {
         }
         let options = EdcOptions { max_discard: 1.5, ..EdcOptions::default() };
         assert!(evaluate(&input, &options).is_err());
+        for (protocol, max_discard, allowed) in [
+            (Protocol::Crfiqa, 0.97, false),
+            (Protocol::Nist, 0.97, false),
+            (Protocol::Iso, 0.97, true),
+            (Protocol::Nist, 0.95, true),
+        ] {
+            let options = EdcOptions { protocol, max_discard, ..EdcOptions::default() };
+            match evaluate(&input, &options) {
+                Ok(found) => assert!(allowed && found[0].pauc.is_some(), "{protocol}"),
+                Err(error) => {
+                    assert!(!allowed && error.to_string().contains("at most 0.95"), "{error}");
+                }
+            }
+        }
         let short = EdcInput { qualities: &qualities[1..], ..input };
         assert!(evaluate(&short, &EdcOptions::default()).is_err());
     }

@@ -55,7 +55,7 @@ mod workers;
 use rayon::prelude::*;
 
 use crate::comparisons::Comparisons;
-use crate::error::{EvalError, check_count};
+use crate::error::{EvalError, check_count, check_rate};
 use crate::sort_key::sort_key;
 
 pub use crate::decision::Target;
@@ -117,6 +117,23 @@ impl Protocol {
             Self::Crfiqa => "crfiqa",
             Self::Iso => "iso",
             Self::Nist => "nist",
+        }
+    }
+
+    /// Checks a discard fraction up to which areas are computed.
+    ///
+    /// # Errors
+    ///
+    /// If it is not between 0 and 1, or beyond the end of this protocol's curves.
+    pub fn check_max_discard(self, limit: f64) -> Result<(), EvalError> {
+        let what = "the largest discard fraction";
+        check_rate(what, limit)?;
+        let expected = "at most 0.95, where the curves of crfiqa and nist end";
+        match self {
+            Self::Crfiqa | Self::Nist if limit > grid()[GRID_POINTS - 1] => {
+                Err(EvalError::OutOfRange { what, value: limit, expected })
+            }
+            _ => Ok(()),
         }
     }
 }

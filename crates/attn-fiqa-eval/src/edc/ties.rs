@@ -34,7 +34,7 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Self::curves`].
+    /// As [`Self::curves`], or if the curves end before the limit.
     pub fn tie_sensitivity(
         &self,
         ranking: &Ranking,
@@ -44,6 +44,7 @@ impl Evaluator<'_> {
         orders: usize,
         seed: u64,
     ) -> Result<TieSensitivity, EvalError> {
+        protocol.check_max_discard(limit)?;
         let given = self.curves(ranking, protocol, targets)?;
         let tied = ranking.tied_count();
         let orders = if tied == 0 || protocol == Protocol::Iso { 0 } else { orders };

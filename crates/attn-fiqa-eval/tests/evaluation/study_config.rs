@@ -107,6 +107,7 @@ fn errors_name_the_line() {
     refused("fmr = [1e-3]", "fmr = [0.0]", "study.toml, line 1: fmr needs rates between 0 and 1");
     refused("fmr =", "fnr =", "study.toml, line 2: unknown field `fnr`");
     refused("[1e-3]", "[1e-3", "study.toml, line ");
+    refused("fmr =", "max_discard = 0.97\nfmr =", "line 1: max_discard must be at most 0.95");
     refused("\"iso\"", "\"dasec\"", "study.toml, line 3: unknown variant `dasec`");
     refused("\"iso\"", "\"crfiqa\"", "at most once");
     refused(

@@ -29,6 +29,9 @@ pub(crate) fn run(args: &EdcArgs) -> anyhow::Result<Exit> {
              --start-fnmr and --threshold are for --protocol iso,nist"
         );
     }
+    for protocol in &args.protocol {
+        protocol.check_max_discard(args.max_discard).context("--max-discard")?;
+    }
     let sources = args.quality.iter().map(|text| Source::parse_all(text));
     let sources: Vec<Source> = sources.collect::<anyhow::Result<Vec<_>>>()?.concat();
     let mut names = BTreeSet::from(["random", "theoretical-best"]);

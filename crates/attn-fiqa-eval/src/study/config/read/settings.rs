@@ -5,6 +5,7 @@ use toml::Spanned;
 use super::super::{ConfigError, Settings};
 use super::Reader;
 use crate::Fraction;
+use crate::edc::Protocol;
 
 impl Reader<'_> {
     pub(super) fn settings(
@@ -15,6 +16,8 @@ impl Reader<'_> {
         let span = settings.span();
         let settings = settings.into_inner();
         let rate = |value: &f64| Fraction::new(*value).is_some_and(Fraction::is_inside);
+        let covered =
+            |protocol: &Protocol| protocol.check_max_discard(settings.max_discard).is_ok();
         let problem = if settings.fmr.is_empty() || !settings.fmr.iter().all(rate) {
             "fmr needs rates between 0 and 1, such as [1e-2, 1e-3]"
         } else if has_twice(&settings.fmr) {
@@ -23,6 +26,8 @@ impl Reader<'_> {
             "protocols needs each of crfiqa, iso and nist at most once, and at least one of them"
         } else if !rate(&settings.max_discard) || !rate(&settings.confidence_level) {
             "max_discard and confidence_level must be fractions between 0 and 1"
+        } else if !settings.protocols.iter().all(covered) {
+            "max_discard must be at most 0.95, where the curves of crfiqa and nist end"
         } else if settings.bootstrap > 100_000 || settings.orders > 10_000 || settings.faces > 100 {
             "at most bootstrap = 100000, orders = 10000 and faces = 100"
         } else if settings.orders == 0 {

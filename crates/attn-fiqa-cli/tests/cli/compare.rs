@@ -116,6 +116,12 @@ fn edc_ranks_informative_quality_above_random() {
     let curves = support::Table::parse(&here.read_text("out/curves.csv"));
     let of_good = curves.rows.iter().filter(|row| row[0] == "good" && row[1] == "crfiqa");
     assert_eq!(of_good.count(), 20);
+    let low = curves.heading.iter().position(|name| name == "fnmr_low").expect("a column");
+    for protocol in ["crfiqa", "iso", "nist"] {
+        let of_good = curves.rows.iter().filter(|row| row[0] == "good" && row[1] == protocol);
+        let with_interval = of_good.filter(|row| !row[low].is_empty());
+        assert_eq!(with_interval.count(), 20, "{protocol}");
+    }
     let groups = support::Table::parse(&here.read_text("out/groups.csv"));
     assert_eq!(groups.column("group")[..3], ["all", "first", "second"]);
     assert_eq!(groups.column("images")[..3], ["400", "200", "200"]);

@@ -1,6 +1,6 @@
 //! A curve, the area under it, and its warnings.
 
-use super::{Protocol, Target};
+use super::{Protocol, Target, grid};
 
 /// How a curve is interpolated between its points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -113,6 +113,25 @@ impl Curve {
         let next = self.points.get(after)?;
         let fraction = (discard - before.discard) / (next.discard - before.discard);
         Some(before.fnmr? + fraction * (next.fnmr? - before.fnmr?))
+    }
+
+    /// The points, and between those of a step curve the ones at 0, 0.05, …, 0.95 that it lacks,
+    /// where [`CurveIntervals`](super::CurveIntervals) are.
+    pub fn points_with_grid(&self) -> Vec<CurvePoint> {
+        let mut points = self.points.clone();
+        if self.interpolation == Interpolation::Linear {
+            return points;
+        }
+        for discard in grid() {
+            let after = points.partition_point(|point| point.discard <= discard + SNAP);
+            let Some(&before) = after.checked_sub(1).and_then(|before| points.get(before)) else {
+                continue;
+            };
+            if before.discard < discard - SNAP {
+                points.insert(after, CurvePoint { discard, ..before });
+            }
+        }
+        points
     }
 
     /// The area under the whole curve: up to 0.95 on the papers' grid, up to 1 under

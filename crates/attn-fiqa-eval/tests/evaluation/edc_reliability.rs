@@ -3,7 +3,8 @@
 use attn_fiqa_eval::EvalError;
 use attn_fiqa_eval::comparisons::{Comparisons, ScoreScale};
 use attn_fiqa_eval::edc::{
-    Bootstrap, Evaluator, Interval, Protocol, Ranking, Resample, Target, Warning, paired_interval,
+    Bootstrap, Evaluator, Interval, Protocol, Ranking, Resample, Target, Warning, grid,
+    paired_interval,
 };
 
 use crate::support::{Set, naive};
@@ -356,6 +357,34 @@ fn pauc_is_none_after_mated_comparisons_run_out() {
     assert_eq!((curve.pauc(0.3), curve.auc()), (None, None));
     let discard = curve.points[5].discard;
     assert!(curve.warnings.contains(&Warning::NothingLeft { discard }));
+}
+
+#[test]
+fn points_with_grid_are_those_of_the_curve_and_of_the_intervals() {
+    // The steps of 20 mated comparisons are on the grid, up to rounding.
+    for mated in [7, 20, 33] {
+        let scores: Vec<f64> = (0..=mated).map(|index| f64::from(index) / 40.0).collect();
+        let kinds = (0..=mated).map(|index| index < mated).collect();
+        let quality: Vec<f64> = (0..=mated).map(f64::from).collect();
+        let comparisons = Comparisons::new(scores, kinds, ScoreScale::Similarity);
+        let comparisons = comparisons.expect("comparisons");
+        let ranking = Ranking::new(&quality).expect("a ranking");
+        let evaluator = Evaluator::new(&comparisons);
+        for protocol in [Protocol::Iso, Protocol::Nist] {
+            let curves = evaluator.curves(&ranking, protocol, &[Target::Threshold(0.2)]);
+            let curve = curves.expect("a curve").remove(0);
+            let points = curve.points_with_grid();
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+            for discard in grid() {
+                let at = points.iter().filter(|point| near(point.discard, discard));
+                let fnmr: Vec<Option<f64>> = at.map(|point| point.fnmr).collect();
+                assert_eq!(fnmr, [curve.fnmr_at(discard)], "{protocol} at {discard}");
+            }
+            let added = points.iter().filter(|point| !curve.points.contains(point));
+            assert_eq!(added.count(), points.len() - curve.points.len());
+            assert!(points.is_sorted_by(|a, b| a.discard < b.discard));
+        }
+    }
 }
 
 #[test]

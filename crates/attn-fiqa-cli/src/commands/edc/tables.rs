@@ -60,9 +60,10 @@ pub(super) fn curves(measured: &[Measured]) -> PlainTable {
         "non_mated",
     ]);
     for Measured { method, curve, intervals, .. } in measured {
-        for point in &curve.points {
+        for point in curve.points_with_grid() {
             let interval = intervals.as_ref().and_then(|intervals| {
-                let at = intervals.discard.iter().position(|&at| at == point.discard)?;
+                let near = |&at: &f64| (at - point.discard).abs() < 1e-9;
+                let at = intervals.discard.iter().position(near)?;
                 intervals.fnmr[at]
             });
             table.push(vec![

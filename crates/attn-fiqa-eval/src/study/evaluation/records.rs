@@ -29,8 +29,9 @@ impl RecogniserEvaluation<'_> {
             // A step function's threshold is fixed, and so is its FMR.
             (points, vec![first; STEP_POINTS + 1])
         } else {
-            let points = curve.points.iter().map(|point| (point.discard, point.fnmr)).collect();
-            (points, curve.points.iter().map(|point| point.fmr).collect())
+            let all = curve.points_with_grid();
+            let points = all.iter().map(|point| (point.discard, point.fnmr)).collect();
+            (points, all.iter().map(|point| point.fmr).collect())
         };
         CurveRecord {
             dataset: String::new(),

@@ -40,6 +40,14 @@ impl Fraction {
     }
 }
 
+/// A fraction of a count. A product that is whole except for rounding error is that whole number,
+/// so that it can be rounded up or down.
+pub(crate) fn portion(fraction: f64, count: u64) -> f64 {
+    let product = fraction * count as f64;
+    let whole = product.round();
+    if (product - whole).abs() <= 1e-12 * product { whole } else { product }
+}
+
 impl FromStr for Fraction {
     type Err = NotAFraction;
 
@@ -52,6 +60,18 @@ impl FromStr for Fraction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn portion_is_whole_except_for_a_real_remainder() {
+        for hundredths in 0..=100 {
+            let fraction = f64::from(hundredths) / 100.0;
+            assert_eq!(portion(fraction, 100), f64::from(hundredths));
+            assert_eq!(portion(fraction, 100_000_000), f64::from(hundredths) * 1e6);
+        }
+        assert_eq!(portion(1.0 / 3.0, 3), 1.0);
+        assert_eq!(portion(0.125, 10), 1.25);
+        assert!(portion(1e-12, 3) > 0.0);
+    }
 
     #[test]
     fn fraction_parses_only_zero_to_one() {

@@ -8,6 +8,7 @@ use crate::comparisons::{Comparisons, Pair};
 use crate::decision::{Decision, Target, decide};
 use crate::edc::{Bootstrap, Evaluator, Interval, ResampledSet, Weights, interval, parallel_map};
 use crate::error::{EvalError, check_count, check_rate};
+use crate::fraction::portion;
 
 /// Which images are rejected.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,7 +39,7 @@ impl Reject {
                 check_rate("the fraction of images to reject", fraction)?;
                 let mut sorted = qualities.to_vec();
                 sorted.sort_unstable_by(f64::total_cmp);
-                let rejected = (fraction * sorted.len() as f64).floor() as usize;
+                let rejected = portion(fraction, sorted.len() as u64).floor() as usize;
                 Ok(sorted.get(rejected).copied().unwrap_or(f64::INFINITY))
             }
         }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::files::{FileError, GroupFile, MatchedRows, Missing, ScoreFile, ScoreRow};
+use crate::fraction::portion;
 use crate::sort_key::sort_key;
 
 use external_sort::Sorter;
@@ -81,11 +82,8 @@ impl SelectionOptions {
 
     /// How many rows of a group of `rows` are kept.
     fn quota(&self, rows: u64) -> u64 {
-        let fraction = self.top_fraction.map_or(rows, |fraction| {
-            // A product that is whole except for rounding error is not rounded up.
-            (fraction * rows as f64 - 1e-9).ceil() as u64
-        });
-        fraction.min(self.top.unwrap_or(rows))
+        let best = self.top_fraction.map_or(rows, |fraction| portion(fraction, rows).ceil() as u64);
+        best.min(self.top.unwrap_or(rows))
     }
 }
 
@@ -363,6 +361,7 @@ mod tests {
         assert_eq!(quota(Some(0.8), None, 6), 5);
         assert_eq!(quota(Some(0.07), None, 100), 7);
         assert_eq!(quota(Some(0.01), None, 3), 1);
+        assert_eq!(quota(Some(1e-12), None, 3), 1);
         assert_eq!(quota(Some(0.0), None, 3), 0);
         assert_eq!(quota(Some(1.0), Some(2), 3), 2);
         assert_eq!(quota(None, Some(9), 3), 3);

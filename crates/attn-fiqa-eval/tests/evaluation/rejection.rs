@@ -285,6 +285,15 @@ fn comparison_at_threshold_matches_in_every_measure() {
 }
 
 #[test]
+fn rejected_fraction_is_not_rounded_down_by_float_error() {
+    let qualities: Vec<f64> = (0..100).map(f64::from).collect();
+    for percent in 0..100 {
+        let threshold = Reject::Fraction(f64::from(percent) / 100.0).threshold(&qualities);
+        assert_eq!(threshold, Ok(f64::from(percent)));
+    }
+}
+
+#[test]
 fn mismatched_or_invalid_inputs_are_rejected() {
     let (set, pairs, qualities) = ring(4, 50);
     let evaluator = Evaluator::new(&set.comparisons);

@@ -5,7 +5,7 @@ use crate::comparisons::{Comparisons, ScoreScale};
 use crate::error::{EvalError, check_count};
 
 /// Number of folds in the usual protocol.
-pub const FOLDS: usize = 10;
+pub const FOLDS: u16 = 10;
 
 /// Which thresholds are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -45,10 +45,14 @@ pub struct Verification {
 
 /// Splits a list into folds of nearly equal size, in order: of `count` comparisons, the first
 /// `count mod folds` folds have one more.
-pub fn equal_folds(count: usize, folds: usize) -> Vec<u16> {
-    let (size, more) = (count / folds, count % folds);
-    let sizes = (0..folds).map(|fold| size + usize::from(fold < more));
-    (0..).zip(sizes).flat_map(|(fold, size)| std::iter::repeat_n(fold, size)).collect()
+///
+/// # Panics
+///
+/// If there is no fold.
+pub fn equal_folds(count: usize, folds: u16) -> Vec<u16> {
+    let (size, more) = (count / usize::from(folds), count % usize::from(folds));
+    let size_of = |fold: u16| size + usize::from(usize::from(fold) < more);
+    (0..folds).flat_map(|fold| std::iter::repeat_n(fold, size_of(fold))).collect()
 }
 
 /// The verification accuracy. A comparison is accepted if its distance is at most the threshold
@@ -110,12 +114,18 @@ impl ThresholdGrid {
             return (0..400).map(|step| f64::from(step) * 0.01).collect();
         }
         let between = |pair: &[(f64, bool)]| match pair {
-            [(low, _), (high, _)] if low < high => Some(low + (high - low) / 2.0),
+            [(low, _), (high, _)] if low < high => {
+                let middle = f64::midpoint(*low, *high);
+                // Nothing is between adjacent floats, and at `high` it would be accepted.
+                Some(if middle < *high { middle } else { *low })
+            }
             _ => None,
         };
         let (first, last) = (train[0].0, train[train.len() - 1].0);
         let middles = train.windows(2).filter_map(between);
-        std::iter::once(first - 1.0).chain(middles).chain([last + 1.0]).collect()
+        // Subtracting 1 does not change a large number.
+        let below = (first - 1.0).min(first.next_down());
+        std::iter::once(below).chain(middles).chain([last + 1.0]).collect()
     }
 }
 
@@ -135,4 +145,34 @@ fn best_threshold(train: &[(f64, bool)], thresholds: &[f64]) -> f64 {
         }
     }
     best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_thresholds_separate_every_two_neighbouring_distances() {
+        let adjacent = 1_f64.next_up();
+        for distances in [
+            vec![0.1, 0.1, 0.2, 0.7],
+            vec![1.0, adjacent, adjacent.next_up()],
+            vec![-f64::MAX, -1.0, f64::MAX],
+            vec![-1e17, 1e17],
+            vec![f64::MAX.next_down(), f64::MAX],
+        ] {
+            let train: Vec<(f64, bool)> = distances.iter().map(|&it| (it, true)).collect();
+            let thresholds = ThresholdGrid::Exact.thresholds(&train);
+            assert!(thresholds.is_sorted(), "{thresholds:?}");
+            let accepted: Vec<usize> = thresholds
+                .iter()
+                .map(|&threshold| distances.iter().filter(|&&it| it <= threshold).count())
+                .collect();
+            let mut expected: Vec<usize> = (1..=distances.len())
+                .filter(|&count| distances.get(count) != Some(&distances[count - 1]))
+                .collect();
+            expected.insert(0, 0);
+            assert_eq!(accepted, expected, "{distances:?}: {thresholds:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use attn_fiqa_eval::edc::{Protocol, Target};
 use attn_fiqa_eval::files::Missing;
+use attn_fiqa_eval::verification::FOLDS;
 use clap::ValueEnum;
 
 use super::numbers::{finite, fraction};
@@ -140,8 +141,14 @@ pub(crate) struct VerifyArgs {
     pub(crate) bands: Option<String>,
 
     /// Number of accuracy folds: equal parts of the list, in its order
-    #[arg(long, value_name = "N", default_value = "10", help_heading = "Measures")]
-    pub(crate) folds: NonZeroUsize,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = FOLDS,
+        value_parser = clap::value_parser!(u16).range(2..),
+        help_heading = "Measures"
+    )]
+    pub(crate) folds: u16,
 
     /// Thresholds tried for the accuracy: insightface or exact
     ///

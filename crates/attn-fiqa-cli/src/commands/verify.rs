@@ -37,7 +37,14 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Exit> {
         None if cosines => ThresholdGrid::InsightFace,
         None => ThresholdGrid::Exact,
     };
-    let folds = equal_folds(comparisons.len(), args.folds.get());
+    if comparisons.len() < usize::from(args.folds) {
+        bail!(
+            "--folds {} needs at least as many comparisons, and there are {}; give fewer folds",
+            args.folds,
+            comparisons.len()
+        );
+    }
+    let folds = equal_folds(comparisons.len(), args.folds);
     let accuracy = verification(comparisons, &folds, grid)?;
 
     let mut table = PlainTable::new(&["measure", "target", "fmr_realised", "threshold", "value"]);

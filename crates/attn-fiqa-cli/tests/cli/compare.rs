@@ -60,6 +60,10 @@ fn verify_reports_accuracy_and_error_rates() {
     assert_eq!(exact.table().column("value")[0], asked.table().column("value")[0]);
     scaled(&["--scale", "distance", "--threshold-grid", "insightface"])
         .refused_with("need cosines");
+    scaled(&["--folds", "200"]).ended_with(0);
+    scaled(&["--folds", "201"])
+        .refused_with("--folds 201 needs at least as many comparisons, and there are 200");
+    scaled(&["--folds", "1"]).refused_with("2..=65535");
 }
 
 #[test]

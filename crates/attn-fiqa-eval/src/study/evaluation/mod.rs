@@ -116,15 +116,15 @@ impl<'a> RecogniserEvaluation<'a> {
             .expect("comparisons are finite: this is a bug")
             .into_iter();
         let mut next = || histograms.next().expect("two groups: this is a bug");
-        let folds = match &self.benchmark.folds {
-            Some(folds) => folds.clone(),
-            None => equal_folds(comparisons.len(), FOLDS),
-        };
         // Templates have no folds, and a set smaller than the number of folds has no accuracy.
-        let accuracy = match self.benchmark.templates {
-            None => verification(comparisons, &folds, ThresholdGrid::InsightFace).ok(),
-            Some(_) => None,
+        let folds = match (&self.benchmark.templates, &self.benchmark.folds) {
+            (Some(_), _) => None,
+            (None, Some(folds)) => Some(folds.clone()),
+            (None, None) if comparisons.len() < usize::from(FOLDS) => None,
+            (None, None) => Some(equal_folds(comparisons.len(), FOLDS)),
         };
+        let grid = ThresholdGrid::InsightFace;
+        let accuracy = folds.and_then(|folds| verification(comparisons, &folds, grid).ok());
         Ok(Baseline {
             dataset: self.dataset.to_owned(),
             recogniser: self.recogniser.to_owned(),

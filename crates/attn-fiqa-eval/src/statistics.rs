@@ -50,7 +50,7 @@ pub fn quantile(ascending: &[f64], fraction: f64) -> Option<f64> {
     let last = ascending.len().checked_sub(1)?;
     let (below, rest) = position(last as u64, fraction);
     let (low, high) = (ascending[below as usize], ascending[(below as usize + 1).min(last)]);
-    Some(low + (high - low) * rest)
+    Some(between(low, high, rest))
 }
 
 /// The same quantile of ascending values with integer weights, `count` in total.
@@ -71,7 +71,7 @@ pub(crate) fn weighted_quantile(
         if let Some(low) = low
             && before > above
         {
-            return Some(low + (value - low) * rest);
+            return Some(between(low, value, rest));
         }
     }
     None
@@ -82,6 +82,16 @@ fn position(last: u64, fraction: f64) -> (u64, f64) {
     let position = fraction.clamp(0.0, 1.0) * last as f64;
     let below = (position as u64).min(last);
     (below, position - below as f64)
+}
+
+/// The number at a fraction of the way from `low` to `high`, in NumPy's order of operations unless
+/// their difference overflows.
+fn between(low: f64, high: f64, rest: f64) -> f64 {
+    match high - low {
+        _ if rest == 0.0 => low,
+        gap if gap.is_finite() => low + gap * rest,
+        _ => low * (1.0 - rest) + high * rest,
+    }
 }
 
 /// `part / total`; `None` if `total` is 0.
@@ -167,6 +177,16 @@ mod tests {
             assert_eq!(weighted_quantile(weighted.into_iter(), 6, fraction), Some(expected));
         }
         assert_eq!(weighted_quantile(std::iter::empty(), 0, 0.5), None);
+    }
+
+    #[test]
+    fn quantile_of_the_largest_numbers_is_finite() {
+        let ascending = [-f64::MAX, f64::MAX];
+        for (fraction, expected) in [(0.0, -f64::MAX), (0.5, 0.0), (1.0, f64::MAX)] {
+            assert_eq!(quantile(&ascending, fraction), Some(expected));
+            let weighted = ascending.map(|value| (value, 1)).into_iter();
+            assert_eq!(weighted_quantile(weighted, 2, fraction), Some(expected));
+        }
     }
 
     #[test]

@@ -123,6 +123,28 @@ fn detections_are_evaluated_against_ground_truth_file() {
 }
 
 #[test]
+fn faces_of_unreadable_images_are_missed() {
+    let here = test_dir();
+    here.write("c.png", "no image");
+    let file = [
+        TRUTH.to_owned(),
+        truth("a.png", faces()[0], 0.0),
+        truth("a.png", faces()[1], 0.0),
+        truth("c.png", faces()[0], 0.0),
+    ];
+    here.write("truth.csv", file.concat());
+    let args = ["detect", "a.png", "c.png", "--detector", "two.onnx", "--evaluate"];
+    let ran = here.run(&[&args[..], &["--truth", "truth.csv"]].concat()).ended_with(1);
+    assert!(ran.stdout().contains("\nreference faces        3\n"), "{}", ran.stdout());
+    assert!(ran.stdout().contains("\nrecall                 66.67 %\n"), "{}", ran.stdout());
+    assert!(!ran.stderr.contains("not among the inputs"), "{}", ran.stderr);
+    // What a detector would find there is unknown.
+    let reference = ["--reference", "two.onnx", "--reference-confidence", "0.5"];
+    let ran = here.run(&[&args[..], &reference].concat()).ended_with(1);
+    assert!(ran.stdout().contains("\nreference faces        2\n"), "{}", ran.stdout());
+}
+
+#[test]
 fn detections_are_evaluated_against_reference_detector() {
     let here = test_dir();
     here.write("one.onnx", onnx::yunet(&faces()[..1]));
@@ -157,5 +179,7 @@ fn malformed_ground_truth_is_rejected() {
     run("path,x,y\n").refused_with("the heading has no column 'width'");
     let bad = truth("a.png", faces()[0], 0.0).replace(",60,", ",wide,");
     run(&format!("{TRUTH}{bad}")).refused_with("line 2: 'wide' is not a number");
+    let no_eyes = format!("{TRUTH}a.png,20,30,60,60{}\n", ",0".repeat(10));
+    run(&no_eyes).refused_with("line 2: both eyes are at the same point");
     run(&format!("{TRUTH}a.png{}\n", ",".repeat(14))).ended_with(0);
 }

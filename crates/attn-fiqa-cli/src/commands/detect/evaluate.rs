@@ -48,7 +48,12 @@ pub(super) fn run(
     let mut missed = Vec::new();
     let mut unknown = 0;
     let summary = super::find(args, run, Images::all(sources), threads, detector, |row, _| {
-        let Ok(found) = &row.faces else { return Ok(()) };
+        let found = match (&row.faces, &reference) {
+            (Ok(found), _) => found.as_slice(),
+            // An image that cannot be read: its faces are missed, if they are known.
+            (Err(_), Reference::Truth(_)) => &[],
+            (Err(_), Reference::Detector { .. }) => return Ok(()),
+        };
         match reference.faces(&row)? {
             Some((expected, doubtful)) => {
                 let missing = agreement.add(&expected, &doubtful, found);

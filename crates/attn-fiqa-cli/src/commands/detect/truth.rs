@@ -70,9 +70,16 @@ impl Truth {
             if width <= 0.0 || height <= 0.0 {
                 bail!("line {line}: a box of {width}×{height} pixels; expected positive sides");
             }
+            let landmarks = Landmarks(std::array::from_fn(|i| [points[2 * i], points[2 * i + 1]]));
+            if landmarks.inter_eye_distance() == 0.0 {
+                bail!(
+                    "line {line}: both eyes are at the same point; expected two, because landmark \
+                     errors are fractions of their distance"
+                );
+            }
             of_picture.push(Face {
                 bounds: FaceBox { x, y, width, height },
-                landmarks: Landmarks(std::array::from_fn(|i| [points[2 * i], points[2 * i + 1]])),
+                landmarks,
                 confidence: 1.0,
                 refined: false,
             });

@@ -51,19 +51,29 @@ pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numb
             push(cells[0].to_owned(), value, line);
             Ok(())
         })?,
-        Kind::JsonLines => each_json_row(path, |line, text, row| {
-            let name = row.get(PATH).and_then(|name| name.as_str());
-            let name = name.ok_or_else(|| {
-                FileError::unexpected(&file, line, "a text under the key 'path'", text)
+        Kind::JsonLines => {
+            // A row may lack the key, but not every row.
+            let (mut found, mut lacking) = (false, None);
+            each_json_row(path, |line, text, row| {
+                let name = row.get(PATH).and_then(|name| name.as_str());
+                let name = name.ok_or_else(|| {
+                    FileError::unexpected(&file, line, "a text under the key 'path'", text)
+                })?;
+                let value = match row.get(column) {
+                    None | Some(serde_json::Value::Null) => f64::NAN,
+                    Some(value) => finite(&file, line, column, &value.to_string())?,
+                };
+                push(name.to_owned(), value, line);
+                found |= row.contains_key(column);
+                if !found {
+                    lacking.get_or_insert(row);
+                }
+                Ok(())
             })?;
-            let value = match row.get(column) {
-                None => return Err(no_column(&file, column, row.keys().map(String::as_str))),
-                Some(serde_json::Value::Null) => f64::NAN,
-                Some(value) => finite(&file, line, column, &value.to_string())?,
-            };
-            push(name.to_owned(), value, line);
-            Ok(())
-        })?,
+            if let (false, Some(row)) = (found, lacking) {
+                return Err(no_column(&file, column, row.keys().map(String::as_str)));
+            }
+        }
         Kind::Parquet => each_parquet_row(path, &[PATH, column], |row, cells| {
             push(text(&file, row, cells[0])?, parquet_number(&file, row, column, cells[1])?, 0);
             Ok(())

@@ -25,6 +25,22 @@ fn said<T: std::fmt::Debug>(result: Result<T, FileError>) -> String {
 }
 
 #[test]
+fn json_row_without_the_key_has_no_quality() {
+    let folder = Folder::new();
+    let rows = "{\"path\":\"a\",\"status\":\"ok\"}\n{\"path\":\"b\",\"score\":2}\n";
+    let file = QualityFile::read(&folder.write("s.jsonl", rows), None).expect("qualities");
+    let images = names(&["a", "b"]);
+    let lowest = file.for_images(&images, Failed::Lowest, Missing::Fail).expect("qualities");
+    assert_eq!((lowest.values, lowest.failed), (vec![f64::NEG_INFINITY, 2.0], 1));
+    let error = file.for_images(&images, Failed::Refuse, Missing::Fail).expect_err("refused");
+    assert!(folder.said(&error).starts_with("s.jsonl, line 1: expected a quality"), "{error}");
+    let none = folder.write("none.jsonl", rows.lines().next().expect("a row"));
+    let error = QualityFile::read(&none, None).expect_err("no column");
+    let expected = "none.jsonl: expected a column 'score', found only 'path', 'status'";
+    assert_eq!(folder.said(&error), expected);
+}
+
+#[test]
 fn pairs_are_read_in_every_variant() {
     let expected = [Pair { a: 0, b: 1, mated: true }, Pair { a: 1, b: 2, mated: false }];
     for text in [

@@ -20,7 +20,8 @@ pub struct GroupFile {
 
 impl GroupFile {
     /// Reads groups: a `.csv` file with columns `path` (or `name`) and `group` (or the given
-    /// column), or text, `path group` per line, split at the last space, tab or comma.
+    /// column), or, without a given column, text, `path group` per line, split at the last space,
+    /// tab or comma.
     ///
     /// # Errors
     ///
@@ -28,7 +29,8 @@ impl GroupFile {
     pub fn read(path: &Path, column: Option<&str>) -> Result<Self, FileError> {
         let file = path.to_string_lossy().into_owned();
         let (mut names, mut groups, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-        if table::kind(path) == Some(table::Kind::Csv) {
+        let kind = table::kind(path);
+        if kind == Some(table::Kind::Csv) {
             let heading = table::csv_heading(path)?;
             let is_there = |name: &str| heading.iter().any(|column| column == name);
             let path_column = if is_there("path") || !is_there("name") { "path" } else { "name" };
@@ -38,6 +40,12 @@ impl GroupFile {
                 numbers.push(line);
                 Ok(())
             })?;
+        } else if kind.is_some() || column.is_some() {
+            let expected = match column {
+                Some(_) => "a .csv file, the only kind of group file with named columns",
+                None => "a .csv file or text, `path group` per line",
+            };
+            return Err(FileError::new(&file, FileProblem::WrongKind { expected }));
         } else {
             let mut lines = Lines::open(path)?;
             while let Some((number, line)) = lines.next()? {

@@ -305,3 +305,16 @@ fn groups_are_numbered_in_order() {
     let error = GroupFile::read(&twice, None).expect_err("a contradiction");
     assert!(folder.said(&error).starts_with("t.txt, line 2: 'a' has another group on line 1"));
 }
+
+#[test]
+fn column_of_groups_needs_a_csv_file() {
+    let folder = Folder::new();
+    let read = |name: &str, text: &str, column| {
+        GroupFile::read(&folder.write(name, text), column).map_err(|error| folder.said(&error))
+    };
+    let error = read("g.txt", "a.jpg 20\nb.jpg 30\n", Some("age")).expect_err("no columns");
+    assert_eq!(error, "g.txt: is not a .csv file, the only kind of group file with named columns");
+    let line = "{\"path\": \"a\", \"group\": \"x\"}\n";
+    let error = read("g.jsonl", line, None).expect_err("no text");
+    assert_eq!(error, "g.jsonl: is not a .csv file or text, `path group` per line");
+}

@@ -215,3 +215,67 @@ impl QualityFile {
         Ok(matched)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::Arc;
+
+    use parquet::column::writer::ColumnWriter;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+
+    /// Writes one row: the path `a`, and 7 in every other column.
+    fn write_row(path: &Path, schema: &str) {
+        let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+        let file = File::create(path).expect("a file");
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
+        let mut group = writer.next_row_group().expect("a row group");
+        while let Some(mut column) = group.next_column().expect("a column") {
+            let written = match column.untyped() {
+                ColumnWriter::ByteArrayColumnWriter(to) => {
+                    to.write_batch(&["a".into()], None, None)
+                }
+                ColumnWriter::Int32ColumnWriter(to) => to.write_batch(&[7], None, None),
+                ColumnWriter::Int64ColumnWriter(to) => to.write_batch(&[7], None, None),
+                _ => panic!("another type"),
+            };
+            assert_eq!(written.expect("a cell"), 1);
+            column.close().expect("a column");
+        }
+        group.close().expect("a row group");
+        writer.close().expect("a file");
+    }
+
+    #[test]
+    fn parquet_integers_of_every_width_are_qualities() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s.parquet");
+        write_row(
+            &path,
+            "message m {
+                required binary path (UTF8);
+                required int32 i8 (INTEGER(8,true));
+                required int32 i16 (INTEGER(16,true));
+                required int32 i32;
+                required int64 i64;
+                required int32 u8 (INTEGER(8,false));
+                required int32 u16 (INTEGER(16,false));
+                required int32 u32 (INTEGER(32,false));
+                required int64 u64 (INTEGER(64,false));
+                required int32 day (DATE);
+                required int64 instant (TIMESTAMP_MILLIS);
+            }",
+        );
+        let columns = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"];
+        assert_eq!(quality_columns(&path).expect("columns"), columns);
+        for column in columns {
+            let read = QualityFile::read(&path, Some(column)).expect(column);
+            assert_eq!(read.values, [7.0], "{column}");
+        }
+        let error = QualityFile::read(&path, Some("day")).expect_err("a date").to_string();
+        assert!(error.contains("expected numbers in the column 'day'"), "{error}");
+    }
+}

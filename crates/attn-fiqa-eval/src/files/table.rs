@@ -84,23 +84,32 @@ pub(super) fn read_numbers(path: &Path, kind: Kind, column: &str) -> Result<Numb
 
 /// A value in a Parquet file; NaN for an empty cell.
 fn parquet_number(file: &str, row: u64, column: &str, cell: &Field) -> Result<f64, FileError> {
-    let value = match cell {
-        Field::Null => f64::NAN,
-        Field::Float(value) => f64::from(*value),
-        Field::Double(value) => *value,
-        Field::Int(value) => f64::from(*value),
-        Field::Byte(value) => f64::from(*value),
-        Field::Short(value) => f64::from(*value),
-        other => {
-            let expected = format!("numbers in the column '{column}'");
-            return Err(unexpected(file, row, expected, &other.to_string()));
-        }
-    };
+    if matches!(cell, Field::Null) {
+        return Ok(f64::NAN);
+    }
+    let refused = |expected: String| unexpected(file, row, expected, &cell.to_string());
+    let value = number(cell).ok_or_else(|| refused(format!("numbers in the column '{column}'")))?;
     if value.is_infinite() {
-        let expected = format!("finite numbers in the column '{column}'");
-        return Err(unexpected(file, row, expected, &value.to_string()));
+        return Err(refused(format!("finite numbers in the column '{column}'")));
     }
     Ok(value)
+}
+
+/// The value of a field of any numeric type; `None` for dates, decimals and everything else.
+fn number(field: &Field) -> Option<f64> {
+    match *field {
+        Field::Float(value) => Some(f64::from(value)),
+        Field::Double(value) => Some(value),
+        Field::Byte(value) => Some(f64::from(value)),
+        Field::Short(value) => Some(f64::from(value)),
+        Field::Int(value) => Some(f64::from(value)),
+        Field::Long(value) => Some(value as f64),
+        Field::UByte(value) => Some(f64::from(value)),
+        Field::UShort(value) => Some(f64::from(value)),
+        Field::UInt(value) => Some(f64::from(value)),
+        Field::ULong(value) => Some(value as f64),
+        _ => None,
+    }
 }
 
 /// The state of a column while its cells are read.
@@ -168,11 +177,12 @@ pub(super) fn numeric_columns(path: &Path, kind: Kind) -> Result<Vec<String>, Fi
 fn parquet_numeric_columns(path: &Path) -> Result<Vec<String>, FileError> {
     let reader = open_parquet(path)?;
     let schema = reader.metadata().file_metadata().schema();
-    let number = |field: &&std::sync::Arc<parquet::schema::types::Type>| {
-        use parquet::basic::Type::{DOUBLE, FLOAT, INT32};
-        field.is_primitive() && matches!(field.get_physical_type(), DOUBLE | FLOAT | INT32)
+    // Dates and decimals are stored as integers too; only their fields tell.
+    let may_be_numeric = |field: &&std::sync::Arc<parquet::schema::types::Type>| {
+        use parquet::basic::Type::{DOUBLE, FLOAT, INT32, INT64};
+        field.is_primitive() && matches!(field.get_physical_type(), DOUBLE | FLOAT | INT32 | INT64)
     };
-    let numbers = schema.get_fields().iter().filter(number);
+    let numbers = schema.get_fields().iter().filter(may_be_numeric);
     let names: Vec<&str> = numbers.map(|field| field.name()).collect();
     if names.is_empty() {
         return Ok(Vec::new());
@@ -181,7 +191,7 @@ fn parquet_numeric_columns(path: &Path) -> Result<Vec<String>, FileError> {
         names.iter().map(|&name| ColumnScan::new(name.to_owned())).collect();
     each_parquet_row(path, &names, |_, cells| {
         for (column, cell) in columns.iter_mut().zip(cells) {
-            column.add(matches!(cell, Field::Null), true);
+            column.add(matches!(cell, Field::Null), number(cell).is_some());
         }
         Ok(())
     })?;

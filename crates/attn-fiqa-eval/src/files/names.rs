@@ -1,7 +1,7 @@
 //! Matches a file's entries with images that may be named differently: `lfw.tar/Ann_0001.jpg`,
 //! `Ann/Ann_0001` or `Ann_0001.png`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::error::{quoted, sanitized};
@@ -141,7 +141,13 @@ impl SuffixIndex {
     }
 }
 
-/// The entry of each image:
+/// The first position of each distinct name.
+fn distinct_names(names: &[String]) -> Vec<usize> {
+    let mut seen = HashSet::with_capacity(names.len());
+    (0..names.len()).filter(|&index| seen.insert(names[index].as_str())).collect()
+}
+
+/// The entry of each image; an image may occur several times:
 ///
 /// 1. the one with exactly the same path;
 /// 2. else, ignoring file extensions, the one whose path ends in the image's path or vice versa, if
@@ -173,8 +179,10 @@ pub(crate) fn join(
     distinct.extend(repeated);
     distinct.sort_unstable();
     distinct.iter().for_each(|&index| of_entries.add(index, &entries[index]));
-    images.iter().enumerate().for_each(|(index, name)| of_images.add(index, name));
-    let join = Join { file, entries, images, of_entries, of_images, distinct, same };
+    let distinct_images = distinct_names(images);
+    distinct_images.iter().for_each(|&index| of_images.add(index, &images[index]));
+    let join =
+        Join { file, entries, images, of_entries, of_images, distinct, distinct_images, same };
     let find = |(image, exact): (&String, Option<usize>)| match exact {
         Some(index) => Ok(as_exact(index)),
         None => join.by_suffix(image),
@@ -191,6 +199,8 @@ struct Join<'a, S> {
     of_images: SuffixIndex,
     /// One entry per name, and further ones with different content.
     distinct: Vec<usize>,
+    /// The first position of each distinct image.
+    distinct_images: Vec<usize>,
     same: S,
 }
 
@@ -247,8 +257,8 @@ impl<S: Fn(usize, usize) -> bool> Join<'_, S> {
     ) -> Result<Option<Found>, FileError> {
         let of_end = self.of_images.any[&end];
         if of_end.count > 1 {
-            let mut others = (0..self.images.len())
-                .filter(|&other| suffixes(&self.images[other]).any(|e| e == end));
+            let all = self.distinct_images.iter().copied();
+            let mut others = all.filter(|&other| suffixes(&self.images[other]).any(|e| e == end));
             let pair = [others.next(), others.next()].map(|other| other.unwrap_or(of_end.first));
             return self.ambiguous("images", &self.entries[fits.first], self.images, pair);
         }
@@ -347,6 +357,18 @@ mod tests {
             "{error}"
         );
         assert_eq!(indices(&["03"], &["1/03"]), [Some(0)]);
+    }
+
+    #[test]
+    fn repeated_image_matches_like_a_single_one() {
+        let found = Some(Found { index: 0, exact: false });
+        let images = ["x/a.jpg", "x/b.jpg", "x/a.jpg"];
+        for entry in ["a.jpg", "y/a.jpg", "z/x/a.jpg"] {
+            let matched = find_all(&[entry], &images).expect("no doubt");
+            assert_eq!(matched, [found, None, found], "{entry}");
+        }
+        let error = find_all(&["a"], &["x/a", "x/a", "y/a"]).expect_err("two fit").to_string();
+        assert!(error.contains("several images, such as 'x/a' and 'y/a'"), "{error}");
     }
 
     #[test]

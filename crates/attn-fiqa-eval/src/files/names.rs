@@ -3,21 +3,23 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+use attn_fiqa::source::is_image_name;
 
 use super::error::{quoted, sanitized};
 use super::{FileError, FileProblem};
 
-/// Extensions that do not belong to a stem.
-const EXTENSIONS: [&str; 9] =
-    [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".npy", ".ppm"];
-
-/// A name without an image extension.
+/// A name without the extension of an image or of an embedding (`.npy`).
 pub(crate) fn without_extension(name: &str) -> &str {
-    let stem_of = |ending: &&str| {
-        let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
-        end.eq_ignore_ascii_case(ending).then_some(stem)
-    };
-    EXTENSIONS.iter().find_map(stem_of).unwrap_or(name)
+    match name.rsplit_once('.') {
+        Some((stem, extension))
+            if extension.eq_ignore_ascii_case("npy") || is_image_name(Path::new(name)) =>
+        {
+            stem
+        }
+        _ => name,
+    }
 }
 
 /// The components of a path, last first, the first of them without its extension.
@@ -389,5 +391,9 @@ mod tests {
         assert_eq!(stem("a\\b.png"), "b");
         assert_eq!(stem(""), "");
         assert_eq!(without_extension("é.jpg"), "é");
+        for extension in ["npy", "NPY", "jpe", "gif", "jp2", "jxl", "pgm", "qoi", "HEIC"] {
+            assert_eq!(stem(&format!("a/x.y.{extension}")), "x.y", "{extension}");
+        }
+        assert_eq!(stem("a/x.txt"), "x.txt");
     }
 }

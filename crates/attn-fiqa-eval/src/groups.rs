@@ -116,9 +116,10 @@ pub struct RejectionRange<'g> {
 }
 
 impl<'g> RejectionRange<'g> {
-    /// The range over the groups that have images; `None` if there are none.
+    /// The range over the groups that have images; `None` if fewer than two have.
     pub fn of(rows: &'g [GroupQualities]) -> Option<Self> {
         let fractions = || rows.iter().filter_map(|row| Some((row.rejected.fraction()?, row)));
+        fractions().nth(1)?;
         let (lowest, least) = fractions().min_by(|a, b| a.0.total_cmp(&b.0))?;
         let (highest, most) = fractions().max_by(|a, b| a.0.total_cmp(&b.0))?;
         Some(Self { least, most, ratio: (lowest > 0.0).then(|| highest / lowest) })
@@ -144,6 +145,9 @@ mod tests {
             (none.median, none.median_interval, none.rejected.fraction()),
             (None, None, None)
         );
+        let range = RejectionRange::of(&rows[1..]).expect("two groups");
+        assert_eq!((range.least, range.most, range.ratio), (b, a, None));
+        assert_eq!(RejectionRange::of(&rows[2..]), None, "one group has images");
         assert!(by_group(&qualities, (&groups, &[0]), 40).is_err());
         assert!(by_group(&[], (&groups, &[]), 40).is_err());
     }

@@ -83,7 +83,7 @@ impl EmbeddingFile {
     /// entries.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a, b| self.embeddings.row(a) == self.embeddings.row(b);
-        matched((&self.file, "embedding"), &self.names, images, missing, same)
+        matched((&self.file, "embedding"), &self.names, images, missing, |_| false, same)
     }
 }
 

@@ -14,7 +14,7 @@ pub struct GroupFile {
     pub file: String,
     /// Paths or stems of the images.
     pub names: Vec<String>,
-    /// The groups, one per name.
+    /// The groups, one per name; empty if it has none.
     pub groups: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl GroupFile {
             let path_column = if is_there("path") || !is_there("name") { "path" } else { "name" };
             table::each_csv_row(path, &[path_column, column.unwrap_or("group")], |line, cells| {
                 names.push(cells[0].to_owned());
-                groups.push(cells[1].to_owned());
+                groups.push(cells[1].trim().to_owned());
                 numbers.push(line);
                 Ok(())
             })?;
@@ -53,7 +53,7 @@ impl GroupFile {
                     FileError::unexpected(&file, number, "`path group`, the group last", line)
                 })?;
                 names.push(name.trim_end_matches([' ', '\t', ',']).to_owned());
-                groups.push(group.to_owned());
+                groups.push(group.trim().to_owned());
                 numbers.push(number);
             }
         }
@@ -72,7 +72,7 @@ impl GroupFile {
         Ok(Self { file, names, groups })
     }
 
-    /// The entry of each image.
+    /// The entry of each image; an entry with an empty group is none.
     ///
     /// # Errors
     ///
@@ -80,7 +80,8 @@ impl GroupFile {
     /// entries.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a: usize, b: usize| self.groups[a] == self.groups[b];
-        matched((&self.file, "group"), &self.names, images, missing, same)
+        let is_empty = |row: usize| self.groups[row].is_empty();
+        matched((&self.file, "group"), &self.names, images, missing, is_empty, same)
     }
 
     /// The group of each image: the distinct groups, sorted, and an index into them for each image.
@@ -90,6 +91,7 @@ impl GroupFile {
     /// If an image has no group, or a name matches several different entries.
     pub fn for_images(&self, images: &[String]) -> Result<(Vec<String>, Vec<u32>), FileError> {
         let mut distinct = self.groups.clone();
+        distinct.retain(|group| !group.is_empty());
         distinct.sort();
         distinct.dedup();
         let rows = self.rows_of(images, Missing::Fail)?.rows;

@@ -65,8 +65,8 @@ pub enum Missing {
     Skip,
 }
 
-/// Finds the entry of every image. `what` is what an entry contains, and `same` says whether two
-/// entries contain the same.
+/// Finds the entry of every image. `what` is what an entry contains; `is_empty` says whether an
+/// entry lacks it, so that its image has none, and `same` whether two entries contain the same.
 ///
 /// # Errors
 ///
@@ -76,9 +76,12 @@ pub(crate) fn matched(
     entries: &[String],
     images: &[String],
     missing: Missing,
+    is_empty: impl Fn(usize) -> bool,
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<MatchedRows, FileError> {
     let found = join(file, entries, images, same)?;
+    let filled = |found: Option<Found>| found.filter(|found| !is_empty(found.index));
+    let found: Vec<Option<Found>> = found.into_iter().map(filled).collect();
     let count = |exact| found.iter().flatten().filter(|found| found.exact == exact).count();
     let matched = MatchedRows {
         by_path: count(true),

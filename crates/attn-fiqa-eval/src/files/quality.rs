@@ -169,7 +169,7 @@ impl QualityFile {
     /// entries.
     pub fn rows_of(&self, images: &[String], missing: Missing) -> Result<MatchedRows, FileError> {
         let same = |a, b| self.same(a, b);
-        matched((&self.file, "quality"), &self.names, images, missing, same)
+        matched((&self.file, "quality"), &self.names, images, missing, |_| false, same)
     }
 
     /// The qualities of these images, matched by whole path or else by its end.

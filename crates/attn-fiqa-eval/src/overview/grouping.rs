@@ -125,7 +125,7 @@ impl<'o> Groupings<'o> {
                 let mut last = None;
                 for &(image, quality) in &self.rows {
                     let is_new_image = last.replace(image) != Some(image);
-                    let group = found.rows[image].map_or("", |row| file.groups[row].trim());
+                    let group = found.rows[image].map_or("", |row| &file.groups[row]);
                     column
                         .add(group, quality, is_new_image)
                         .map_err(|TooMany| FileError::new(&file.file, TooMany::problem(by)))?;

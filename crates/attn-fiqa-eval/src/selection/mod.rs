@@ -342,8 +342,7 @@ impl Labels {
     }
 
     fn of(&self, image: usize) -> Option<&str> {
-        let label = self.file.groups[self.found.rows[image]?].trim();
-        Some(label).filter(|label| !label.is_empty())
+        Some(&self.file.groups[self.found.rows[image]?])
     }
 }
 

@@ -318,3 +318,18 @@ fn column_of_groups_needs_a_csv_file() {
     let error = read("g.jsonl", line, None).expect_err("no text");
     assert_eq!(error, "g.jsonl: is not a .csv file or text, `path group` per line");
 }
+
+#[test]
+fn groups_are_trimmed_and_an_empty_one_is_missing() {
+    let folder = Folder::new();
+    let csv = folder.write("g.csv", "path,group\na.jpg,m\nb.jpg, m \nc.jpg, \nd.jpg,f\n");
+    let groups = GroupFile::read(&csv, None).expect("groups");
+    let images = names(&["a.jpg", "b.jpg", "c.jpg", "d.jpg"]);
+    let error = groups.rows_of(&images, Missing::Fail).expect_err("one has no group");
+    assert_eq!(folder.said(&error), "g.csv: has no group for 1 of 4 images: 'c.jpg'");
+    let found = groups.rows_of(&images, Missing::Skip).expect("three of four");
+    assert_eq!(found.rows, [Some(0), Some(1), None, Some(3)]);
+    assert_eq!((found.by_path, found.missing), (3, vec![2]));
+    let (distinct, found) = groups.for_images(&names(&["a", "b", "d"])).expect("three");
+    assert_eq!((distinct, found), (names(&["f", "m"]), vec![1, 1, 0]));
+}

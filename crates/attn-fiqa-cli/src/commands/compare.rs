@@ -207,22 +207,23 @@ impl Source {
         Ok(columns.into_iter().map(of_column).collect())
     }
 
-    /// A colon belongs to the path unless a table extension comes before it, and so does an equals
-    /// sign unless a name without a folder comes before it.
+    /// A column follows the first colon after a table extension; other colons belong to the path.
+    /// So does an equals sign, unless a name without a folder comes before it.
     pub(crate) fn parse(text: &str) -> Self {
-        let (name, rest) = match text.split_once('=') {
-            Some((name, rest)) if !name.contains(['/', '\\']) && !Path::new(text).exists() => {
-                (Some(name), rest)
-            }
-            _ => (None, text),
-        };
         let is_table = |file: &str| {
             let endings = [".csv", ".jsonl", ".ndjson", ".parquet"];
             endings.iter().any(|ending| file.to_ascii_lowercase().ends_with(ending))
         };
-        let (file, column) = match rest.rsplit_once(':') {
-            Some((file, column)) if is_table(file) => (file, Some(column.to_owned())),
-            _ => (rest, None),
+        let mut colons = text.match_indices(':').map(|(place, _)| place);
+        let (named, column) = match colons.find(|&place| is_table(&text[..place])) {
+            Some(colon) => (&text[..colon], Some(text[colon + 1..].to_owned())),
+            None => (text, None),
+        };
+        let (name, file) = match named.split_once('=') {
+            Some((name, file)) if !name.contains(['/', '\\']) && !Path::new(named).exists() => {
+                (Some(name), file)
+            }
+            _ => (None, named),
         };
         let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let own = match (&stem, &column) {
@@ -262,5 +263,10 @@ mod tests {
         assert_eq!(parse("ours=s.csv:score"), source("ours", "s.csv", Some("score")));
         assert_eq!(parse("C:\\s.txt"), ("C:\\s".into(), "C:\\s.txt".into(), None));
         assert_eq!(parse("a/b=c.txt"), source("b=c", "a/b=c.txt", None));
+        let column = "onnx:q.onnx@preprocess=bgr:127.5:127.5";
+        let name = format!("s:{column}");
+        assert_eq!(parse(&format!("a/s.csv:{column}")), source(&name, "a/s.csv", Some(column)));
+        assert_eq!(parse(&format!("x=s.csv:{column}")), source("x", "s.csv", Some(column)));
+        assert_eq!(parse("C:\\s.csv:score"), source("C:\\s:score", "C:\\s.csv", Some("score")));
     }
 }

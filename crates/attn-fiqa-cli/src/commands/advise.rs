@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use anyhow::bail;
 use attn_fiqa_eval::edc::{Evaluator, Interval, PAUC_LIMIT};
 use attn_fiqa_eval::rejection::{Advice, Reject, advise};
 
@@ -29,14 +30,15 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
     };
     let mut policy = match &args.write_policy {
         Some(file) => {
-            if rejects.len() != 1 {
-                anyhow::bail!(
+            let &[reject] = rejects.as_slice() else {
+                bail!(
                     "--write-policy holds one threshold, and {} were asked for; give --reject or \
                      --below one value",
                     rejects.len()
                 );
-            }
+            };
             whole_qualities(&tables.qualities[0], qualities)?;
+            check_limit(reject, reject.threshold(qualities)?)?;
             Some(NewFile::create(file)?)
         }
         None => None,
@@ -88,6 +90,24 @@ pub(crate) fn run(args: &AdviseArgs) -> anyhow::Result<Exit> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Whether a policy can hold this limit.
+fn check_limit(reject: Reject, reject_below: f64) -> anyhow::Result<()> {
+    if (0.0..=100.0).contains(&reject_below) {
+        return Ok(());
+    }
+    let (why, advice) = match reject {
+        Reject::Below(_) => ("", "give --below a quality from 0 to 100"),
+        _ if reject_below < 0.0 => {
+            (": the images without a quality already reach the fraction", "give a larger --reject")
+        }
+        _ => (": every image is rejected", "give a smaller --reject"),
+    };
+    bail!(
+        "--write-policy needs a limit from 0 to 100, but the advice is to reject below \
+         {reject_below}{why}; {advice}"
+    )
 }
 
 /// A policy with the advised rule and its effect.

@@ -132,6 +132,14 @@ fn advise_writes_a_usable_policy() {
     let ran = here.run(&["gate", "policy.toml", "blur-1.png", "blur-5.png"]).ended_with(1);
     assert_eq!(ran.table().column("decision"), ["accept", "retake"]);
     with(&["--below", "20,50", "--write-policy", "p.toml"]).refused_after_output("one threshold");
+    with(&["--below", "101", "--write-policy", "p.toml"]).refused_after_output("from 0 to 100");
+    with(&["--reject", "1", "--write-policy", "p.toml"])
+        .refused_after_output("reject below inf: every image is rejected; give a smaller");
+    here.write("scores.csv", "path,score,quality\na,,-1\nb,1,80\nc,1,10\nd,1,70\n");
+    with(&["--reject", "0.2", "--write-policy", "p.toml"])
+        .refused_after_output("the images without a quality already reach the fraction");
+    with(&["--reject", "0.3", "--write-policy", "policy.toml"]).ended_with(0);
+    here.run(&["filter", "scores.csv", "--policy", "policy.toml"]).ended_with(0);
     here.write("raw.csv", "path,score,quality\na,1,1.5\nb,1,80\nc,1,10\nd,1,70\n");
     here.run(&[
         "advise",

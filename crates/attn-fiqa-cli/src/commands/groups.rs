@@ -24,8 +24,8 @@ pub(crate) fn run(args: &GroupsArgs) -> anyhow::Result<Exit> {
     for by in &args.by {
         let labels = GroupFile::read(&args.labels, Some(by))?;
         let found = labels.rows_of(&scores.names, args.missing.into())?;
-        if !found.missing.is_empty() && notes.is_empty() {
-            notes.push(missing(&scores.names, &found));
+        if !found.missing.is_empty() {
+            notes.push(format!("{by}: {}", missing(&scores.names, &found)));
         }
         let (mut groups, mut kept) = (labels.groups.clone(), Vec::new());
         sort_groups(&mut groups);

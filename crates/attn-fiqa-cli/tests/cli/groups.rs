@@ -77,10 +77,24 @@ fn ungrouped_images_are_reported() {
     };
     groups("more.csv", &[]).refused_with("has no group for 1 of 121 images: 'faces.tar/x.webp'");
     let ran = groups("more.csv", &["--missing", "skip"]).ended_with(0);
-    assert!(ran.stderr.contains("1 of 121 images have no label"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("age: 1 of 121 images have no label"), "{}", ran.stderr);
     assert_eq!(ran.table().column("images")[0], "120");
     groups("scores.csv:score", &[]).refused_with("bands need whole numbers from 0 to 100");
     groups("gone.csv", &[]).refused_with("gone.csv: cannot be read");
     let args = ["groups", "scores.csv", "--labels", "labels.csv", "--by", "race"];
     here.run(&args).refused_with("expected a column 'race', found only 'name', 'split', 'age'");
+}
+
+#[test]
+fn repeated_images_and_empty_labels_are_handled() {
+    let here = TestDir::new();
+    here.write("two.csv", "path,quality\nx/a.jpg,50\nx/b.jpg,20\nx/b.jpg,20\n");
+    here.write("gaps.csv", "path,age,gender\na.jpg,30, \nb.jpg,30,m\n");
+    let args = ["groups", "two.csv", "--labels", "gaps.csv", "--by", "age,gender"];
+    here.run(&args).refused_with("has no group for 1 of 3 images: 'x/a.jpg'");
+    let ran = here.run(&[&args[..], &["--missing", "skip"]].concat()).ended_with(0);
+    assert_eq!(ran.table().column("group"), ["all", "30", "all", "m"]);
+    assert_eq!(ran.table().column("images"), ["3", "3", "2", "2"]);
+    assert!(!ran.stderr.contains("times"), "one group is no range: {}", ran.stderr);
+    assert!(ran.stderr.contains("gender: 1 of 3 images have no label"), "{}", ran.stderr);
 }

@@ -77,16 +77,20 @@ fn report_groups_match_groups_command() {
     let (mut scores, mut labels) = ("path,quality\n".to_owned(), "path,age\n".to_owned());
     for image in 0..200 {
         scores += &format!("{image}.jpg,{}\n", (image * 37) % 101);
-        labels += &format!("{image}.jpg,{}\n", ["3-9", "20-29", "70+"][image % 3]);
+        labels += &format!("{image}.jpg,{}\n", ["3-9", "20-29", "70+", "3-9 ", " "][image % 5]);
     }
     here.write("scores.csv", scores);
     here.write("labels.csv", labels);
-    let shared = ["scores.csv", "--labels", "labels.csv", "--by", "age", "--below", "60"];
+    let labels = ["--labels", "labels.csv", "--by", "age", "--missing", "skip"];
+    let shared = [&["scores.csv", "--below", "60"], &labels[..]].concat();
     let groups = here.run(&[&["groups"], &shared[..]].concat()).ended_with(0);
     let report = [&["report"], &shared[..], &["--output", "page.html"]].concat();
     here.run(&report).ended_with(0);
     let page = here.read_text("page.html");
     let table = groups.table();
+    assert_eq!(table.column("group"), ["all", "3-9", "20-29", "70+"]);
+    assert_eq!(table.column("images"), ["160", "80", "40", "40"]);
+    assert!(page.contains("40 images without a label"), "they are left out of both");
     let [rejected, low, high] =
         ["rejected", "rejected_low", "rejected_high"].map(|name| table.numbers(name));
     for row in 0..4 {

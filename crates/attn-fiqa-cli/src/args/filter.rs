@@ -87,8 +87,8 @@ pub(crate) struct FilterArgs {
 
     /// list, csv, jsonl or parquet [default: by --output, else list]
     ///
-    /// A list has one path per line, as read by --list, and each image once. A table has the rows
-    /// and columns of SCORES and must have its format.
+    /// A list has one path per line, as read by --list, and one line for consecutive rows of the
+    /// same image. A table has the rows and columns of SCORES and must have its format.
     #[arg(long, value_enum, hide_possible_values = true, help_heading = "Output")]
     format: Option<FilterFormat>,
 

@@ -438,3 +438,37 @@ pub(crate) fn describe_causes(causes: &[FoundCause]) -> String {
     let one = |found: &FoundCause| format!("{}:{:.2}", found.cause, found.strength);
     causes.iter().map(one).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use attn_fiqa_eval::files::quality_columns;
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn quality_columns_are_scores_and_measures() {
+        let methods = ["attn".to_owned(), "onnx:q.onnx".to_owned()];
+        let columns = Columns::new(&ColumnChoice {
+            methods: &methods,
+            on_request: Column::value_variants(),
+            faces: true,
+            jitter: true,
+        });
+        let cell = |field: &Field| if field.kind == Kind::Text { "a" } else { "1" };
+        let is_number =
+            |field: &&Field| matches!(field.kind, Kind::Text | Kind::Whole | Kind::Number);
+        let fields: Vec<&Field> = columns.fields.iter().filter(is_number).collect();
+        let line = |cells: Vec<&str>| cells.join(",") + "\n";
+        let heading = line(fields.iter().map(|field| field.name.as_str()).collect());
+        let row = line(fields.iter().map(|field| cell(field)).collect());
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s.csv");
+        std::fs::write(&path, heading + &row).expect("a table");
+
+        let mut expected =
+            ["score", "quality", "match_probability", "onnx:q.onnx"].map(str::to_owned).to_vec();
+        expected.extend(component_fields().into_iter().map(|field| field.name));
+        assert_eq!(quality_columns(&path).expect("columns"), expected);
+    }
+}

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::Path;
 
+use attn_fiqa::align::Landmarks;
+
 use super::lines::Lines;
 use super::names::{Missing, matched};
 use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
@@ -11,8 +13,9 @@ use super::{FileError, FileProblem, MatchedRows, error::sanitized, table};
 /// The default column of a table.
 pub const SCORE: &str = "score";
 
-/// Numeric columns of `attn-fiqa score` that describe where a face is, not how good it is.
-const NON_QUALITY_COLUMNS: [&str; 13] = [
+/// Numeric columns of `attn-fiqa score` that are no qualities, besides the landmarks: they say
+/// where a face is, or how much its score varies.
+const NON_QUALITY_COLUMNS: [&str; 14] = [
     "face",
     "box_x",
     "box_y",
@@ -24,12 +27,19 @@ const NON_QUALITY_COLUMNS: [&str; 13] = [
     "eye_distance",
     "roll",
     "yaw",
+    "jitter_std",
     "width",
     "height",
 ];
 
+/// Whether a column is a coordinate of a landmark, such as `left_eye_x`.
+fn is_landmark(column: &str) -> bool {
+    let name = column.strip_suffix("_x").or_else(|| column.strip_suffix("_y"));
+    name.is_some_and(|name| Landmarks::NAMES.contains(&name))
+}
+
 /// The quality columns of a table: all numeric columns except those in which `attn-fiqa score`
-/// describes a face's position.
+/// describes a face's position or the spread of its scores.
 ///
 /// # Errors
 ///
@@ -40,7 +50,7 @@ pub fn quality_columns(path: &Path) -> Result<Vec<String>, FileError> {
         return Err(FileError::new(&path.to_string_lossy(), FileProblem::WrongKind { expected }));
     };
     let mut columns = table::numeric_columns(path, kind)?;
-    columns.retain(|column| !NON_QUALITY_COLUMNS.contains(&column.as_str()));
+    columns.retain(|name| !NON_QUALITY_COLUMNS.contains(&name.as_str()) && !is_landmark(name));
     Ok(columns)
 }
 

@@ -1,9 +1,8 @@
 //! The exit status, as read by scripts.
 
-use std::io::ErrorKind;
-
 use crate::hint;
 use crate::log;
+use crate::output::is_output_closed;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,14 +13,17 @@ pub(crate) enum Exit {
     SomeFailed = 1,
     /// The run could not start, or its output could not be written.
     NotDone = 2,
+    /// The reader of the output left before everything was written, as `| head` does; the status
+    /// that shells expect of a program terminated by SIGPIPE.
+    OutputClosed = 141,
 }
 
 impl From<anyhow::Result<Exit>> for Exit {
-    /// Reports the error; a closed pipe (`| head`) does not count as one.
+    /// Reports the error; a reader of the output that left is not worth a message.
     fn from(outcome: anyhow::Result<Self>) -> Self {
         match outcome {
             Ok(exit) => exit,
-            Err(error) if is_broken_pipe(&error) => Self::Done,
+            Err(error) if is_output_closed(&error) => Self::OutputClosed,
             Err(error) => {
                 log::error(describe(&error));
                 Self::NotDone
@@ -44,15 +46,4 @@ fn describe(error: &anyhow::Error) -> String {
         text = format!("{text} ({hint})");
     }
     text
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let io = cause.downcast_ref::<std::io::Error>();
-        io.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-            || cause.downcast_ref::<csv::Error>().is_some_and(|error| match error.kind() {
-                csv::ErrorKind::Io(error) => error.kind() == ErrorKind::BrokenPipe,
-                _ => false,
-            })
-    })
 }

@@ -29,7 +29,8 @@ pub use inputs::Tables;
 
 /// Runs the command line `args`, which starts with the program's name, and returns the exit status:
 /// 0 if everything was done, 1 if some images failed, 2 if the run could not start or its output
-/// could not be written, 130 after Ctrl-C. Wrong arguments and `--help` end the process.
+/// could not be written, 130 after Ctrl-C, 141 if the reader of the output left early. Wrong
+/// arguments and `--help` end the process.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     silence_caught_panics();
     interrupt::handle();

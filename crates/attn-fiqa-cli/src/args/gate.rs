@@ -82,7 +82,8 @@ Subjects: quality (0-100), faces (in the image), inter_eye_distance (pixels), ya
 limit. A quality that could not be computed is refused; other missing values are listed as \
 unchecked.
 
-Exit status: 0 if every face was accepted, 1 if some were not, 2 if the run could not start.";
+Exit status: 0 if every face was accepted, 1 if some were not, 2 if the run could not start, \
+130 after Ctrl-C, 141 if the reader of the output left early.";
 
 const EXAMPLES: &str = "\
 Examples:

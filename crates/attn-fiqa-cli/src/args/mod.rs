@@ -87,7 +87,8 @@ pub(crate) struct Cli {
 
 const EXIT_STATUS: &str = "Exit status: 0 if every image was processed, 1 if some failed (their \
                            rows say why), 2 if the run could not start or its output could not \
-                           be written, 130 after Ctrl-C.";
+                           be written, 130 after Ctrl-C, 141 if the reader of the output \
+                           left early, as `| head` does.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,7 +1,7 @@
 //! `attn-fiqa benchmark`: every number and figure of a study.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa_eval::report::write_tables_and_figures;
@@ -16,6 +16,7 @@ use crate::args::{BenchmarkArgs, RunOptions};
 use crate::exit::Exit;
 use crate::log;
 use crate::models::find_for_study;
+use crate::output::stdout;
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &BenchmarkArgs, run: &RunOptions) -> anyhow::Result<Exit> {
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &BenchmarkArgs, run: &RunOptions) -> anyhow::Result<Exit
     let results = run_study(&config, &options, &|event| steps.borrow_mut().report(event))?;
     drop(steps);
     write_tables_and_figures(&output, &results)?;
-    write_table(&results, io::stdout().lock())?;
+    write_table(&results, stdout())?;
     log::info(format!(
         "wrote '{}'; `attn-fiqa report {}` makes a page of it",
         output.display(),

@@ -1,6 +1,6 @@
 //! `attn-fiqa report`: a page about a run, or about a table of scores.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -14,7 +14,7 @@ use attn_fiqa_eval::study::load;
 use crate::args::{ReportArgs, Reported};
 use crate::exit::Exit;
 use crate::log;
-use crate::output::{Destination, is_stdout};
+use crate::output::{Destination, is_stdout, stdout};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     match args.reported()? {
@@ -30,7 +30,7 @@ fn of_run(folder: &Path) -> anyhow::Result<Exit> {
     write_tables_and_figures(folder, &results)?;
     write_page_and_latex(folder, &results)?;
     let page = folder.join(PAGE_FILE);
-    writeln!(io::stdout(), "{}", page.display())?;
+    writeln!(stdout(), "{}", page.display())?;
     log::info("wrote the page; tables (CSV, LaTeX) are in tables, images in figures next to it");
     Ok(Exit::Done)
 }
@@ -57,7 +57,7 @@ fn of_scores(
     destination.write_all(overview_page(&overview, &found)?.as_bytes())?;
     destination.finish()?;
     if !is_stdout(output) {
-        writeln!(io::stdout(), "{}", output.display())?;
+        writeln!(stdout(), "{}", output.display())?;
     }
     Ok(Exit::Done)
 }

@@ -16,10 +16,11 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::log::{self, Level};
 use crate::models::sha256_of;
+use crate::output::stdout;
 
 pub(crate) fn run(args: &ServeArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     if args.print_config {
-        io::stdout().write_all(args.configuration.as_bytes())?;
+        stdout().write_all(args.configuration.as_bytes())?;
         return Ok(Exit::Done);
     }
     if args.check {

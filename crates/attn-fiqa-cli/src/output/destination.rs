@@ -2,13 +2,14 @@
 //! complete, or the log of a run that can be continued later.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, Write};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
+use super::stdout::{StandardOutput, mark_closed, stdout};
 use crate::interrupt::{Unfinished, partial_path};
 use crate::journal::{DoneImage, Fingerprint, RunLog, RunPaths, Shard};
 
@@ -39,7 +40,7 @@ pub(crate) fn is_folder(output: &Path) -> bool {
 /// Where bytes go.
 pub(crate) enum Destination {
     /// Every row is flushed immediately, so that a reader downstream need not wait.
-    Stdout(Stdout),
+    Stdout(StandardOutput),
     File(NewFile),
     Log {
         log: Box<RunLog>,
@@ -51,7 +52,7 @@ pub(crate) enum Destination {
 impl Destination {
     pub(crate) fn open(output: Option<&Path>) -> anyhow::Result<Self> {
         match output.filter(|path| !is_stdout(path)) {
-            None => Ok(Self::Stdout(io::stdout())),
+            None => Ok(Self::Stdout(stdout())),
             Some(path) => Ok(Self::File(NewFile::create(path)?)),
         }
     }
@@ -205,7 +206,9 @@ impl NewFile {
         let path = self.path;
         let context = || format!("cannot write '{}'", path.display());
         let file = match self.to {
-            NewFileTarget::InPlace(mut file) => return file.flush().with_context(context),
+            NewFileTarget::InPlace(mut file) => {
+                return file.flush().map_err(mark_closed).with_context(context);
+            }
             NewFileTarget::Beside(file) => {
                 file.into_inner().map_err(io::IntoInnerError::into_error)
             }
@@ -222,14 +225,14 @@ impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
             NewFileTarget::Beside(file) => file.write(bytes),
-            NewFileTarget::InPlace(file) => file.write(bytes),
+            NewFileTarget::InPlace(file) => file.write(bytes).map_err(mark_closed),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
             NewFileTarget::Beside(file) => file.flush(),
-            NewFileTarget::InPlace(file) => file.flush(),
+            NewFileTarget::InPlace(file) => file.flush().map_err(mark_closed),
         }
     }
 }

@@ -14,6 +14,7 @@ mod parquet_table;
 mod plain_table;
 mod replacement;
 mod run;
+mod stdout;
 mod table;
 mod txt;
 
@@ -36,6 +37,7 @@ pub(crate) use parquet_read::TableReader;
 pub(crate) use parquet_table::{EMBEDDING_LENGTH, ParquetTable, TableSchema};
 pub(crate) use plain_table::PlainTable;
 pub(crate) use run::RunRows;
+pub(crate) use stdout::{is_output_closed, stdout};
 
 use crate::args::{FormatChoice, TextFormat};
 use crate::journal::{DoneImage, RunLog, RunPaths};

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use super::NewFile;
+use super::{NewFile, stdout};
 
 /// A heading and rows with the same number of cells.
 pub(crate) struct PlainTable {
@@ -23,23 +23,17 @@ impl PlainTable {
 
     /// Prints to standard output.
     pub(crate) fn print(&self) -> anyhow::Result<()> {
-        let mut stdout = io::stdout().lock();
-        if stdout.is_terminal() {
-            stdout.write_all(self.aligned().as_bytes())?;
-        } else {
-            self.write_csv(&mut stdout)?;
-        }
-        Ok(stdout.flush()?)
+        if io::stdout().is_terminal() { self.print_aligned() } else { self.print_csv() }
     }
 
     /// Prints to standard output as CSV, whoever reads it.
     pub(crate) fn print_csv(&self) -> anyhow::Result<()> {
-        self.write_csv(&mut io::stdout().lock())
+        self.write_csv(&mut stdout())
     }
 
     /// Prints to standard output in aligned columns, whoever reads it.
     pub(crate) fn print_aligned(&self) -> anyhow::Result<()> {
-        let mut stdout = io::stdout().lock();
+        let mut stdout = stdout();
         stdout.write_all(self.aligned().as_bytes())?;
         Ok(stdout.flush()?)
     }

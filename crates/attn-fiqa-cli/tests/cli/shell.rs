@@ -109,7 +109,8 @@ fn help_lists_the_exit_codes() {
     let text = long.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(
         "Exit status: 0 if every image was processed, 1 if some failed (their rows say why), 2 if \
-         the run could not start or its output could not be written, 130 after Ctrl-C."
+         the run could not start or its output could not be written, 130 after Ctrl-C, 141 if the \
+         reader of the output left early, as `| head` does."
     ));
     let version = here.run(&["--version"]).ended_with(0);
     assert_eq!(version.stdout(), concat!("attn-fiqa ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -9,6 +9,9 @@ use crate::support::{self, MISSING, NOT_AN_IMAGE, TestDir, WRONG_SIZE};
 /// Longer than any test here takes on a slow machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The status of a run whose reader left, as of a program terminated by SIGPIPE.
+const CLOSED: i32 = 141;
+
 fn test_dir() -> TestDir {
     let here = TestDir::with_faces(&["astronaut.png", "blur-1.png"]);
     here.bad_images("bad");
@@ -159,7 +162,7 @@ fn spawn(here: &TestDir, args: &[&str]) -> Child {
 }
 
 #[test]
-fn closed_stdout_ends_the_run_without_error() {
+fn closed_stdout_ends_the_run_quietly() {
     let here = test_dir();
     here.write("list.txt", "astronaut.png\n".repeat(1_000_000));
     for format in ["csv", "jsonl", "txt"] {
@@ -169,20 +172,30 @@ fn closed_stdout_ends_the_run_without_error() {
         reader.read_line(&mut line).unwrap();
         assert!(line.ends_with('\n') && line.len() > 1, "{line:?}");
         drop(reader);
-        assert_eq!(end(child), (Some(0), String::new()), "{format}");
+        assert_eq!(end(child), (Some(CLOSED), String::new()), "{format}");
     }
 }
 
 #[test]
-fn early_closed_stdout_is_not_an_error() {
+fn early_closed_stdout_ends_the_run_quietly() {
     let here = test_dir();
     for format in ["csv", "table", "parquet"] {
         let mut child = spawn(&here, &["score", "--list", "-", "-q", "--format", format]);
         drop(child.stdout.take());
         // Rows are written only now, so the reader is certainly gone.
         child.stdin.take().unwrap().write_all(b"astronaut.png\nblur-1.png\n").unwrap();
-        assert_eq!(end(child), (Some(0), String::new()), "{format}");
+        assert_eq!(end(child), (Some(CLOSED), String::new()), "{format}");
     }
+}
+
+/// The status must not say that every face was accepted.
+#[test]
+fn gate_with_closed_stdout_does_not_accept() {
+    let here = test_dir();
+    let mut child = spawn(&here, &["gate", "enrol", "--list", "-", "-q"]);
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(b"astronaut.png\ngone.png\n").unwrap();
+    assert_eq!(end(child), (Some(CLOSED), String::new()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod page;
 mod rows;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::journal::Images;
 use crate::log;
+use crate::output::stdout;
 use page::Page;
 use rows::{GateResult, Rows};
 
@@ -109,7 +110,7 @@ fn print_policy(name: &str) -> anyhow::Result<Exit> {
         let known = Policy::builtin_names().collect::<Vec<_>>().join(", ");
         anyhow::bail!("--print-policy prints a built-in policy: one of {known}, not '{name}'");
     };
-    io::stdout().write_all(text.as_bytes())?;
+    stdout().write_all(text.as_bytes())?;
     Ok(Exit::Done)
 }
 

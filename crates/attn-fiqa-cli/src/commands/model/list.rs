@@ -1,13 +1,13 @@
 //! `attn-fiqa model list`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use attn_fiqa::checkpoint::builtin;
 use serde_json::json;
 
 use crate::args::ListFormat;
 use crate::models::{BUILT_IN, BUILT_IN_LICENCE, Entry, EntryLocation, Hub, Registry};
-use crate::output::PlainTable;
+use crate::output::{PlainTable, stdout};
 
 /// One model, as listed.
 struct Line {
@@ -24,7 +24,7 @@ struct Line {
 pub(super) fn run(format: Option<ListFormat>) -> anyhow::Result<()> {
     let lines = lines()?;
     if format == Some(ListFormat::Jsonl) {
-        let mut stdout = io::stdout().lock();
+        let mut stdout = stdout();
         for line in &lines {
             let value = json!({
                 "name": line.name, "state": line.state, "title": line.title, "size": line.size,

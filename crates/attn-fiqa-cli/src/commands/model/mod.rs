@@ -4,7 +4,7 @@ mod export;
 mod list;
 mod name;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::checkpoint::{Content, ConvertOptions, Inspection, write_canonical};
@@ -12,13 +12,13 @@ use attn_fiqa::checkpoint::{Content, ConvertOptions, Inspection, write_canonical
 use crate::args::{ModelCommand, ModelCommandArgs};
 use crate::exit::Exit;
 use crate::models::{Located, locate};
-use crate::output::{printable, same_file};
+use crate::output::{printable, same_file, stdout};
 
 pub(crate) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
     match &args.command {
         ModelCommand::Inspect { file, options } => {
             let inspection = options.open(file.as_deref())?.inspect();
-            io::stdout().write_all(describe(&inspection).as_bytes())?;
+            stdout().write_all(describe(&inspection).as_bytes())?;
         }
         ModelCommand::Convert { file, output, dtype, quality_only, options } => {
             let input = match locate(file)? {

@@ -9,6 +9,7 @@ use attn_fiqa::checkpoint::{Checkpoint, ContainerFormat};
 use crate::args::CheckpointArgs;
 use crate::log;
 use crate::models::{Accepted, BUILT_IN, Entry, Registry, pull as fetch, registry_folder};
+use crate::output::stdout;
 
 pub(super) fn pull(name: &str, accept_licence: bool) -> anyhow::Result<()> {
     if name == BUILT_IN {
@@ -23,7 +24,7 @@ pub(super) fn pull(name: &str, accept_licence: bool) -> anyhow::Result<()> {
     };
     let accepted = if accept_licence { Accepted::Yes } else { Accepted::Ask };
     let path = fetch(entry, accepted)?;
-    writeln!(io::stdout(), "{}", path.display())?;
+    writeln!(stdout(), "{}", path.display())?;
     Ok(())
 }
 

@@ -149,10 +149,9 @@ impl Columns {
             fields.extend(found_fields());
         }
         if choice.jitter {
-            fields.push(field("jitter_std", Kind::Number, What::JitterStd));
+            fields.push(requested("jitter_std", Kind::Number, What::JitterStd));
         }
         if asked(Column::Landmarks) {
-            let on_request = |field| Field { on_request: true, ..field };
             fields.extend(landmark_fields().into_iter().map(on_request));
         }
         if asked(Column::Size) {
@@ -160,7 +159,7 @@ impl Columns {
             fields.push(requested("height", Kind::Whole, What::Height));
         }
         if asked(Column::Components) {
-            fields.extend(component_fields());
+            fields.extend(component_fields().into_iter().map(on_request));
         }
         if asked(Column::Map) {
             fields.push(field("map", Kind::List, What::Received));
@@ -212,7 +211,11 @@ fn field(name: &str, kind: Kind, what: What) -> Field {
 }
 
 fn requested(name: &str, kind: Kind, what: What) -> Field {
-    Field { on_request: true, ..field(name, kind, what) }
+    on_request(field(name, kind, what))
+}
+
+fn on_request(field: Field) -> Field {
+    Field { on_request: true, ..field }
 }
 
 fn found_fields() -> Vec<Field> {

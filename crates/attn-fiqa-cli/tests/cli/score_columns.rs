@@ -237,3 +237,23 @@ fn occluded_region_is_the_weakest() {
         assert_eq!(weak.column("weak_regions")[row].split(' ').next(), Some(*name));
     }
 }
+
+#[test]
+fn table_shows_every_requested_column() {
+    let here = TestDir::new();
+    here.write("photo.png", wide_image());
+    let heading = |rest: &[&str], format| {
+        let ran = here.run(&[&["score", "photo.png", "--format", format], rest].concat());
+        ran.ended_with(0).stdout().lines().next().unwrap().to_owned()
+    };
+    let plain = heading(&[], "csv");
+    for columns in ["band,main_cause,causes,weak_regions,size", "landmarks", "components"] {
+        let asked = ["--columns", columns, "--jitter", "2"];
+        let shown = heading(&asked, "table");
+        let shown: Vec<&str> = shown.split_whitespace().collect();
+        let csv = heading(&asked, "csv");
+        let requested = csv.split(',').filter(|name| !plain.split(',').any(|own| own == *name));
+        let all = requested.inspect(|name| assert!(shown.contains(name), "{name}: {shown:?}"));
+        assert!(all.count() > 1);
+    }
+}

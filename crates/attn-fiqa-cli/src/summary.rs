@@ -289,6 +289,7 @@ impl Summary {
     pub(crate) fn finish(self) -> Exit {
         let elapsed = self.started.elapsed();
         let (rate, skipped) = (self.rate(), self.source_progress.skipped());
+        let links = self.source_progress.links_to_folders();
         let Self {
             activity,
             images,
@@ -342,6 +343,13 @@ impl Summary {
                 "files that are not images"
             };
             log::note(format!("{skipped} {files} skipped"));
+        }
+        match links {
+            0 => {}
+            1 => log::note("1 link to a folder not followed: name that folder, or use a pattern"),
+            links => log::note(format!(
+                "{links} links to folders not followed: name those folders, or use a pattern"
+            )),
         }
         if failed > 0 { Exit::SomeFailed } else { Exit::Done }
     }

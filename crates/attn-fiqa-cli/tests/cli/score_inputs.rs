@@ -99,6 +99,23 @@ fn folder_images_are_sorted_by_name() {
 }
 
 #[test]
+#[cfg(unix)]
+fn links_to_folders_are_counted_separately() {
+    let here = test_dir();
+    for name in ["faces/link", "faces/other"] {
+        std::os::unix::fs::symlink("more", here.path(name)).unwrap();
+    }
+    let note = "note: 1 file that is not an image skipped\n\
+                note: 2 links to folders not followed: name those folders, or use a pattern\n";
+    assert_eq!(here.run(&["score", "faces"]).said(), format!("3 scored\n{note}"));
+    // Both ways are possible.
+    for input in ["faces/link", "faces/link*/*.png"] {
+        let table = here.run(&["score", input]).ended_with(0).table();
+        assert_eq!(table.column("path"), ["faces/link/c.png"]);
+    }
+}
+
+#[test]
 fn image_on_stdin_is_scored() {
     let here = test_dir();
     let face = here.read("faces/b.png");

@@ -83,16 +83,27 @@ pub enum SourceError {
     },
     /// A folder without any image.
     #[error(
-        "{}: no image in this folder ({EXTENSIONS_SHOWN}){}",
+        "{}: no image in this folder ({EXTENSIONS_SHOWN}){}{}",
         path.display(),
-        if *unsearched { "; it has subfolders, which are searched only recursively" } else { "" }
+        if *unsearched { "; it has subfolders, which are searched only recursively" } else { "" },
+        not_followed(*links)
     )]
     NoImages {
         /// The folder.
         path: PathBuf,
         /// Whether it has subfolders that were not searched.
         unsearched: bool,
+        /// Number of links to folders, which were not followed.
+        links: u64,
     },
+}
+
+fn not_followed(links: u64) -> &'static str {
+    match links {
+        0 => "",
+        1 => "; it has a link to a folder, which is not followed: name that folder",
+        _ => "; it has links to folders, which are not followed: name those folders",
+    }
 }
 
 /// How many names are missing besides the first.

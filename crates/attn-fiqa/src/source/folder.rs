@@ -38,12 +38,14 @@ enum Kind {
     Folder,
     /// Searched like any other folder if subfolders are searched, else a row that says what it is.
     FolderNamedAsImage,
+    /// Not followed: links may form a cycle.
+    LinkToFolder,
     Other,
 }
 
 /// Judged by the entry's name, or, if that is not an image's, by its content: no image is skipped.
-/// A pipe, a device or a dangling link with an image's name becomes a row that says so. A link to a
-/// folder may form a cycle and does not count as a folder here.
+/// A pipe, a device, a dangling link or a link to a folder with an image's name becomes a row that
+/// says so.
 fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
     // A folder given as an input may have any name; here its entries are filtered.
     if name::is_companion(Path::new(&entry.file_name())) {
@@ -56,14 +58,20 @@ fn kind(entry: &DirEntry, options: &SourceOptions) -> Kind {
         (true, true) => Kind::FolderNamedAsImage,
         (false, true) => Kind::Image,
         (false, false) if file::starts_as_image(&path) => Kind::Image,
+        // Only links are looked up again.
+        (false, false) if is_link(entry) && path.is_dir() => Kind::LinkToFolder,
         (false, false) => Kind::Other,
     }
+}
+
+fn is_link(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|own| own.is_symlink())
 }
 
 /// Fails if a folder contains no image at all; stops at the first one.
 pub(super) fn check_holds_image(root: &Path, options: &SourceOptions) -> Result<(), SourceError> {
     let mut to_open = vec![root.to_owned()];
-    let mut unsearched = false;
+    let (mut unsearched, mut links) = (false, 0);
     while let Some(folder) = to_open.pop() {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -81,11 +89,12 @@ pub(super) fn check_holds_image(root: &Path, options: &SourceOptions) -> Result<
                     to_open.push(entry.path());
                 }
                 Kind::Folder | Kind::FolderNamedAsImage => unsearched = true,
+                Kind::LinkToFolder => links += 1,
                 Kind::Other => {}
             }
         }
     }
-    Err(SourceError::NoImages { path: root.to_owned(), unsearched })
+    Err(SourceError::NoImages { path: root.to_owned(), unsearched, links })
 }
 
 impl Folder {
@@ -142,7 +151,7 @@ impl Folder {
     fn read_names(&mut self, path: &Path, folder: &Path, context: &Context) -> io::Result<()> {
         let mut images: Vec<Box<OsStr>> = Vec::new();
         let mut folders: Vec<Box<OsStr>> = Vec::new();
-        let mut skipped = 0;
+        let (mut skipped, mut links) = (0, 0);
         let mut kept = 0_usize;
         let read = fs::read_dir(path).and_then(|mut entries| {
             entries.try_for_each(|entry| {
@@ -151,6 +160,10 @@ impl Folder {
                     Kind::Image => &mut images,
                     Kind::FolderNamedAsImage if !context.options.recursive => &mut images,
                     Kind::Folder | Kind::FolderNamedAsImage => &mut folders,
+                    Kind::LinkToFolder => {
+                        links += 1;
+                        return Ok(());
+                    }
                     Kind::Other => {
                         skipped += 1;
                         return Ok(());
@@ -173,6 +186,7 @@ impl Folder {
         folders.sort_unstable();
         context.progress.add_known(images.len() as u64);
         context.progress.add_skipped(skipped);
+        context.progress.add_links(links);
         self.images = images.into_iter();
         if context.options.recursive {
             self.to_open.extend(folders.into_iter().rev().map(|name| folder.join(&*name)));

@@ -22,6 +22,7 @@ pub struct Progress(Arc<Shared>);
 struct Shared {
     known: AtomicU64,
     skipped: AtomicU64,
+    links: AtomicU64,
     /// Images of `known` that a filter leaves out.
     left_out: AtomicU64,
     /// Inputs whose number of images is not yet known.
@@ -48,6 +49,11 @@ impl Progress {
         self.0.skipped.load(Ordering::Relaxed)
     }
 
+    /// Number of links to folders so far, which are not followed.
+    pub fn links_to_folders(&self) -> u64 {
+        self.0.links.load(Ordering::Relaxed)
+    }
+
     pub(super) fn add_known(&self, images: u64) {
         self.0.known.fetch_add(images, Ordering::AcqRel);
     }
@@ -58,6 +64,10 @@ impl Progress {
 
     pub(super) fn add_skipped(&self, files: u64) {
         self.0.skipped.fetch_add(files, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_links(&self, links: u64) {
+        self.0.links.fetch_add(links, Ordering::Relaxed);
     }
 
     pub(super) fn start_uncounted(&self) -> Uncounted {

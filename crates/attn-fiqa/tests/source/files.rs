@@ -133,10 +133,20 @@ fn links_to_folders_are_not_followed() {
     let mut sources = open(&[path(folder.path())], true).unwrap();
     let found: Vec<_> = sources.by_ref().collect();
     assert_eq!(contents(&found), ["<unreadable>", "a/1.jpg"]);
-    assert_eq!(sources.skipped(), 1);
+    assert_eq!((sources.skipped(), sources.progress().links_to_folders()), (0, 1));
     // If given as an input itself, a link to a folder is that folder.
     let found = items(&[path(folder.path().join("same.jpg"))], false);
     assert_eq!(contents(&found), ["a/1.jpg"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn folder_with_only_links_to_folders_is_an_error_that_names_them() {
+    let folder = tree(&["images/1.jpg", "links/n.txt"]);
+    std::os::unix::fs::symlink("../images", folder.path().join("links/more")).unwrap();
+    let error = open(&[path(folder.path().join("links"))], true).unwrap_err();
+    assert!(matches!(error, SourceError::NoImages { links: 1, .. }));
+    assert!(error.to_string().contains("a link to a folder, which is not followed"), "{error}");
 }
 
 #[test]

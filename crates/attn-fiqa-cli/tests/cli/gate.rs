@@ -52,6 +52,9 @@ fn bad_images_are_rejected_or_retaken() {
     }
     assert_eq!(rows[4]["decision"], "retake");
     assert_eq!(rows[4]["reasons"][0]["rule"], "no-face");
+    // Nobody can be asked for another photo.
+    let ran = here.run(&["gate", "gallery", "wall.png"]).ended_with(1);
+    assert_eq!(ran.table().column("decision"), ["reject"]);
 }
 
 #[test]

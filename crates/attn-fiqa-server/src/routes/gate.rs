@@ -196,7 +196,7 @@ fn verdicts(
         let ScoredFace { info, outcome, components, .. } = face;
         let index = Some(info.index);
         match outcome {
-            Err(failure) => entry(index, None, Verdict::of_failure(failure)),
+            Err(failure) => entry(index, None, policy.judge_failure(failure)),
             Ok(assessment) => {
                 let map = model.quality_map();
                 let evidence = Evidence::new(&assessment, map, Some(info), components, faces_found);
@@ -205,7 +205,7 @@ fn verdicts(
         }
     };
     match faces {
-        Err(failure) => vec![entry(None, None, Verdict::of_failure(failure))],
+        Err(failure) => vec![entry(None, None, policy.judge_failure(failure))],
         Ok(faces) => faces.into_iter().map(of_face).collect(),
     }
 }

@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::{Decision, Evidence, Limit, Reason, Subject, Verdict};
 use crate::causes::FoundCause;
 use crate::score::Band;
+use crate::status::{Failure, Status};
 
 /// The range that a value must lie in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -192,6 +193,18 @@ impl Policy {
             }
         }
         Verdict::new(reasons, unchecked)
+    }
+
+    /// The verdict for an image without a face, or one that could not be read: another photo may
+    /// help only if the face was not found or not usable. A policy none of whose rules asks for
+    /// another photo rejects.
+    pub fn judge_failure(&self, failure: Failure) -> Verdict {
+        let may_help =
+            matches!(failure.status, Status::NoFace | Status::BadLandmarks | Status::NonFinite);
+        let mut limits = self.rules.iter().flat_map(Rule::limits);
+        let asks = limits.any(|(_, decision)| decision == Decision::Retake);
+        let decision = if may_help && asks { Decision::Retake } else { Decision::Reject };
+        Verdict::of_failure(failure, decision)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::align::{Landmarks, TEMPLATE_112};
 use crate::causes::{Cause, Causes, FoundCause};
 use crate::components::Component;
 use crate::face::FaceInfo;
+use crate::status::{Failure, Status};
 
 fn read(text: &str) -> Result<Policy, PolicyError> {
     Policy::from_toml("p.toml", text)
@@ -61,6 +62,20 @@ fn limits_are_inclusive() {
         (91, Decision::Retake),
     ] {
         assert_eq!(policy.judge(&evidence(Some(quality), 1)).decision, decision, "{quality}");
+    }
+}
+
+#[test]
+fn failures_are_retaken_only_under_policies_that_ask_for_it() {
+    let judged = |name, status| {
+        let policy = Policy::builtin(name).expect("built in");
+        policy.judge_failure(Failure::new(status, "why")).decision
+    };
+    for (name, decision) in
+        [("enrol", Decision::Retake), ("probe", Decision::Retake), ("gallery", Decision::Reject)]
+    {
+        assert_eq!(judged(name, Status::NoFace), decision, "{name}");
+        assert_eq!(judged(name, Status::Unreadable), Decision::Reject, "{name}");
     }
 }
 

@@ -125,13 +125,7 @@ impl Verdict {
         Self { decision, reasons, unchecked, failure: None }
     }
 
-    /// The verdict for an image without a face, or one that could not be read: another photo may
-    /// help only if the face was not found or not usable.
-    pub fn of_failure(failure: Failure) -> Self {
-        let decision = match failure.status {
-            Status::NoFace | Status::BadLandmarks | Status::NonFinite => Decision::Retake,
-            _ => Decision::Reject,
-        };
+    pub(super) fn of_failure(failure: Failure, decision: Decision) -> Self {
         Self { decision, reasons: Vec::new(), unchecked: Vec::new(), failure: Some(failure) }
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use attn_fiqa::engine::Request;
-use attn_fiqa::gate::{Decision, Evidence, Policy, Subject, Verdict};
+use attn_fiqa::gate::{Decision, Evidence, Policy, Subject};
 use attn_fiqa::pipeline::{Row, ScoreOptions};
 use attn_fiqa::score::QualityMap;
 
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &GateArgs, run: &RunOptions) -> anyhow::Result<Exit> {
 
 fn judge(policy: &Policy, row: Row, map: Option<&QualityMap>) -> GateResult {
     let (quality, verdict) = match &row.outcome {
-        Err(failure) => (None, Verdict::of_failure(failure.clone())),
+        Err(failure) => (None, policy.judge_failure(failure.clone())),
         Ok(assessment) => {
             let (face, components) = (row.face, row.components.clone());
             let evidence = Evidence::new(assessment, map, face, components, row.faces_found);

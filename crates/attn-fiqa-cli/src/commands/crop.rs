@@ -16,8 +16,11 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::journal::{Admit, RunFiles, RunLog};
 use crate::log;
-use crate::output::{self, BeforeRun, Columns, Record, RunRows, Sink, same_file};
+use crate::output::{self, BeforeRun, Columns, ListedImages, Record, RunRows, Sink, same_file};
 use crate::summary::{Activity, Summary};
+
+/// The column of the manifest that names the crops.
+const FILE: &str = "file";
 
 pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     args.input.refuse_as_output_folder(Some(&args.output))?;
@@ -35,7 +38,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
     let mut folder = CropFolder::new(&args.output, args.image_format, before);
     take_names(log, &mut folder)?;
     log.track_files(folder.files().clone())?;
-    let admit = admit(args, before);
+    let admit = admit(args, before)?;
     let (mut manifest, images) = RunRows::start(manifest, sources, &plan, Some(admit))?;
 
     let mut of_image = Vec::new();
@@ -78,7 +81,7 @@ pub(crate) fn run(args: &CropArgs, run: &RunOptions) -> anyhow::Result<Exit> {
 
 /// Reads the names assigned by an earlier run from the rows of the manifest.
 fn take_names(log: &mut RunLog, folder: &mut CropFolder) -> anyhow::Result<()> {
-    let file = Columns::of_crops().names().position(|name| name == "file");
+    let file = Columns::of_crops().names().position(|name| name == FILE);
     let file = file.context("a manifest without files: this is a bug")?;
     log.replay(|_, _, rows| {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(rows);
@@ -94,15 +97,16 @@ fn take_names(log: &mut RunLog, folder: &mut CropFolder) -> anyhow::Result<()> {
 }
 
 /// Excludes images whose first face was cropped before the run.
-fn admit(args: &CropArgs, before: BeforeRun) -> Admit {
+fn admit(args: &CropArgs, before: BeforeRun) -> anyhow::Result<Admit> {
     let (folder, format, keep_layout) = (args.output.clone(), args.image_format, args.keep_layout);
-    Box::new(move |relative| {
+    let listed = ListedImages::read(&folder, FILE, before)?;
+    Ok(Box::new(move |path, relative| {
         let stem = match keep_layout {
             true => layout_stem(relative),
             false => face_stem(relative, 0),
         };
-        !before.keeps(&folder.join(crop_name(&stem, 1, format)))
-    })
+        !(listed.contains(path) && before.keeps(&folder.join(crop_name(&stem, 1, format))))
+    }))
 }
 
 /// The name of an image's main crop, without its extension.

@@ -22,8 +22,9 @@ pub(crate) struct ImageName {
     pub(crate) name: u32,
 }
 
-/// Decides by relative name whether an image is included; called once per image, in order.
-pub(crate) type Admit = Box<dyn Fn(&Path) -> bool + Send>;
+/// Decides by its name in the rows and its relative name whether an image is included; called once
+/// per image, in order.
+pub(crate) type Admit = Box<dyn Fn(&str, &Path) -> bool + Send>;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -68,7 +69,7 @@ impl Images {
         let sources = sources.only(move |path, relative| {
             let ordinal = names.found.fetch_add(1, Ordering::AcqRel);
             let taken = shard.is_none_or(|shard| shard.takes(relative))
-                && admit.as_ref().is_none_or(|admit| admit(relative));
+                && admit.as_ref().is_none_or(|admit| admit(path, relative));
             if taken {
                 let name = crc32fast::hash(path.as_bytes());
                 names.in_flight().push_back(ImageName { ordinal, name });

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
+use crate::log;
+
 /// How to treat a folder that is not empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existing {
@@ -73,6 +75,15 @@ impl BeforeRun {
             && fs::metadata(file)
                 .and_then(|found| found.modified())
                 .is_ok_and(|modified| modified < self.started)
+    }
+}
+
+/// Reports how many images were skipped since their files exist.
+pub(crate) fn report_skipped(images: u64) {
+    match images {
+        0 => {}
+        1 => log::note("1 image skipped: its files exist"),
+        images => log::note(format!("{images} images skipped: their files exist")),
     }
 }
 

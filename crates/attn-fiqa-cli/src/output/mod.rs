@@ -8,6 +8,7 @@ mod data_set;
 mod destination;
 mod folder;
 mod jsonl;
+mod listed;
 mod parquet_read;
 mod parquet_rows;
 mod parquet_table;
@@ -32,7 +33,8 @@ pub(crate) use destination::{
     DEFAULT_ROWS_PER_FILE, Destination, NewFile, RunPlan, absolute, folder_of, is_folder,
     is_stdout, same_file,
 };
-pub(crate) use folder::{BeforeRun, Existing, name_hash, open_folder, write_file};
+pub(crate) use folder::{BeforeRun, Existing, name_hash, open_folder, report_skipped, write_file};
+pub(crate) use listed::{ListedImages, for_each_listed};
 pub(crate) use parquet_read::TableReader;
 pub(crate) use parquet_table::{EMBEDDING_LENGTH, ParquetTable, TableSchema};
 pub(crate) use plain_table::PlainTable;

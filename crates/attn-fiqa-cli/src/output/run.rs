@@ -1,8 +1,11 @@
 //! Writes the rows of a run, image by image.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use attn_fiqa::source::Sources;
 
-use super::{RunOutput, RunPlan};
+use super::{RunOutput, RunPlan, report_skipped};
 use crate::journal::{Admit, DoneImage, ImageName, Images, Names, RunLog};
 use crate::summary::Summary;
 
@@ -13,6 +16,8 @@ pub(crate) struct RunRows<O: RunOutput + ?Sized> {
     current: Option<ImageName>,
     /// Rows of the current image.
     rows: u32,
+    /// Images that are not admitted.
+    skipped: Arc<AtomicU64>,
 }
 
 impl<O: RunOutput + ?Sized> RunRows<O> {
@@ -28,11 +33,13 @@ impl<O: RunOutput + ?Sized> RunRows<O> {
         plan: &RunPlan,
         admit: Option<Admit>,
     ) -> anyhow::Result<(Self, Images)> {
+        let skipped = Arc::new(AtomicU64::new(0));
+        let admit = admit.map(|admit| counting(admit, Arc::clone(&skipped)));
         let (mut images, names) = Images::named(sources, plan.shard, admit);
         if let Some(log) = output.log() {
             images.skip_finished(log)?;
         }
-        Ok((Self { output, names, current: None, rows: 0 }, images))
+        Ok((Self { output, names, current: None, rows: 0, skipped }, images))
     }
 
     /// The rows of an earlier run that this one continues.
@@ -61,6 +68,17 @@ impl<O: RunOutput + ?Sized> RunRows<O> {
     /// Completes the output, or leaves it to be continued if the run was interrupted.
     pub(crate) fn finish(mut self, summary: &Summary) -> anyhow::Result<()> {
         self.end_image(summary.outcome())?;
-        self.output.finish(self.names.total())
+        self.output.finish(self.names.total())?;
+        report_skipped(self.skipped.load(Ordering::Relaxed));
+        Ok(())
     }
+}
+
+/// The same decisions; counts the images that are left out.
+fn counting(admit: Admit, skipped: Arc<AtomicU64>) -> Admit {
+    Box::new(move |path, relative| {
+        let admitted = admit(path, relative);
+        skipped.fetch_add((!admitted).into(), Ordering::Relaxed);
+        admitted
+    })
 }

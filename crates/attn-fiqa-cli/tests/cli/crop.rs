@@ -89,6 +89,28 @@ fn skip_existing_skips_cropped_images() {
     assert_eq!(here.read_text("out/manifest.csv"), manifest);
 }
 
+/// Another input may hold an image with the same name, which must not go unnoticed.
+#[test]
+fn skip_existing_keeps_crops_of_another_input() {
+    let here = TestDir::new();
+    here.write("one/a.png", wide_image());
+    here.write("two/a.png", wide_image());
+    let args = ["--skip-existing", "-o", "out"];
+    for _ in 0..2 {
+        here.run(&[&["crop", "one"], &args[..]].concat()).ended_with(0);
+        let crop = here.read("out/a.png.face-0.png");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let ran = here.run(&[&["crop", "two"], &args[..]].concat()).ended_with(1);
+        assert!(ran.said().contains("not-written"), "{}", ran.said());
+        assert_eq!(here.read("out/a.png.face-0.png"), crop);
+    }
+    let manifest = Table::parse(&here.read_text("out/manifest.csv"));
+    assert_eq!(manifest.column("path"), ["one/a.png", "two/a.png", "two/a.png"]);
+    assert_eq!(manifest.column("status"), ["ok", "not-written", "not-written"]);
+    let ran = here.run(&[&["crop", "one"], &args[..]].concat()).ended_with(0);
+    assert!(ran.said().contains("note: 1 image skipped: its files exist\n"), "{}", ran.said());
+}
+
 #[test]
 fn side_format_and_landmarks_options_are_applied() {
     let here = TestDir::new();

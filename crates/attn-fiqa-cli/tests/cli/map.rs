@@ -206,3 +206,22 @@ fn invalid_arguments_create_no_output_folder() {
     }
     assert_eq!(here.files(""), before);
 }
+
+#[test]
+fn skip_existing_keeps_maps_of_another_input() {
+    let here = TestDir::new();
+    here.face("blur-1.png", "one/a.png");
+    here.face("dark-5.png", "two/a.png");
+    let args = ["--aligned", "--skip-existing", "-o", "out"];
+    here.run(&[&["map", "one"], &args[..]].concat()).ended_with(0);
+    let map = here.read("out/a.png.map.png");
+    // A file as new as the run would count as the run's own.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    here.run(&[&["map", "two"], &args[..]].concat()).ended_with(1);
+    assert_eq!(here.read("out/a.png.map.png"), map);
+    let manifest = Table::parse(&here.read_text("out/manifest.csv"));
+    assert_eq!(manifest.column("path"), ["one/a.png", "two/a.png"]);
+    assert_eq!(manifest.column("status"), ["ok", "not-written"]);
+    let ran = here.run(&[&["map", "one"], &args[..]].concat()).ended_with(0);
+    assert!(ran.said().contains("note: 1 image skipped: its files exist"), "{}", ran.said());
+}

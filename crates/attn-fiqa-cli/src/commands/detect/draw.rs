@@ -10,7 +10,7 @@ use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{draw_faces, encode_png};
 
 use crate::journal::{Admit, RunFiles, RunLog};
-use crate::output::{BeforeRun, Existing, name_hash, open_folder};
+use crate::output::{BeforeRun, Existing, name_hash, open_folder, report_skipped};
 use crate::summary::{SCORED as SEARCHED, Summary};
 
 /// Appended to the name of an image.
@@ -24,7 +24,7 @@ impl DrawnNames {
     /// Records every image, and excludes none.
     pub(super) fn admit(&self) -> Admit {
         let names = Arc::downgrade(&self.0);
-        Box::new(move |relative| {
+        Box::new(move |_, relative| {
             // After the start of the run the names are no longer needed.
             if let Some(names) = names.upgrade() {
                 let hash = name_hash(relative.to_string_lossy().as_bytes());
@@ -40,6 +40,8 @@ pub(super) struct Drawing {
     /// Hashes of the assigned names.
     taken: HashSet<u64>,
     before: BeforeRun,
+    /// Images whose drawings existed before the run.
+    skipped: u64,
     files: RunFiles,
 }
 
@@ -72,7 +74,7 @@ impl Drawing {
         if let Some(log) = log {
             log.track_files(files.clone())?;
         }
-        Ok(Self { folder: folder.to_owned(), taken, before, files })
+        Ok(Self { folder: folder.to_owned(), taken, before, skipped: 0, files })
     }
 
     /// Draws an image that could be searched, with or without faces.
@@ -82,6 +84,7 @@ impl Drawing {
         name.push(ENDING);
         let path = self.folder.join(name);
         if self.before.keeps(&path) {
+            self.skipped += 1;
             return Ok(());
         }
         if !self.taken.insert(name_hash(row.relative.to_string_lossy().as_bytes())) {
@@ -93,5 +96,10 @@ impl Drawing {
         let drawn = draw_faces(photo, faces);
         let png = encode_png(drawn.rgb(), drawn.width(), drawn.height())?;
         self.files.write(&path, &png)
+    }
+
+    /// Reports the images that were not drawn.
+    pub(super) fn finish(self) {
+        report_skipped(self.skipped);
     }
 }

@@ -60,6 +60,9 @@ pub(crate) fn run(args: &DetectArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         write_rows(row, |record, is_first| rows.next_row(is_first, summary)?.write(record))
     })?;
     rows.finish(&summary)?;
+    if let Some(drawing) = drawing {
+        drawing.finish();
+    }
     Ok(summary.finish())
 }
 

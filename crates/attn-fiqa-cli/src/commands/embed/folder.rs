@@ -43,7 +43,7 @@ impl Folder {
 
     pub(super) fn admit(&self) -> Admit {
         let (folder, before) = (self.path.clone(), self.before);
-        Box::new(move |relative| {
+        Box::new(move |_, relative| {
             let mut name = stem(relative);
             name.push(".npy");
             !before.keeps(&folder.join(name))

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &MapArgs, run: &RunOptions) -> anyhow::Result<Exit> {
         title: format!("{}, {method}", session.model_name),
     };
     let output = MapOutput::open(drawing, photos.transpose()?, &plan)?;
-    let admit = output.admit();
+    let admit = output.admit()?;
     let (mut rows, images) = RunRows::start(Box::new(output), sources, &plan, admit)?;
     let summary = session.run(images, &pipeline, &args.input, run, |row, summary| {
         rows.next_row(row.is_first, summary)?.write(row, summary)

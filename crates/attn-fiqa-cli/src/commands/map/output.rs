@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use attn_fiqa::pipeline::Row;
@@ -14,7 +15,9 @@ use super::style::{MapStyles, SetRange};
 use super::{file_stem, images, sheet, spooled};
 use crate::args::MapArgs;
 use crate::journal::{Admit, DoneImage, RunFiles, RunLog, RunPaths};
-use crate::output::{BeforeRun, Existing, MANIFEST, NewFile, RunOutput, RunPlan, open_folder};
+use crate::output::{
+    BeforeRun, Existing, ListedImages, MANIFEST, NewFile, RunOutput, RunPlan, open_folder,
+};
 use crate::summary::Summary;
 
 /// What is drawn for the images.
@@ -98,13 +101,15 @@ impl<'a> MapOutput<'a> {
     }
 
     /// Excludes images whose files existed before the run.
-    pub(super) fn admit(&self) -> Option<Admit> {
-        let folder = self.drawing.args.output.clone()?;
+    pub(super) fn admit(&self) -> anyhow::Result<Option<Admit>> {
+        let Some(folder) = self.drawing.args.output.clone() else { return Ok(None) };
         let before = self.before;
-        Some(Box::new(move |relative| {
+        let listed = ListedImages::read(&folder, "overlay", before)?;
+        Ok(Some(Box::new(move |path, relative| {
             let files = [relative.to_owned(), with_ending(relative, "face-0")];
-            !files.iter().any(|stem| before.keeps(&folder.join(with_ending(stem, OVERLAY))))
-        }))
+            let kept = |stem: &Path| before.keeps(&folder.join(with_ending(stem, OVERLAY)));
+            !(listed.contains(path) && files.iter().any(|stem| kept(stem)))
+        })))
     }
 
     /// Stores an image to be drawn later.

@@ -1,9 +1,9 @@
 //! Ctrl-C handling: finished work is kept, and no unfinished file remains.
 //!
 //! A command that can end early declares so. When interrupted, it takes no further images, finishes
-//! those in progress, and its output appears under its name plus `.part`, since it is incomplete.
-//! Other commands, and every command on the second Ctrl-C, end at once; files being written are
-//! removed, unless a later run can continue them.
+//! those in progress, and its output appears under its name plus `.part`, since it is incomplete;
+//! `degrade` lists what was done in its manifest. Other commands, and every command on the second
+//! Ctrl-C, end at once; files being written are removed, unless a later run can continue them.
 
 use std::ffi::OsString;
 use std::fs;

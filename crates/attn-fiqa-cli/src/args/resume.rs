@@ -41,7 +41,8 @@ pub(crate) struct FolderArgs {
     /// Write into a non-empty folder, overwriting files of the same names
     ///
     /// Without it and --skip-existing such a folder is refused before any work, unless it holds
-    /// an unfinished run of the same command, which is continued.
+    /// an unfinished run of the same command that can be continued: one of crop, map, embed or
+    /// detect.
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(crate) overwrite: bool,
 

@@ -47,8 +47,9 @@ fn manifest_describes_each_degraded_image() {
 fn failed_images_become_manifest_rows() {
     let here = TestDir::with_faces(&["astronaut.png"]);
     here.write("text.png", "no picture");
-    here.face("astronaut.png", "again/astronaut.png");
-    let args = ["degrade", "astronaut.png", "text.png", "again/astronaut.png", "missing.png"];
+    // Its files would have the same names.
+    here.face("jpeg-1.jpg", "again/astronaut.jpg");
+    let args = ["degrade", "astronaut.png", "text.png", "again/astronaut.jpg", "missing.png"];
     let ran = here.run(&[&args[..], &["--kinds", "shift", "--levels", "2", "-o", "out"]].concat());
     ran.ended_with(1);
     let manifest = Table::parse(&here.read_text("out/manifest.csv"));
@@ -115,4 +116,68 @@ fn mixed_set_degrades_a_fraction_of_faces() {
     let all = mix("1", "all");
     assert!(!all.column("kind").contains(&"clean"));
     here.run(&["degrade", "in", "--mixed", "2", "-o", "x"]).refused_with("from 0 to 1");
+}
+
+/// Images by name.
+type NamedImages = Vec<(String, Vec<u8>)>;
+
+/// The images of a folder, and the rows of its manifest that name one, sorted.
+fn made(here: &TestDir, folder: &str) -> (NamedImages, Vec<Vec<String>>) {
+    let mut names = here.files(folder);
+    names.retain(|name| name.ends_with(".png"));
+    let read = |name: &String| (name.clone(), here.read(&format!("{folder}/{name}")));
+    let mut rows = Table::parse(&here.read_text(&format!("{folder}/manifest.csv"))).rows;
+    rows.retain(|row| !row[7].is_empty());
+    rows.sort();
+    (names.iter().map(read).collect(), rows)
+}
+
+#[test]
+fn skip_existing_adds_files_of_further_kinds() {
+    let here = TestDir::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
+    let args = ["degrade", "astronaut.png", "jpeg-1.jpg", "--levels", "3"];
+    let degrade = |rest: &[&str]| here.run(&[&args[..], rest].concat()).ended_with(0);
+    degrade(&["--kinds", "blur,noise", "-o", "whole"]);
+    degrade(&["--kinds", "blur", "-o", "out"]);
+    degrade(&["--kinds", "noise", "-o", "out", "--skip-existing"]);
+    assert_eq!(made(&here, "out"), made(&here, "whole"));
+    // Now there is nothing to do.
+    let ran = degrade(&["--kinds", "noise,blur", "-o", "out", "--skip-existing"]);
+    assert_eq!(ran.said(), "note: 2 images skipped: their files exist\n0 degraded\n");
+    assert_eq!(made(&here, "out"), made(&here, "whole"));
+    // A file that is gone is made again.
+    std::fs::remove_file(here.path("out/blur-050/astronaut.png")).expect("a file");
+    degrade(&["--kinds", "blur", "-o", "out", "--skip-existing"]);
+    assert_eq!(made(&here, "out").0, made(&here, "whole").0);
+}
+
+#[test]
+fn skip_existing_keeps_files_of_another_input() {
+    let here = TestDir::new();
+    here.face("blur-1.png", "one/a.png");
+    here.face("dark-5.png", "two/a.png");
+    let args = ["--kinds", "blur", "--levels", "2", "-o", "out", "--skip-existing"];
+    here.run(&[&["degrade", "one"], &args[..]].concat()).ended_with(0);
+    let first = made(&here, "out");
+    here.run(&[&["degrade", "two"], &args[..]].concat()).ended_with(1);
+    assert_eq!(made(&here, "out"), first);
+    let manifest = Table::parse(&here.read_text("out/manifest.csv"));
+    assert_eq!(manifest.column("source"), ["one/a.png", "one/a.png", "two/a.png"]);
+    assert_eq!(manifest.column("status"), ["ok", "ok", "not-written"]);
+    assert!(manifest.column("message")[2].contains("made from another image before the run"));
+}
+
+/// A killed run leaves files that no manifest lists, and possibly a part of one.
+#[test]
+fn skip_existing_makes_unlisted_files_again() {
+    let here = TestDir::with_faces(&["astronaut.png", "jpeg-1.jpg"]);
+    let args = ["degrade", "astronaut.png", "jpeg-1.jpg", "--levels", "3", "--kinds", "blur"];
+    let degrade = |rest: &[&str]| here.run(&[&args[..], rest].concat()).ended_with(0);
+    degrade(&["-o", "whole"]);
+    degrade(&["-o", "out"]);
+    std::fs::remove_file(here.path("out/manifest.csv")).expect("a file");
+    std::fs::remove_file(here.path("out/blur-100/astronaut.png")).expect("a file");
+    here.write("out/blur-050/astronaut.png", "a par");
+    degrade(&["-o", "out", "--skip-existing"]);
+    assert_eq!(made(&here, "out"), made(&here, "whole"));
 }

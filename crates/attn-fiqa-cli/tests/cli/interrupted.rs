@@ -100,6 +100,27 @@ fn second_interrupt_stops_immediately_and_keeps_rows() {
     assert_eq!(table.column("path"), ["gone.png", "blur-1.png"]);
 }
 
+#[test]
+fn interrupted_degrade_is_continued_with_skip_existing() {
+    let here = TestDir::with_faces(&["blur-1.png", "blur-3.png"]);
+    let mut run = Run::start(&here, "degrade", "out");
+    run.interrupt();
+    run.wait_for("finishing the current images");
+    let _ = run.stdin.write_all(b"blur-1.png\n");
+    run.wait_for("--skip-existing continues after it");
+    assert_eq!(run.status(), Some(130));
+    assert_eq!(here.files("out"), ["manifest.csv"]);
+    let list = ["degrade", "--list", "-", "--levels", "2", "--kinds", "blur", "--output", "out"];
+    here.run_with_stdin(&list, b"blur-1.png\n").refused_with("use --overwrite");
+    let list = [&list[..], &["--skip-existing"]].concat();
+    here.run_with_stdin(&list, b"blur-1.png\n").ended_with(0);
+    here.run_with_stdin(&list, b"blur-1.png\nblur-3.png\n").ended_with(0);
+    let manifest = Table::parse(&here.read_text("out/manifest.csv"));
+    let sources = ["gone.png", "blur-1.png", "blur-1.png", "blur-3.png", "blur-3.png"];
+    assert_eq!(manifest.column("source"), sources);
+    assert_eq!(here.files("out").len(), 5);
+}
+
 /// `best` needs all images.
 #[test]
 fn interrupted_best_stops_immediately_and_leaves_no_files() {

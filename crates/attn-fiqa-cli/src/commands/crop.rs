@@ -1,5 +1,6 @@
 //! `attn-fiqa crop`: aligned crops of all faces, with a manifest.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,7 +89,7 @@ fn take_names(log: &mut RunLog, folder: &mut CropFolder) -> anyhow::Result<()> {
         for row in reader.byte_records() {
             let row = row?;
             match row.get(file).filter(|name| !name.is_empty()) {
-                Some(name) => folder.take(&String::from_utf8_lossy(name)),
+                Some(name) => folder.take(name),
                 None => continue,
             }
         }
@@ -111,8 +112,11 @@ fn admit(args: &CropArgs, before: BeforeRun) -> anyhow::Result<Admit> {
 
 /// The name of an image's main crop, without its extension.
 fn layout_stem(relative: &Path) -> PathBuf {
-    let name = relative.file_name().unwrap_or_default().to_string_lossy();
-    relative.with_file_name(stem(&name))
+    let unicode = relative.file_name().and_then(OsStr::to_str);
+    match unicode {
+        Some(name) => relative.with_file_name(stem(name)),
+        None => relative.with_extension(""),
+    }
 }
 
 /// The name of a face's crop, without its extension.

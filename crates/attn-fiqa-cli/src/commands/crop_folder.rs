@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use attn_fiqa::crop::Crop;
+use attn_fiqa::source::escaped_path;
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::visualize::{encode_jpeg, encode_png};
 
@@ -15,7 +16,7 @@ use crate::output::{BeforeRun, name_hash};
 pub(super) struct CropFolder {
     folder: PathBuf,
     format: ImageFormat,
-    /// Hashes of the names assigned in this run.
+    /// Hashes of the names assigned in this run, as they are in the manifest.
     taken: HashSet<u64>,
     before: BeforeRun,
     files: RunFiles,
@@ -32,13 +33,15 @@ impl CropFolder {
         &self.files
     }
 
-    /// Records a name inside the folder assigned by the earlier run that this one continues.
-    pub(super) fn take(&mut self, name: &str) {
-        self.taken.insert(name_hash(name.as_bytes()));
+    /// Records a name inside the folder assigned by the earlier run that this one continues, as it
+    /// is in the manifest.
+    pub(super) fn take(&mut self, name: &[u8]) {
+        self.taken.insert(name_hash(name));
     }
 
     /// Writes a crop as `stem` plus the format's extension, or with `-2`, `-3`, … after the stem if
-    /// this run already has a file with that name. Returns its name inside the folder.
+    /// this run already has a file with that name. Returns its name inside the
+    /// folder, as in the manifest.
     ///
     /// # Errors
     ///
@@ -86,7 +89,7 @@ impl CropFolder {
             return Ok(Err(Failure::new(Status::NotWritten, message)));
         }
         self.files.write(&path, &bytes)?;
-        Ok(Ok(name.to_string_lossy().into_owned()))
+        Ok(Ok(escaped_path(&name)))
     }
 
     /// The file name for a stem and a number.
@@ -96,7 +99,7 @@ impl CropFolder {
 
     /// Records a name; returns whether it was free.
     fn insert(&mut self, name: &Path) -> bool {
-        self.taken.insert(name_hash(name.to_string_lossy().as_bytes()))
+        self.taken.insert(name_hash(escaped_path(name).as_bytes()))
     }
 
     fn free_name(&mut self, stem: &Path) -> PathBuf {

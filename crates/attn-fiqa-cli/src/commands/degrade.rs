@@ -11,7 +11,7 @@ use anyhow::Context;
 use attn_fiqa::crop::Crop;
 use attn_fiqa::decode::Note;
 use attn_fiqa::pipeline::{CropRow, crop_faces};
-use attn_fiqa::source::SourceItem;
+use attn_fiqa::source::{SourceItem, escaped_path};
 use attn_fiqa::status::{Failure, Status};
 use attn_fiqa::threads::Threads;
 use attn_fiqa::visualize::encode_png;
@@ -208,7 +208,7 @@ fn from_another(file: &Path) -> Failure {
 
 /// A relative path written identically on every system.
 fn slashed(path: &Path) -> String {
-    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    let parts: Vec<_> = path.iter().map(|part| escaped_path(Path::new(part))).collect();
     parts.join("/")
 }
 

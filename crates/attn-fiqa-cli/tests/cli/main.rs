@@ -20,6 +20,8 @@ mod groups;
 mod hostile_models;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod invalid_unicode;
 mod large_runs;
 mod map;
 mod map_colours;

@@ -332,6 +332,12 @@ pub fn open_file(path: &Path) -> Result<fs::File, Failure> {
     opened.map(|(file, _)| file).map_err(|error| file::not_opened(path, error))
 }
 
+/// A path as written in [`SourceItem::path`]: bytes that are not UTF-8 become `\xNN`, so that different
+/// paths are written differently.
+pub fn escaped_path(path: &Path) -> String {
+    name::escaped(path)
+}
+
 /// Whether a name has an image extension, in any case, and is not that of a macOS companion file.
 /// Files in folders are also recognised by their content.
 pub fn is_image_name(name: &Path) -> bool {

@@ -27,7 +27,7 @@ impl DrawnNames {
         Box::new(move |_, relative| {
             // After the start of the run the names are no longer needed.
             if let Some(names) = names.upgrade() {
-                let hash = name_hash(relative.to_string_lossy().as_bytes());
+                let hash = name_hash(relative.as_os_str().as_encoded_bytes());
                 names.lock().unwrap_or_else(PoisonError::into_inner).push(hash);
             }
             true
@@ -87,7 +87,7 @@ impl Drawing {
             self.skipped += 1;
             return Ok(());
         }
-        if !self.taken.insert(name_hash(row.relative.to_string_lossy().as_bytes())) {
+        if !self.taken.insert(name_hash(row.relative.as_os_str().as_encoded_bytes())) {
             let message = "another image of this run has the same name inside its input, and its \
                            drawing was written; draw each input into its own folder";
             summary.count_failure(&row.path, &Failure::new(Status::NotWritten, message));

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use attn_fiqa::pipeline::Row;
+use attn_fiqa::source::escaped_path;
 use attn_fiqa::status::{Failure, Status};
 
 use super::file_stem;
@@ -62,7 +63,7 @@ impl Manifest {
 
     /// Records a name assigned by the earlier run that this one continues.
     pub(super) fn take(&mut self, stem: &Path) -> bool {
-        self.taken.insert(name_hash(stem.to_string_lossy().as_bytes()))
+        self.taken.insert(name_hash(stem.as_os_str().as_encoded_bytes()))
     }
 
     /// Adds a face. `photo` returns the file of the photo that its map is drawn on, if there is
@@ -91,8 +92,8 @@ impl Manifest {
             summary.retract(row, Status::NotWritten, message);
             return failed(row, &Failure::new(Status::NotWritten, message));
         }
-        let file = |ending| with_ending(&stem, ending).to_string_lossy().into_owned();
-        let photo = photo(row)?.map(|photo| photo.to_string_lossy().into_owned());
+        let file = |ending| escaped_path(&with_ending(&stem, ending));
+        let photo = photo(row)?.map(|photo| escaped_path(&photo));
         let cells = [
             row.path.clone(),
             face_of(row),

@@ -56,7 +56,7 @@ impl Photos {
     /// Records a photo that an earlier run wrote to the log.
     pub(super) fn found_photo(&mut self, at: u64, bytes: &[u8]) -> anyhow::Result<()> {
         let photo = Photo::decode(at, bytes).context(UNREADABLE)?;
-        self.taken.insert(name_hash(photo.name.to_string_lossy().as_bytes()));
+        self.taken.insert(name_hash(photo.name.as_os_str().as_encoded_bytes()));
         self.photos.push(photo);
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Photos {
             Some(known) => known,
             None => {
                 let name = with_ending(&row.relative, PHOTO);
-                let hash = name_hash(name.to_string_lossy().as_bytes());
+                let hash = name_hash(name.as_os_str().as_encoded_bytes());
                 let index = match self.taken.insert(hash) {
                     true => Some(self.put_aside(log, name, photo)?),
                     false => None,
@@ -186,9 +186,9 @@ const UNREADABLE: &str = "a photo that cannot be read back: this is a bug";
 impl Photo {
     /// The header before the pixels: name, width, height and factor.
     fn encode_head(&self) -> anyhow::Result<Vec<u8>> {
-        let name = self.name.to_string_lossy();
+        let name = self.name.as_os_str().as_encoded_bytes();
         let mut bytes = u32::try_from(name.len())?.to_le_bytes().to_vec();
-        bytes.extend(name.as_bytes());
+        bytes.extend(name);
         for length in [self.width, self.height] {
             bytes.extend((length as u64).to_le_bytes());
         }
@@ -198,7 +198,7 @@ impl Photo {
 
     fn decode(at: u64, bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
-        let name = PathBuf::from(reader.text()?);
+        let name = reader.path()?;
         let (width, height, factor) = (reader.count()?, reader.count()?, reader.number()?);
         let place = at + (bytes.len() - reader.0.len()) as u64;
         Some(Self { name, place, width, height, factor, faces: Vec::new() })

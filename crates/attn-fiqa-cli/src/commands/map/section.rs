@@ -1,6 +1,10 @@
 //! The contents of a map run's log for an image, one section after the other.
 
+use std::ffi::OsStr;
 use std::io::Write;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -78,6 +82,16 @@ impl<'a> Reader<'a> {
 
     pub(super) fn text(&mut self) -> Option<String> {
         String::from_utf8(self.bytes()?.to_vec()).ok()
+    }
+
+    /// A path as its encoded bytes.
+    pub(super) fn path(&mut self) -> Option<PathBuf> {
+        let bytes = self.bytes()?;
+        #[cfg(unix)]
+        let path = OsStr::from_bytes(bytes);
+        #[cfg(not(unix))]
+        let path = OsStr::new(std::str::from_utf8(bytes).ok()?);
+        Some(PathBuf::from(path))
     }
 
     pub(super) fn number(&mut self) -> Option<f64> {

@@ -65,7 +65,7 @@ impl Spooled {
     fn encode(&self) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         put_bytes(&mut bytes, self.path.as_bytes())?;
-        put_bytes(&mut bytes, self.file_stem.to_string_lossy().as_bytes())?;
+        put_bytes(&mut bytes, self.file_stem.as_os_str().as_encoded_bytes())?;
         bytes.extend(self.score.to_le_bytes());
         put_bytes(&mut bytes, self.crop.rgb())?;
         bytes.extend(u32::try_from(self.grids.len())?.to_le_bytes());
@@ -79,7 +79,7 @@ impl Spooled {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let path = reader.text()?;
-        let file_stem = PathBuf::from(reader.text()?);
+        let file_stem = reader.path()?;
         let score = f32::from_le_bytes(reader.array()?);
         let rgb = reader.bytes()?.to_vec();
         let side = (rgb.len() / 3).isqrt();

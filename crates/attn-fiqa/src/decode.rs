@@ -274,7 +274,11 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
             if without_profile.is_some() {
                 notes.push(Note::IccIgnored);
             }
-            finish(decoder, limits, notes)
+            // The decoder knows only EXIF data before the pixels.
+            let orientation = container::png_exif(bytes)
+                .and_then(Orientation::from_exif_chunk)
+                .unwrap_or(Orientation::NoTransforms);
+            finish_into(None, decoder, limits, Some(orientation), notes)
         }
         Format::WebP => {
             container::check_webp(bytes)?;

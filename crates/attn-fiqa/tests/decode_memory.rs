@@ -97,15 +97,19 @@ fn gif(frame: RgbaImage, left: u32) -> Vec<u8> {
 /// Inserts a chunk after the header of a PNG.
 fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     const HEADER: usize = 33;
+    with_chunk_at(HEADER, png, name, data)
+}
+
+fn with_chunk_at(at: usize, png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let mut checksum = flate2::Crc::new();
     checksum.update(name);
     checksum.update(data);
-    let mut bytes = png[..HEADER].to_vec();
+    let mut bytes = png[..at].to_vec();
     bytes.extend((data.len() as u32).to_be_bytes());
     bytes.extend_from_slice(name);
     bytes.extend_from_slice(data);
     bytes.extend(checksum.sum().to_be_bytes());
-    bytes.extend_from_slice(&png[HEADER..]);
+    bytes.extend_from_slice(&png[at..]);
     bytes
 }
 
@@ -173,6 +177,9 @@ fn images() -> Vec<(String, Vec<u8>)> {
     found.push(("coarse.jpg".to_owned(), coarse));
     let png = encoded(&DynamicImage::ImageRgb8(rgb), ImageFormat::Png);
     found.push(("turned.png".to_owned(), with_chunk(&png, b"eXIf", &exif())));
+    let last_chunk = png.len() - 12;
+    let turned_late = with_chunk_at(last_chunk, &png, b"eXIf", &exif());
+    found.push(("turned-late.png".to_owned(), turned_late));
     for letter in [5, 6] {
         let mut netpbm = format!("P{letter} {WIDTH} {HEIGHT} 255\n").into_bytes();
         netpbm.resize(netpbm.len() + (WIDTH * HEIGHT * (2 * letter - 9)) as usize, 7);

@@ -160,8 +160,8 @@ pub(super) struct PngChunk<'a> {
     pub(super) whole: &'a [u8],
 }
 
-/// A PNG's chunks before the first image data, up to the first incomplete one.
-pub(super) fn png_chunks_before_pixels(bytes: &[u8]) -> impl Iterator<Item = PngChunk<'_>> {
+/// A PNG's chunks, up to the first incomplete one.
+fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = PngChunk<'_>> {
     const SIGNATURE: usize = 8;
     // Length, type and checksum.
     const AROUND_DATA: usize = 12;
@@ -171,8 +171,26 @@ pub(super) fn png_chunks_before_pixels(bytes: &[u8]) -> impl Iterator<Item = Png
         let name = bytes.get(at + 4..at + 8)?.try_into().ok()?;
         let whole = bytes.get(at..at.checked_add(length)?.checked_add(AROUND_DATA)?)?;
         at += whole.len();
-        (name != *b"IDAT").then_some(PngChunk { name, whole })
+        Some(PngChunk { name, whole })
     })
+}
+
+/// A PNG's chunks before the first image data, up to the first incomplete one.
+pub(super) fn png_chunks_before_pixels(bytes: &[u8]) -> impl Iterator<Item = PngChunk<'_>> {
+    png_chunks(bytes).take_while(|chunk| chunk.name != *b"IDAT")
+}
+
+/// A PNG's EXIF data, which may also follow the image data; `None` if their checksum is wrong.
+pub(super) fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
+    const LENGTH: usize = 4;
+    const NAME: usize = 4;
+    let chunk = png_chunks(bytes)
+        .take_while(|chunk| chunk.name != *b"IEND")
+        .find(|chunk| chunk.name == *b"eXIf")?;
+    let (named, checksum) = chunk.whole[LENGTH..].split_last_chunk()?;
+    let mut found = flate2::Crc::new();
+    found.update(named);
+    (found.sum() == u32::from_be_bytes(*checksum)).then(|| &named[NAME..])
 }
 
 /// Whether a PNG has an animation control chunk before its first image data.

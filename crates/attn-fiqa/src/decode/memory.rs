@@ -163,13 +163,13 @@ fn png(bytes: &[u8]) -> Result<Needs, Failure> {
     let (Some(&depth), Some(&colour)) = (bytes.get(DEPTH_AT), bytes.get(COLOUR_AT)) else {
         return Err(broken("the file ends inside the PNG header"));
     };
-    let mut needs = Needs { width, height, decoding: 0, copies: 0, turned: false };
+    let turned = container::png_exif(bytes).is_some();
+    let mut needs = Needs { width, height, decoding: 0, copies: 0, turned };
     let mut transparent = false;
     let mut profile = false;
     for chunk in container::png_chunks_before_pixels(bytes) {
         match &chunk.name {
             b"tRNS" => transparent = true,
-            b"eXIf" => needs.turned = true,
             b"iCCP" => profile = true,
             _ => {}
         }

@@ -201,25 +201,53 @@ fn upright(orientation: u8, (x, y): (u32, u32), (width, height): (u32, u32)) -> 
     }
 }
 
+fn assert_turned(bytes: &[u8], stored: &Image, orientation: u8) {
+    let found = decoded(bytes);
+    let (width, height) = if orientation < 5 { (WIDTH, HEIGHT) } else { (HEIGHT, WIDTH) };
+    let mut expected = vec![0; (3 * WIDTH * HEIGHT) as usize];
+    for (at, pixel) in stored.rgb().chunks_exact(3).enumerate() {
+        let place = (at as u32 % WIDTH, at as u32 / WIDTH);
+        let (x, y) = upright(orientation, place, (WIDTH, HEIGHT));
+        expected[3 * (y * width + x) as usize..][..3].copy_from_slice(pixel);
+    }
+    let expected = Image::from_rgb(width as usize, height as usize, expected).unwrap();
+    assert!(found.image == expected, "orientation {orientation}");
+    let noted = found.notes.contains(&Note::OrientationApplied(orientation));
+    assert_eq!(noted, orientation > 1);
+}
+
 #[test]
 fn all_orientations_of_a_jpeg_are_applied() {
     let stored = decoded(&jpeg()).image;
     for orientation in 1..=8 {
-        let found = decoded(&with_segment(&jpeg(), 0xE1, &exif(orientation)));
-        let (width, height) = if orientation < 5 { (WIDTH, HEIGHT) } else { (HEIGHT, WIDTH) };
-        let mut expected = vec![0; (3 * WIDTH * HEIGHT) as usize];
-        for (at, pixel) in stored.rgb().chunks_exact(3).enumerate() {
-            let place = (at as u32 % WIDTH, at as u32 / WIDTH);
-            let (x, y) = upright(orientation, place, (WIDTH, HEIGHT));
-            expected[3 * (y * width + x) as usize..][..3].copy_from_slice(pixel);
-        }
-        let expected = Image::from_rgb(width as usize, height as usize, expected).unwrap();
-        assert!(found.image == expected, "orientation {orientation}");
-        let noted = found.notes.contains(&Note::OrientationApplied(orientation));
-        assert_eq!(noted, orientation > 1);
+        assert_turned(&with_segment(&jpeg(), 0xE1, &exif(orientation)), &stored, orientation);
     }
     // An invalid orientation: the image is left as it is.
     assert_eq!(decoded(&with_segment(&jpeg(), 0xE1, &exif(9))).image, stored);
+}
+
+/// Some writers put EXIF data after the pixels.
+#[test]
+fn all_orientations_of_a_png_are_applied_before_and_after_its_pixels() {
+    const HEADER_END: usize = 33;
+    const LAST_CHUNK: usize = 12;
+    let png = encoded(&DynamicImage::ImageRgb8(gradient_image()), ImageFormat::Png);
+    let stored = decoded(&png).image;
+    for at in [HEADER_END, png.len() - LAST_CHUNK] {
+        let with_chunk = |chunk: &[u8]| [&png[..at], chunk, &png[at..]].concat();
+        for orientation in 1..=8 {
+            let tiff = &exif(orientation)[b"Exif\0\0".len()..];
+            let named = [b"eXIf", tiff].concat();
+            let mut checksum = flate2::Crc::new();
+            checksum.update(&named);
+            let length = (tiff.len() as u32).to_be_bytes();
+            let mut chunk = [&length[..], &named, &checksum.sum().to_be_bytes()].concat();
+            assert_turned(&with_chunk(&chunk), &stored, orientation);
+            // Damaged EXIF data state nothing.
+            *chunk.last_mut().unwrap() ^= 1;
+            assert_turned(&with_chunk(&chunk), &stored, 1);
+        }
+    }
 }
 
 #[test]

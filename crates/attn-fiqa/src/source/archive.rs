@@ -172,6 +172,7 @@ impl Archive {
         let State::Tar(reader) = &mut self.state else { return Ok(None) };
         loop {
             let Some(member) = reader.next_member().map_err(broken)? else {
+                reader.check_end().map_err(broken)?;
                 self.state = State::Ended;
                 return Ok(None);
             };

@@ -100,6 +100,26 @@ impl<R: Read> TarReader<R> {
         }
     }
 
+    /// Checks what follows the end marker: only padding, and intact to its end, where compressed
+    /// archives have their checksum.
+    pub(super) fn check_end(&mut self) -> Result<(), String> {
+        let mut part = [0; 16 * BLOCK];
+        loop {
+            match self.input.read(&mut part) {
+                Ok(0) => return Ok(()),
+                Ok(count) if part[..count].iter().all(|&byte| byte == 0) => {}
+                Ok(_) => return Err(MORE_FOLLOWS.to_owned()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(format!(
+                        "the archive cannot be read to its end ({error}), so its images may be \
+                         damaged: copy or download it again"
+                    ));
+                }
+            }
+        }
+    }
+
     /// All data of the current member. The caller has checked its size.
     pub(super) fn read_data(&mut self) -> Result<Vec<u8>, String> {
         const FIRST_RESERVE: u64 = 1 << 20;
@@ -250,6 +270,9 @@ fn read_and_discard<R: Read>(input: &mut R, count: u64) -> io::Result<u64> {
 }
 
 const NOT_TAR: &str = "this is not a tar archive, though its name says so";
+
+const MORE_FOLLOWS: &str = "the archive holds more data after its end marker, which were not read: \
+                            if archives were joined, pass each by itself";
 
 fn damaged(what: &str) -> String {
     format!("the archive is damaged: {what}")

@@ -98,13 +98,41 @@ fn truncated_archive_yields_complete_members_then_error() {
     assert_eq!(contents(&read(&plain[..complete + 512])), images);
 
     let zipped = gzipped(&plain);
-    for length in 1..zipped.len() - 20 {
+    for length in 1..zipped.len() {
         let found = read(&zipped[..length]);
         let (last, before) = found.split_last().unwrap();
         assert_eq!(contents(before), images[..before.len()]);
-        let whole = before.len() + 1 == images.len() && last.image.is_ok();
-        assert!(whole || status(last) == Status::BrokenArchive, "cut to {length}");
+        assert_eq!(status(last), Status::BrokenArchive, "cut to {length}");
     }
+}
+
+#[test]
+fn gzip_checksum_mismatch_is_reported_after_the_images() {
+    let mut bytes = gzipped(&packed(&["a.jpg", "b.jpg"]));
+    let checksum = bytes.len() - 8;
+    bytes[checksum] ^= 1;
+    let found = read(&bytes);
+    assert_eq!(contents(&found), ["a.jpg", "b.jpg", "<broken-archive>"]);
+    let failure = found[2].image.as_ref().unwrap_err();
+    assert!(failure.message.contains("its images may be damaged"), "{failure}");
+}
+
+#[test]
+fn data_after_the_end_marker_are_reported() {
+    let first = packed(&["a.jpg"]);
+    let joined = [first.clone(), packed(&["b.jpg"])].concat();
+    let zipped = [gzipped(&first), gzipped(&packed(&["b.jpg"]))].concat();
+    for bytes in [&joined, &gzipped(&joined), &zipped] {
+        let found = read(bytes);
+        assert_eq!(contents(&found), ["a.jpg", "<broken-archive>"]);
+        let failure = found[1].image.as_ref().unwrap_err();
+        assert!(failure.message.contains("more data after its end marker"), "{failure}");
+    }
+    // Padding to the size of a record.
+    let mut padded = first;
+    padded.resize(20 << 10, 0);
+    assert_eq!(contents(&read(&padded)), ["a.jpg"]);
+    assert_eq!(contents(&read(&gzipped(&padded))), ["a.jpg"]);
 }
 
 #[test]

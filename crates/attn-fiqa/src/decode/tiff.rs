@@ -85,6 +85,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<Decod
         Some(plan) => Some(plan.decode(&directory, limits)),
         // The `image` crate fails halfway through these.
         None if directory.one(directory::PLANES, 1) == 2 => Some(Err(super::not_handled())),
+        // It would not reverse the bits of these.
+        None if directory.has_reversed_bits() => Some(Err(super::not_handled())),
         None => None,
     }
 }
@@ -121,7 +123,7 @@ impl Plan {
         let formats = directory.all(directory::SAMPLE_FORMAT).unwrap_or_default();
         let plain = all_bits.iter().all(|&other| other == bits)
             && formats.iter().all(|&format| format == 1)
-            && directory.one(directory::FILL_ORDER, 1) == 1
+            && !directory.has_reversed_bits()
             && (1..=5).contains(&samples)
             && matches!(predictor, 1 | 2);
         let packed = matches!(compression, NONE | LZW | DEFLATE | OLD_DEFLATE | PACK_BITS);

@@ -191,12 +191,11 @@ fn os2_bmp_headers_are_decoded() {
     assert_image("12", &with_header(12, &short), 0, &[], gradient);
 }
 
-#[test]
-fn camera_raw_preview_is_not_decoded() {
+/// A TIFF with one more entry, added to a copy of its directory at the end.
+fn tiff_with_entry(entry: [u8; 12]) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(gradient_image()).write_to(&mut bytes, ImageFormat::Tiff).unwrap();
     let mut bytes = bytes.into_inner();
-    // The DNG version, added to a copy of the directory at the end.
     let start = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
     let entries = u16::from_le_bytes([bytes[start], bytes[start + 1]]);
     let own = bytes[start + 2..start + 2 + 12 * usize::from(entries)].to_vec();
@@ -204,8 +203,22 @@ fn camera_raw_preview_is_not_decoded() {
     bytes[4..8].copy_from_slice(&at);
     bytes.extend((entries + 1).to_le_bytes());
     bytes.extend(own);
-    bytes.extend([0x12, 0xC6, 1, 0, 4, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0]);
-    let failure = refused(&bytes);
+    bytes.extend(entry);
+    bytes.extend([0; 4]);
+    bytes
+}
+
+#[test]
+fn tiff_with_reversed_bits_is_unsupported() {
+    let with_fill_order = |order| tiff_with_entry([0x0A, 1, 3, 0, 1, 0, 0, 0, order, 0, 0, 0]);
+    assert_image("usual order", &with_fill_order(1), 0, &[], gradient);
+    assert_eq!(refused(&with_fill_order(2)).status, Status::UnsupportedImage);
+}
+
+#[test]
+fn camera_raw_preview_is_not_decoded() {
+    // The DNG version.
+    let failure = refused(&tiff_with_entry([0x12, 0xC6, 1, 0, 4, 0, 0, 0, 1, 4, 0, 0]));
     assert_eq!(failure.status, Status::UnsupportedImage);
     assert!(failure.message.contains("raw"), "{failure}");
 }

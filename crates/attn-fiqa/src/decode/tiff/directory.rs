@@ -8,7 +8,7 @@ const HEIGHT: u16 = 257;
 pub(super) const BITS: u16 = 258;
 pub(super) const COMPRESSION: u16 = 259;
 pub(super) const PHOTOMETRIC: u16 = 262;
-pub(super) const FILL_ORDER: u16 = 266;
+const FILL_ORDER: u16 = 266;
 const STRIP_OFFSETS: u16 = 273;
 pub(super) const ORIENTATION: u16 = 274;
 pub(super) const SAMPLES: u16 = 277;
@@ -130,6 +130,11 @@ impl<'a> Directory<'a> {
     /// Width and height of the image.
     pub(super) fn size(&self) -> (u64, u64) {
         (self.one(WIDTH, 0), self.one(HEIGHT, 0))
+    }
+
+    /// Whether the lowest bit of each stored byte comes first. JPEG data are never stored so.
+    pub(super) fn has_reversed_bits(&self) -> bool {
+        self.one(FILL_ORDER, 1) == 2 && self.one(COMPRESSION, super::NONE) != super::JPEG
     }
 
     pub(super) fn is_tiled(&self) -> bool {

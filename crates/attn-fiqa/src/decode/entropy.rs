@@ -114,6 +114,22 @@ impl Frame {
         self.components.iter().all(|component| component.whole == u64::MAX)
     }
 
+    /// Whether the first component has the most samples, and every other one a half, a quarter or
+    /// as many, horizontally and vertically.
+    pub(super) fn has_common_sampling(&self) -> bool {
+        let Some(first) = self.components.first() else { return false };
+        let is_common = |most: usize, own: usize| [own, 2 * own, 4 * own].contains(&most);
+        self.components.iter().all(|component| {
+            is_common(first.horizontal, component.horizontal)
+                && is_common(first.vertical, component.vertical)
+        })
+    }
+
+    /// Whether a component has a horizontal sampling factor of 4.
+    pub(super) fn has_factor_of_four(&self) -> bool {
+        self.components.iter().any(|component| component.horizontal == 4)
+    }
+
     /// Number of coefficients of all components, padded to whole MCUs.
     pub(super) fn coefficients(&self) -> u64 {
         let blocks = |c: &FrameComponent| c.row_blocks as u64 * (self.mcus.1 * c.vertical) as u64;

@@ -46,7 +46,8 @@ pub(super) enum Colours {
 pub(super) struct JpegFacts<'a> {
     pub(super) colours: Colours,
     /// Whether the decoder for ordinary files decodes this one correctly: it resolves contradicting
-    /// colour markers differently, and mixes up the rows of sequential files with several scans.
+    /// colour markers differently, mixes up the rows of sequential files with several scans, and
+    /// takes for granted that no chroma is sampled more finely than luma.
     pub(super) ordinary: bool,
     /// The file with what it omits filled in: standard Huffman tables, end marker.
     pub(super) complete: Cow<'a, [u8]>,
@@ -72,6 +73,7 @@ pub(super) fn needs(bytes: &[u8], limits: &DecodeLimits) -> Result<Needs, Failur
     let components = frame.components.len();
     let all_components = scan.first().map(|&count| usize::from(count)) == Some(components);
     let (_, agreed) = walk.colours(frame);
+    let agreed = agreed && frame.has_common_sampling();
     // Grey is decoded as such and expanded to RGB afterwards. The decoder for files that are not
     // ordinary fills planes, interleaves them, and converts the result to RGB.
     let (samples, planes) = if !agreed || !(frame.progressive || all_components) {
@@ -365,9 +367,14 @@ impl<'a> Walk<'a> {
             return Err(damaged("a colour component has no data"));
         }
         let (colours, agreed) = self.colours(frame);
+        let ordinary = agreed && frame.has_common_sampling() && !self.several_scans;
+        if !ordinary && frame.progressive && frame.has_factor_of_four() {
+            // The other decoder mixes up the columns of these.
+            return Err(super::not_handled());
+        }
         Ok(JpegFacts {
             colours,
-            ordinary: agreed && !self.several_scans,
+            ordinary,
             complete: self.complete(),
             no_end_marker: self.no_end_marker,
             orientation: self.orientation.found(),

@@ -164,6 +164,16 @@ fn orientation_supports_long_tags_and_later_segments() {
     }
 }
 
+/// `jpeg-decoder`, which decodes what is not ordinary, mixes up the columns of these.
+#[test]
+fn progressive_jpeg_with_factor_4_and_contradicting_colours_is_unsupported() {
+    let file = &fixtures()["4x1 progressive.jpg"];
+    assert!(decoded(file).is_ok());
+    let adobe = b"\xFF\xEE\0\x0EAdobe\0\x64\0\0\0\0\0";
+    let contradicting = [&file[..2], adobe, &file[2..]].concat();
+    assert_eq!(decoded(&contradicting).unwrap_err().status, Status::UnsupportedImage);
+}
+
 /// Real files that failed.
 #[test]
 fn jpeg_regression_cases_are_decoded_or_rejected() {

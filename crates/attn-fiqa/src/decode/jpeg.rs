@@ -383,15 +383,15 @@ impl<'a> Walk<'a> {
 
     /// The colours by libjpeg's rules, and whether the decoder for ordinary files agrees.
     fn colours(&self, frame: &Frame) -> (Colours, bool) {
-        let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
-        match (ids.len(), self.adobe_transform) {
+        // That decoder takes components with these names for colours, whatever the markers say.
+        let named_rgb = frame.components.iter().map(|component| component.id).eq(*b"RGB");
+        match (frame.components.len(), self.adobe_transform) {
             (1, _) => (Colours::Grey, true),
             // libjpeg gives a JFIF marker precedence over an Adobe one.
             (3, Some(0)) if self.jfif => (Colours::YCbCr, false),
             (3, Some(0)) => (Colours::Rgb, true),
-            (3, Some(_)) => (Colours::YCbCr, true),
-            (3, None) if !self.jfif && ids == *b"RGB" => (Colours::Rgb, false),
-            (3, None) => (Colours::YCbCr, true),
+            (3, None) if !self.jfif && named_rgb => (Colours::Rgb, false),
+            (3, _) => (Colours::YCbCr, !named_rgb),
             (_, Some(0)) => (Colours::Cmyk, true),
             (_, Some(transform)) => (Colours::Ycck, transform == 2),
             (_, None) => (Colours::Cmyk, false),

@@ -145,6 +145,29 @@ fn cmyk_and_ycck_convert_to_rgb() {
     assert_eq!(found.notes, [Note::CmykConverted]);
 }
 
+/// The JPEG with its components named R, G and B.
+fn with_rgb_ids(jpeg: &[u8]) -> Vec<u8> {
+    let mut bytes = jpeg.to_vec();
+    for marker in [[0xFF, 0xC0], [0xFF, 0xDA]] {
+        let at = bytes.windows(2).position(|pair| pair == marker).unwrap();
+        let (first, step) = if marker[1] == 0xC0 { (10, 3) } else { (5, 2) };
+        for (component, name) in b"RGB".iter().enumerate() {
+            bytes[at + first + step * component] = *name;
+        }
+    }
+    bytes
+}
+
+#[test]
+fn colour_markers_take_precedence_over_rgb_component_ids() {
+    let with_jfif = with_rgb_ids(&jpeg());
+    assert_gradient(&with_jfif, 6, &[]);
+    for transform in [1, 2] {
+        let adobe = [b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat();
+        assert_gradient(&with_segment(&with_jfif, 0xEE, &adobe), 6, &[]);
+    }
+}
+
 #[test]
 fn rgb_component_ids_disable_ycbcr_conversion() {
     let mut bytes = jpeg();
@@ -153,14 +176,7 @@ fn rgb_component_ids_disable_ycbcr_conversion() {
     bytes.drain(2..jfif_end);
     let as_colours = decoded(&bytes);
     assert_eq!(as_colours.notes, []);
-    for marker in [[0xFF, 0xC0], [0xFF, 0xDA]] {
-        let at = bytes.windows(2).position(|pair| pair == marker).unwrap();
-        let (first, step) = if marker[1] == 0xC0 { (10, 3) } else { (5, 2) };
-        for (component, name) in b"RGB".iter().enumerate() {
-            bytes[at + first + step * component] = *name;
-        }
-    }
-    let as_rgb = decoded(&bytes).image;
+    let as_rgb = decoded(&with_rgb_ids(&bytes)).image;
     // The stored luma becomes red: the grey level of each pixel.
     for (rgb, stored) in as_colours.image.rgb().chunks_exact(3).zip(as_rgb.rgb().chunks_exact(3)) {
         let [r, g, b] = [0, 1, 2].map(|colour| f64::from(rgb[colour]));

@@ -1,5 +1,7 @@
 //! JPEG 2000, in JP2 files and as a bare codestream.
 
+use std::collections::BTreeSet;
+
 use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext};
 
 use super::container::{u16_at, u32_at};
@@ -16,6 +18,14 @@ struct Size {
     width: u64,
     height: u64,
     components: u64,
+    tiles: u64,
+    parts: Parts,
+}
+
+/// What the headers of the tile-parts say.
+#[derive(Debug)]
+struct Parts {
+    /// Number of tiles that have a tile-part.
     tiles: u64,
     /// Minimum samples per code-block: 4×4 (A.6.1), fewer where precincts are smaller.
     code_block: u64,
@@ -52,15 +62,16 @@ fn codestream(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Samples of the smallest code-block, according to the main header and those of all tile-parts,
-/// which may define other coding styles (A.6.1, A.6.2).
-fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
+/// Walks the main header and those of all tile-parts, which may define other coding styles
+/// (A.6.1, A.6.2).
+fn parts(stream: &[u8], components: u64) -> Option<Parts> {
     const COD: u16 = 0xFF52;
     const COC: u16 = 0xFF53;
     const TILE_PART: u16 = 0xFF90;
     const DATA: u16 = 0xFF93;
     const END: u16 = 0xFFD9;
-    let mut smallest = 1 << 12;
+    let mut code_block = 1 << 12;
+    let mut tiles = BTreeSet::new();
     // After SIZ, which follows the SOC marker.
     let mut at = CODESTREAM.len() + usize::from(u16_at(stream, CODESTREAM.len(), false)?);
     // Where the current tile-part's data end.
@@ -73,6 +84,7 @@ fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
                 style(stream, at + 4 + index, at + 5 + index)
             }
             TILE_PART => {
+                tiles.extend(u16_at(stream, at + 4, false));
                 let length = u32_at(stream, at + 6, false)? as usize;
                 // Zero means the rest of the file.
                 end_of_part = (length > 0).then(|| at.saturating_add(length));
@@ -88,10 +100,10 @@ fn smallest_code_block(stream: &[u8], components: u64) -> Option<u64> {
             END => break,
             _ => None,
         };
-        smallest = block.unwrap_or(smallest).min(smallest);
+        code_block = block.unwrap_or(code_block).min(code_block);
         at += 2 + usize::from(u16_at(stream, at + 2, false)?.max(2));
     }
-    Some(smallest)
+    Some(Parts { tiles: tiles.len() as u64, code_block })
 }
 
 /// Samples of the smallest code-block of a coding style, given the offsets of its first byte and of
@@ -122,7 +134,7 @@ fn size(bytes: &[u8]) -> Option<Size> {
     let (tiles_left, tiles_top) = (number(32)?, number(36)?);
     let tiles = |end: u64, start: u64, side: u64| end.saturating_sub(start).div_ceil(side);
     let components = u64::from(u16_at(stream, 40, false)?);
-    let code_block = smallest_code_block(stream, components)?;
+    let parts = parts(stream, components)?;
     Some(Size {
         width: right.saturating_sub(left),
         height: bottom.saturating_sub(top),
@@ -132,7 +144,7 @@ fn size(bytes: &[u8]) -> Option<Size> {
             tiles(bottom, tiles_top, tile_height),
             1,
         ),
-        code_block,
+        parts,
     })
 }
 
@@ -144,7 +156,7 @@ pub(super) fn needs(bytes: &[u8]) -> Option<Needs> {
     const CODE_BLOCK: u64 = 512;
     const TILE: u64 = 4096;
     let size = size(bytes)?;
-    let blocks = CODE_BLOCK.div_ceil(size.code_block);
+    let blocks = CODE_BLOCK.div_ceil(size.parts.code_block);
     let each = SAMPLE * BUFFERS + blocks;
     Some(Needs {
         width: size.width,
@@ -171,6 +183,13 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, Fai
     }
     if size.tiles > MAX_TILES {
         return Err(broken("the file declares more tiles than JPEG 2000 allows"));
+    }
+    // The decoder would leave the others black.
+    if size.parts.tiles < size.tiles {
+        return Err(broken(format!(
+            "the file holds {} of the image's {} tiles: copy or download it again",
+            size.parts.tiles, size.tiles
+        )));
     }
     // Without it, half a file would be decoded without an error.
     let settings = DecodeSettings { strict: true, ..DecodeSettings::default() };

@@ -216,6 +216,21 @@ fn tiff_with_reversed_bits_is_unsupported() {
 }
 
 #[test]
+fn jpeg_2000_without_a_tile_is_broken() {
+    const TILE_PART: [u8; 2] = [0xFF, 0x90];
+    let whole = fixture("tiles.j2k");
+    let starts: Vec<usize> =
+        (0..whole.len() - 1).filter(|&at| whole[at..at + 2] == TILE_PART).collect();
+    assert_eq!(starts.len(), 4);
+    let ends = [&starts[1..], &[whole.len() - 2]].concat();
+    for (&start, &end) in starts.iter().zip(&ends) {
+        let failure = refused(&[&whole[..start], &whole[end..]].concat());
+        assert_eq!(failure.status, Status::BrokenImage, "{failure}");
+        assert!(failure.message.contains("3 of the image's 4 tiles"), "{failure}");
+    }
+}
+
+#[test]
 fn camera_raw_preview_is_not_decoded() {
     // The DNG version.
     let failure = refused(&tiff_with_entry([0x12, 0xC6, 1, 0, 4, 0, 0, 0, 1, 4, 0, 0]));

@@ -179,7 +179,7 @@ impl Frame {
         let mut end_of_band_run = 0_u32;
         for mcu in 0..across * down {
             if scan.restart_interval > 0 && mcu > 0 && mcu % scan.restart_interval == 0 {
-                bits.restart()?;
+                bits.restart(mcu / scan.restart_interval - 1)?;
                 end_of_band_run = 0;
             }
             let (row, column) = (mcu / across, mcu % across);

@@ -231,11 +231,22 @@ impl<'a> BitReader<'a> {
         Ok(taken)
     }
 
-    /// Moves past a restart marker; bits left before it are padding.
-    pub(super) fn restart(&mut self) -> Result<(), EntropyError> {
+    /// Moves past the restart marker that ends interval `number`; up to 7 bits before it are
+    /// padding.
+    pub(super) fn restart(&mut self, number: usize) -> Result<(), EntropyError> {
+        const RST0: u8 = 0xD0;
+        const RST7: u8 = 0xD7;
+        let (unread, bits) = (self.at, self.count);
         let at = self.skip_to_marker();
         match self.data.get(at + 1) {
-            Some(0xD0..=0xD7) => {
+            Some(&marker @ RST0..=RST7) => {
+                let is_fill = |&byte: &u8| byte == 0xFF;
+                if bits >= 8 || !self.data[unread..at].iter().all(is_fill) {
+                    return Err(EntropyError::Damaged("an interval holds more than its blocks"));
+                }
+                if usize::from(marker - RST0) != number % 8 {
+                    return Err(EntropyError::Damaged("a restart marker is out of order"));
+                }
                 self.at = at + 2;
                 Ok(())
             }

@@ -183,7 +183,10 @@ impl<'a> Walk<'a> {
         loop {
             match self.next_marker_or_end()? {
                 EOI => return self.facts(),
-                SOI | TEM | RST0..=RST7 => {}
+                SOI | TEM => {}
+                // Some writers also end the last interval with one.
+                RST0..=RST7 if self.is_at_marker() => {}
+                RST0..=RST7 => return Err(damaged("data follow the last block of a scan")),
                 marker => {
                     let segment = self.segment()?;
                     self.take(marker, segment)?;
@@ -214,6 +217,12 @@ impl<'a> Walk<'a> {
         let marker = rest[found + 1];
         self.at += found + 2;
         Ok(marker)
+    }
+
+    fn is_at_marker(&self) -> bool {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let code = rest.iter().position(|&byte| byte != 0xFF);
+        code.is_none_or(|at| at > 0 && is_code(rest[at]))
     }
 
     /// A segment's body, without its two length bytes.

@@ -164,6 +164,49 @@ fn orientation_supports_long_tags_and_later_segments() {
     }
 }
 
+fn markers(bytes: &[u8], codes: std::ops::RangeInclusive<u8>) -> Vec<usize> {
+    let is_marker = |&at: &usize| bytes[at] == 0xFF && codes.contains(&bytes[at + 1]);
+    (0..bytes.len() - 1).filter(is_marker).collect()
+}
+
+#[test]
+fn restart_intervals_must_be_in_order_and_hold_only_their_blocks() {
+    for name in ["1x1 one 2B", "2x2 y-cb-cr 2B"] {
+        let file = &fixtures()[&format!("{name}.jpg")];
+        let restarts = markers(file, 0xD0..=0xD7);
+        let (first, second, third) = (restarts[0], restarts[1], restarts[2]);
+        let interval = &file[first..second];
+
+        let mut renumbered = file.clone();
+        renumbered[first + 1] = 0xD1;
+        let lost = [&file[..first], &file[second..]].concat();
+        let repeated = [&file[..second], interval, &file[second..]].concat();
+        let mut swapped = [&file[..first], &file[second..third], interval].concat();
+        swapped.extend(&file[third..]);
+        let longer = [&file[..first], &[0x55], &file[first..]].concat();
+        for (what, bytes) in [
+            ("renumbered", renumbered),
+            ("lost", lost),
+            ("repeated", repeated),
+            ("swapped", swapped),
+            ("longer", longer),
+        ] {
+            let failure = decoded(&bytes).unwrap_err();
+            assert_eq!(failure.status, Status::BrokenImage, "{name}, {what}: {failure}");
+        }
+
+        // Fill bytes, and a marker after the last interval.
+        let end = file.len() - 2;
+        let filled = [&file[..first], b"\xFF\xFF", &file[first..]].concat();
+        let ended = [&file[..end], b"\xFF\xD0", &file[end..]].concat();
+        for bytes in [filled, ended] {
+            assert_eq!(decoded(&bytes), decoded(file), "{name}");
+        }
+        let surplus = [&file[..end], interval, &file[end..]].concat();
+        assert_eq!(decoded(&surplus).unwrap_err().status, Status::BrokenImage, "{name}");
+    }
+}
+
 /// `jpeg-decoder`, which decodes what is not ordinary, mixes up the columns of these.
 #[test]
 fn progressive_jpeg_with_factor_4_and_contradicting_colours_is_unsupported() {

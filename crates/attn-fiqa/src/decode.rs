@@ -250,6 +250,9 @@ fn decode_as(format: Format, bytes: &[u8], limits: &DecodeLimits) -> Result<Deco
             if facts.no_end_marker {
                 notes.push(Note::NoEndMarker);
             }
+            if facts.scans_missing {
+                notes.push(Note::ScansMissing);
+            }
             if matches!(facts.colours, jpeg::Colours::Cmyk | jpeg::Colours::Ycck) {
                 notes.push(Note::CmykConverted);
             }

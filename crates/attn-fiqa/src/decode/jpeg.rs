@@ -53,6 +53,8 @@ pub(super) struct JpegFacts<'a> {
     pub(super) complete: Cow<'a, [u8]>,
     /// Whether the end marker is missing.
     pub(super) no_end_marker: bool,
+    /// Whether scans of a progressive image are missing.
+    pub(super) scans_missing: bool,
     pub(super) orientation: Orientation,
 }
 
@@ -386,6 +388,7 @@ impl<'a> Walk<'a> {
             ordinary,
             complete: self.complete(),
             no_end_marker: self.no_end_marker,
+            scans_missing: !frame.is_complete(),
             orientation: self.orientation.found(),
         })
     }

@@ -21,6 +21,8 @@ pub enum Note {
     CmykConverted,
     /// The end marker is missing, but every block of the image is present.
     NoEndMarker,
+    /// Scans of a progressive JPEG are missing, so that it lacks detail.
+    ScansMissing,
     /// The file is an animation; only its first image is used.
     FirstFrame,
     /// The file has several pages; only the first is used.
@@ -71,6 +73,9 @@ impl fmt::Display for Note {
             Self::SixteenBitReduced => f.write_str("16-bit samples reduced to 8"),
             Self::CmykConverted => f.write_str("CMYK converted to RGB"),
             Self::NoEndMarker => f.write_str("no end marker, the image is complete"),
+            Self::ScansMissing => {
+                f.write_str("scans of the progressive JPEG are missing, it lacks detail")
+            }
             Self::FirstFrame => f.write_str("first frame of an animation"),
             Self::FirstPage => f.write_str("first page of several"),
             Self::FirstOfRecord => f.write_str("first image of the face image record"),

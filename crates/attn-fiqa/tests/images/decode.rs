@@ -288,6 +288,7 @@ fn notes_display_expected_text() {
         (Note::OrientationApplied(6), "EXIF orientation 6 applied"),
         (Note::AlphaDropped, "alpha channel dropped"),
         (Note::SixteenBitReduced, "16-bit samples reduced to 8"),
+        (Note::ScansMissing, "scans of the progressive JPEG are missing, it lacks detail"),
     ];
     for (note, expected) in shown {
         assert_eq!(note.to_string(), expected);

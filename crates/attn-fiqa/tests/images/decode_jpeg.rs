@@ -207,6 +207,17 @@ fn restart_intervals_must_be_in_order_and_hold_only_their_blocks() {
     }
 }
 
+#[test]
+fn missing_progressive_scans_are_noted() {
+    let file = &fixtures()["2x2 progressive.jpg"];
+    let whole = decoded(file).unwrap();
+    assert_eq!(whole.notes, []);
+    let last = *markers(file, 0xDA..=0xDA).last().unwrap();
+    let found = decoded(&[&file[..last], b"\xFF\xD9"].concat()).unwrap();
+    assert_eq!(found.notes, [Note::ScansMissing]);
+    assert_ne!(found.image, whole.image);
+}
+
 /// `jpeg-decoder`, which decodes what is not ordinary, mixes up the columns of these.
 #[test]
 fn progressive_jpeg_with_factor_4_and_contradicting_colours_is_unsupported() {

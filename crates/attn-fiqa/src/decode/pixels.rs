@@ -26,8 +26,8 @@ pub(super) fn check_layout(
         | ColorType::Rgb16
         | ColorType::Rgba16 => Ok(()),
         _ => Err(unsupported(
-            "the image holds floating-point samples, whose range is not known: convert it to \
-             8-bit RGB",
+            "the image holds 32-bit or floating-point samples, whose range is not known: convert \
+             it to 8-bit RGB",
         )),
     }
 }

@@ -102,6 +102,7 @@ fn floating_point_samples_are_refused() {
     let floats = DynamicImage::ImageRgb32F(DynamicImage::ImageRgb8(gradient_image()).to_rgb32f());
     let failure = refused(&encoded(&floats, ImageFormat::Tiff));
     assert_eq!(failure.status, Status::UnsupportedImage);
+    assert!(failure.message.contains("32-bit or floating-point samples"), "{failure}");
 }
 
 /// The levels printed by ink amounts of cyan, magenta, yellow and black.

@@ -10,7 +10,7 @@ use super::RunOptions;
 /// For commands whose rows go into one file, or into a data set.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ResumeArgs {
-    /// Discard what an unfinished run with other options left
+    /// Discard what an unfinished run, or a shard, with other options left
     ///
     /// A killed or interrupted run is continued by the same command, without this option
     /// (docs/large-runs.md). One with other options, another model or other inputs is refused,

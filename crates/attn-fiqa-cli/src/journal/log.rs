@@ -1,17 +1,18 @@
 //! The rows of a run so far, and the journal that vouches for them.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+mod open;
+mod read;
 
-use anyhow::{Context, bail};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
 
 use super::files::{boot, sync_folder};
-use super::reader::{Lines, MAGIC, read_header};
-use super::recovery::RecoverableRun;
-use super::{DoneImage, Fingerprint, Line, RunFiles, RunPaths};
-use crate::{interrupt, log as report};
+use super::{DoneImage, Line, RunFiles, RunPaths};
+use crate::interrupt;
 
 /// How often rows and journal are flushed to disk. A loss of power loses everything since; a killed
 /// process loses nothing that it wrote.
@@ -48,163 +49,21 @@ pub(crate) struct RunLog {
     last_sync: Instant,
     /// Files that the rows refer to.
     files: Option<RunFiles>,
-    /// The files are no longer this run's to remove.
+    /// Lines that are not in the journal yet: until there is an image, it is that of the complete
+    /// shard that this run replaces.
+    held: Option<String>,
+    /// The files are not, or no longer, this run's to remove.
     completed: bool,
 }
 
 impl RunLog {
-    /// Continues the run with this fingerprint whose files are at `place`, or starts it.
-    /// `overwrite` discards what a run with another fingerprint left.
-    ///
-    /// # Errors
-    ///
-    /// If another run is writing there, if what is there was left by a run with another fingerprint
-    /// or is not from a run, or if it cannot be written.
-    pub(crate) fn open(
-        place: RunPaths,
-        fingerprint: &Fingerprint,
-        overwrite: bool,
-    ) -> anyhow::Result<Self> {
-        let journal = place.lock()?;
-        let cannot = || format!("cannot write '{}'", place.data.display());
-        let had_data = place.data.exists();
-        let mut options = File::options();
-        let data = options.read(true).write(true).create(true).truncate(false);
-        let mut log = Self {
-            data: data.open(&place.data).with_context(cannot)?,
-            journal,
-            pending: Vec::new(),
-            has_heading: false,
-            data_end: 0,
-            first_line: 0,
-            done: Done::default(),
-            continues: false,
-            started: SystemTime::now(),
-            last_sync: Instant::now(),
-            files: None,
-            completed: false,
-            place,
-        };
-        if !log.resume(fingerprint, overwrite, had_data)? {
-            log.start(fingerprint)?;
-        }
-        Ok(log)
-    }
-
-    /// Whether there is a run to continue.
-    fn resume(
-        &mut self,
-        fingerprint: &Fingerprint,
-        overwrite: bool,
-        had_data: bool,
-    ) -> anyhow::Result<bool> {
-        let (journal, data) = (self.journal.metadata()?.len(), self.data.metadata()?.len());
-        if journal == 0 && data == 0 {
-            return Ok(false);
-        }
-        let found = read_header(&mut BufReader::new(&self.journal));
-        let found = match found {
-            Ok(found) => found,
-            // A run that was killed before its first row.
-            Err(_) if data == 0 => return Ok(false),
-            Err(_) if overwrite => return Ok(false),
-            Err(error) => {
-                self.leave_untouched(had_data);
-                bail!(
-                    "'{}' cannot be continued, since its journal '{}' {error}: {}",
-                    self.place.data.display(),
-                    self.place.journal.display(),
-                    self.place.remedy()
-                )
-            }
-        };
-        let differences = found.differences(fingerprint);
-        let finished = !had_data && self.is_finished()?;
-        if finished || (!differences.is_empty() && overwrite) {
-            return Ok(false);
-        }
-        if !differences.is_empty() {
-            self.leave_untouched(had_data);
-            bail!(
-                "'{}' is from a different unfinished run, and the two cannot be mixed: {}; {}",
-                self.place.data.display(),
-                differences.join(", "),
-                self.place.remedy()
-            );
-        }
-        self.truncate_to_recoverable()?;
-        Ok(true)
-    }
-
-    /// Leaves another run's files alone: nothing is removed and nothing added.
-    fn leave_untouched(&mut self, had_data: bool) {
-        self.completed = true;
-        if !had_data {
-            let _ = fs::remove_file(&self.place.data);
-        }
-    }
-
-    /// Whether the journal belongs to a complete shard.
-    fn is_finished(&mut self) -> anyhow::Result<bool> {
-        let mut last = None;
-        for line in Lines::new(&mut self.journal)? {
-            last = Some(line.line);
-        }
-        Ok(matches!(last, Some(Line::End { .. })))
-    }
-
-    /// Keeps the longest part of the data that the journal vouches for, and drops the rest.
-    fn truncate_to_recoverable(&mut self) -> anyhow::Result<()> {
-        let whole = RecoverableRun::find(&mut self.journal, &mut self.data, boot())?;
-        if whole.damaged > 0 {
-            report::warning(format!(
-                "the rows of {} images in '{}' are damaged or missing, and are made again",
-                whole.damaged,
-                self.place.data.display()
-            ));
-        }
-        if whole.not_synced > 0 {
-            report::info(format!(
-                "the files of {} images may not have reached the disk before the machine was \
-                 restarted, and are made again",
-                whole.not_synced
-            ));
-        }
-        self.data.set_len(whole.data_end).with_context(|| self.cannot_write())?;
-        self.journal.set_len(whole.journal_end).with_context(|| self.cannot_write())?;
-        self.data.seek(SeekFrom::End(0))?;
-        self.journal.seek(SeekFrom::End(0))?;
-        self.continues = whole.done.images + whole.not_synced > 0;
-        (self.done, self.has_heading) = (whole.done, whole.has_heading);
-        (self.data_end, self.first_line) = (whole.data_end, whole.first_line);
-        self.started = whole.started.unwrap_or(self.started);
-        Ok(())
-    }
-
-    /// Starts from scratch.
-    fn start(&mut self, fingerprint: &Fingerprint) -> anyhow::Result<()> {
-        self.data.set_len(0).with_context(|| self.cannot_write())?;
-        self.journal.set_len(0).with_context(|| self.cannot_write())?;
-        self.data.rewind()?;
-        self.journal.rewind()?;
-        let header = format!("{MAGIC}\n{}\n", serde_json::to_string(fingerprint)?);
-        self.first_line = header.len() as u64;
-        self.journal.write_all(header.as_bytes()).with_context(|| self.cannot_write())?;
-        self.started = self.journal.metadata()?.modified()?;
-        let since = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.note(&Line::Started { nanoseconds })?;
-        if let Ok(existing) = fs::metadata(&self.place.output)
-            && existing.is_file()
-        {
-            // Anyone who could not read the replaced file must not be able to read this one.
-            self.data.set_permissions(existing.permissions())?;
-        }
-        Ok(())
-    }
-
     fn cannot_write(&self) -> String {
         format!("cannot write '{}'", self.place.data.display())
+    }
+
+    fn cannot_read(&self) -> String {
+        let RunPaths { data, journal, .. } = &self.place;
+        format!("cannot read '{}' or '{}'", journal.display(), data.display())
     }
 
     /// From now on vouches for these files, to which rows refer: after a loss of power, images
@@ -237,67 +96,9 @@ impl RunLog {
         &self.place
     }
 
-    /// Calls `each` with the finished images, in order.
-    pub(crate) fn for_each_image(
-        &mut self,
-        mut each: impl FnMut(DoneImage) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        for located in Lines::new(&mut self.journal)? {
-            if let Line::Image { image, .. } = located.line {
-                each(image)?;
-            }
-        }
-        self.journal.seek(SeekFrom::End(0))?;
-        Ok(())
-    }
-
     /// The position in the data of the next byte.
     pub(crate) fn position(&self) -> u64 {
         self.data_end + self.pending.len() as u64
-    }
-
-    /// Reads back bytes of finished images.
-    pub(crate) fn read_at(&mut self, at: u64, bytes: &mut [u8]) -> anyhow::Result<()> {
-        let read = self.data.seek(SeekFrom::Start(at)).and_then(|_| self.data.read_exact(bytes));
-        self.data.seek(SeekFrom::End(0))?;
-        read.with_context(|| format!("cannot read back '{}'", self.place.data.display()))
-    }
-
-    /// Calls `each` for every image with rows in the data: the image, the position of its bytes,
-    /// and the bytes.
-    pub(crate) fn replay(
-        &mut self,
-        mut each: impl FnMut(&DoneImage, u64, &[u8]) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        self.data.rewind()?;
-        let mut data = BufReader::with_capacity(1 << 18, &self.data);
-        let (mut rows, mut at) = (Vec::new(), 0);
-        for located in Lines::starting_at(&mut self.journal, self.first_line)? {
-            let (bytes, crc) = match &located.line {
-                Line::Heading { bytes, .. } => {
-                    data.seek_relative(i64::try_from(*bytes)?)?;
-                    at += bytes;
-                    continue;
-                }
-                Line::Image { bytes, crc, .. } => (*bytes, *crc),
-                Line::Started { .. }
-                | Line::Files { .. }
-                | Line::Part { .. }
-                | Line::End { .. } => continue,
-            };
-            rows.clear();
-            data.by_ref().take(bytes).read_to_end(&mut rows)?;
-            if crc32fast::hash(&rows) != crc || rows.len() as u64 != bytes {
-                bail!("'{}' was changed during the run", self.place.data.display());
-            }
-            if let Line::Image { image, .. } = &located.line {
-                each(image, at, &rows)?;
-            }
-            at += bytes;
-        }
-        self.data.seek(SeekFrom::End(0))?;
-        self.journal.seek(SeekFrom::End(0))?;
-        Ok(())
     }
 
     /// Commits what was written as the heading.
@@ -315,6 +116,8 @@ impl RunLog {
 
     /// Commits the contents of `from` as the heading, however long it is.
     pub(crate) fn copy_heading(&mut self, from: &mut impl Read) -> anyhow::Result<()> {
+        // Otherwise the data may look like those of the run that this one replaces.
+        self.replace_finished()?;
         let mut hasher = crc32fast::Hasher::new();
         let (mut bytes, mut buffer) = (0, vec![0; 1 << 16]);
         loop {
@@ -364,7 +167,8 @@ impl RunLog {
     /// Records that all images are done; `images` includes those of other shards.
     pub(crate) fn end(&mut self, images: u64) -> anyhow::Result<()> {
         self.sync()?;
-        self.note(&Line::End { images })
+        self.note(&Line::End { images })?;
+        self.journal.sync_data().with_context(|| self.kept())
     }
 
     fn commit(&mut self, line: &Line) -> anyhow::Result<()> {
@@ -380,8 +184,28 @@ impl RunLog {
     }
 
     fn note(&mut self, line: &Line) -> anyhow::Result<()> {
-        let written = self.journal.write_all(line.to_string().as_bytes());
-        written.with_context(|| self.kept())
+        let text = line.to_string();
+        let Some(held) = &mut self.held else {
+            let written = self.journal.write_all(text.as_bytes());
+            return written.with_context(|| self.kept());
+        };
+        held.push_str(&text);
+        match line {
+            Line::Started { .. } | Line::Heading { .. } | Line::Files { .. } => Ok(()),
+            Line::Image { .. } | Line::Part { .. } | Line::End { .. } => self.replace_finished(),
+        }
+    }
+
+    /// From now on the journal is that of this run, and no longer that of a complete shard that it
+    /// replaces.
+    pub(crate) fn replace_finished(&mut self) -> anyhow::Result<()> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let mut replace = || {
+            self.journal.rewind()?;
+            self.journal.write_all(held.as_bytes())?;
+            self.journal.set_len(held.len() as u64)
+        };
+        replace().with_context(|| self.kept())
     }
 
     /// Rows and files come first: the journal must not vouch for what is not there.
@@ -419,9 +243,9 @@ impl RunLog {
         )
     }
 
-    /// Turns the data into the output; the journal is kept if `keep_journal` is set.
+    /// Turns the data of a run that has ended into the output; the journal is kept if
+    /// `keep_journal` is set.
     pub(crate) fn complete(mut self, keep_journal: bool) -> anyhow::Result<()> {
-        self.sync()?;
         self.completed = true;
         let output = &self.place.output;
         fs::rename(&self.place.data, output)
@@ -440,7 +264,7 @@ impl RunLog {
 
     fn remove_journal(&self, keep: bool) -> anyhow::Result<()> {
         if keep {
-            return Ok(self.journal.sync_data()?);
+            return Ok(());
         }
         let journal = &self.place.journal;
         fs::remove_file(journal).with_context(|| format!("cannot remove '{}'", journal.display()))
@@ -475,9 +299,14 @@ impl Drop for RunLog {
         }
         if self.done.images == 0 {
             let _ = fs::remove_file(&self.place.data);
-            let _ = fs::remove_file(&self.place.journal);
+            if self.held.is_none() {
+                let _ = fs::remove_file(&self.place.journal);
+            }
         } else if self.files.is_some() {
             let _ = self.sync();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,8 @@ impl RecoverableRun {
             damaged: 0,
             not_synced,
         };
-        for (number, Located { line, end }) in lines.enumerate().take(most) {
+        for (number, located) in lines.enumerate().take(most) {
+            let Located { line, end } = located?;
             // The data of images that are in a data set file have been overwritten.
             let in_data = number >= last_part;
             if let Line::Heading { bytes, crc } | Line::Image { bytes, crc, .. } = line
@@ -101,8 +102,8 @@ impl Survey {
         // At the last line that records synced files: the contents of `found`, and the boot during
         // which the following lines were written.
         let mut synced = None;
-        for (number, Located { line, .. }) in Lines::new(journal)?.enumerate() {
-            match line {
+        for (number, located) in Lines::new(journal)?.enumerate() {
+            match located?.line {
                 Line::Part { .. } => found.last_part = number + 1,
                 Line::Image { .. } => found.listed += 1,
                 Line::Files { boot } => {

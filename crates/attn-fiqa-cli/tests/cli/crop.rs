@@ -111,6 +111,27 @@ fn skip_existing_keeps_crops_of_another_input() {
     assert!(ran.said().contains("note: 1 image skipped: its files exist\n"), "{}", ran.said());
 }
 
+/// A complete shard is recognised as such: only new images are cropped.
+#[test]
+fn complete_shard_is_extended_without_duplicates() {
+    let here = TestDir::new();
+    here.write("set/one.png", wide_image());
+    let args = ["crop", "set", "--largest", "--skip-existing", "--shard", "1/1", "-o", "out"];
+    here.run(&args).ended_with(0);
+    let first = here.read_text("out/manifest.csv");
+    here.write("set/two.png", wide_image());
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let ran = here.run(&args).ended_with(0);
+    assert!(ran.said().lines().any(|line| line == "1 cropped"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("damaged"), "{}", ran.stderr);
+    let manifest = here.read_text("out/manifest.csv");
+    assert!(manifest.starts_with(&first), "{manifest}");
+    assert_eq!(Table::parse(&manifest).column("path"), ["set/one.png", "set/two.png"]);
+    let ran = here.run(&[&args[..], &["--side", "64"]].concat());
+    ran.refused_with("is the output of a different run, whose journal is");
+    assert_eq!(here.read_text("out/manifest.csv"), manifest);
+}
+
 #[test]
 fn side_format_and_landmarks_options_are_applied() {
     let here = TestDir::new();

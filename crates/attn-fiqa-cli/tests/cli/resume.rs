@@ -268,6 +268,41 @@ fn concurrent_run_into_same_output_is_rejected() {
     }
 }
 
+/// Killed between the last two steps: the output is there, and so is the journal.
+#[test]
+fn run_killed_before_removing_its_journal_can_be_repeated() {
+    let here = test_dir();
+    let args = ["detect", "-q", "--draw", "out", "--output", "faces.csv", "--list", "-"];
+    kill(start(&here, &args, &NAMES[..3], "faces.csv.journal"));
+    let journal = here.read_text("faces.csv.journal");
+    here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
+    let expected = [content(&here, "faces.csv"), content(&here, "out")];
+    for last in ["end 6\n", "end 6\nfiles -\n"] {
+        here.write("faces.csv.journal", format!("{journal}{last}"));
+        let ran = here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
+        assert!(!ran.stderr.contains("damaged"), "{}", ran.stderr);
+        assert_eq!([content(&here, "faces.csv"), content(&here, "out")], expected);
+        assert!(!here.path("faces.csv.journal").exists());
+        // Without the journal, these are drawings that nobody vouches for.
+        here.run_with_stdin(&args, &list(&NAMES)).refused_with("the folder 'out' is not empty");
+    }
+}
+
+/// After a file of a data set is complete, no rows are left beside the journal that lists them.
+#[test]
+fn data_set_with_damaged_journal_is_not_overwritten() {
+    let here = test_dir();
+    let args = ["score", "--aligned", "-q", "--list", "-", "--output", "scores/"];
+    let args = [&args[..], &["--rows-per-file", "2"]].concat();
+    kill(start(&here, &args, &NAMES[..3], "scores/_journal"));
+    here.write("scores/_rows.part", "");
+    here.write("scores/_journal", "attn-fiqa journal 2\n{}\n");
+    let left = content(&here, "scores");
+    let ran = here.run_with_stdin(&args, &list(&NAMES));
+    ran.refused_with("since its journal 'scores/_journal' is of another version");
+    assert_eq!(content(&here, "scores"), left);
+}
+
 /// Another program's `.part` file is not touched.
 #[test]
 fn unrelated_part_file_is_not_overwritten() {

@@ -176,3 +176,36 @@ fn empty_shards_succeed_and_merge() {
     here.run(&[&args[..], &["--shard", "1/5", "--output", "1.csv"]].concat()).ended_with(0);
     here.run(&[&["merge"], &parts[..], &["-o", "merged.csv"]].concat()).ended_with(0);
 }
+
+/// A complete shard keeps its journal until another run has something to put in its place.
+#[test]
+fn failed_rerun_keeps_complete_shard() {
+    let here = test_dir();
+    let names = "set/0/0.png\nset/1/1.png\nset/0/2.png\n";
+    here.write("list.txt", names);
+    let args = ["score", "--list", "list.txt", "--aligned", "-q"];
+    let run = |shard: &str, output: &str, more: &[&str]| {
+        here.run(&[&args[..], &["--shard", shard, "--output", output], more].concat())
+    };
+    run("1/2", "1.csv", &[]).ended_with(0);
+    run("2/2", "2.csv", &[]).ended_with(0);
+    let complete = || ["1.csv", "1.csv.journal"].map(|file| here.read(file));
+    let before = complete();
+
+    here.write("list.txt", "");
+    run("1/2", "1.csv", &[]).refused_with("the inputs hold no image");
+    assert_eq!(complete(), before);
+    here.write("list.txt", names);
+    run("2/2", "1.csv", &[])
+        .refused_with("'1.csv' is the output of a different run, whose journal is '1.csv.journal'");
+    run("1/2", "1.csv", &["--method", "attn-max"])
+        .refused_with("--method was '' and is 'attn-max'");
+    assert_eq!(complete(), before);
+    assert!(!here.path("1.csv.part").exists());
+    here.run(&["merge", "1.csv", "2.csv", "-o", "merged.csv"]).ended_with(0);
+
+    run("1/2", "1.csv", &[]).ended_with(0);
+    assert_eq!(here.read("1.csv"), before[0]);
+    run("2/2", "1.csv", &["--overwrite"]).ended_with(0);
+    assert_eq!(here.read("1.csv"), here.read("2.csv"));
+}

@@ -17,7 +17,7 @@ pub(crate) struct MergeArgs {
     #[arg(long, short, value_name = "DIR|FILE", help_heading = "Output")]
     pub(crate) output: PathBuf,
 
-    /// Replace the data set in a folder
+    /// Replace the data set, or discard the unfinished run, in a folder
     #[arg(long, help_heading = "Output")]
     pub(crate) overwrite: bool,
 

@@ -48,7 +48,7 @@ impl RunPaths {
     }
 
     /// Opens the journal; fails if another run has it open.
-    pub(super) fn lock(&self) -> anyhow::Result<File> {
+    pub(crate) fn lock(&self) -> anyhow::Result<File> {
         let path = &self.journal;
         let cannot = || format!("cannot write '{}'", path.display());
         loop {

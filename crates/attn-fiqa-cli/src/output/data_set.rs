@@ -3,22 +3,22 @@
 //! Rows are kept one by one, as for a single file, until there are enough for a file, which then
 //! appears complete. `_SUCCESS` appears once all files are there.
 
-use std::fs;
-use std::io::{BufWriter, IntoInnerError, Write};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use super::parquet_rows::{cells_of, write_table};
-use super::parquet_table::{ParquetTable, TableSchema};
-use super::{Columns, NewFile, OwnedCell, Record, RunOutput, RunPlan, Sink, encode};
-use crate::journal::{DoneImage, RunLog, RunPaths};
+use super::parquet_table::TableSchema;
+use super::{Columns, Record, RunOutput, RunPlan, Sink, encode};
+use crate::journal::{DoneImage, JournalReader, RunLog, RunPaths, sync_folder};
 
 /// Marks a complete data set, as in Spark and Hadoop.
 pub(crate) const SUCCESS: &str = "_SUCCESS";
 
 /// The name of file number `part`.
-pub(crate) fn part_name(part: u64) -> String {
+pub(super) fn part_name(part: u64) -> String {
     format!("part-{part:05}.parquet")
 }
 
@@ -46,19 +46,14 @@ impl DataSet {
     ) -> anyhow::Result<Self> {
         let place = RunPaths::inside(folder);
         open_folder(folder, &place, plan.overwrite)?;
-        let log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
-        let done = log.done().parts;
-        for part in 0..done {
-            let file = folder.join(part_name(part));
-            if !file.is_file() {
-                bail!(
-                    "'{}' is missing, and its rows cannot be recreated on their own: {}",
-                    file.display(),
-                    log.place().remedy()
-                );
-            }
+        let mut log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
+        check_parts(folder, &log)?;
+        if log.done().images == 0 {
+            // From here on the data set is incomplete.
+            log.replace_finished()?;
+            remove_if_there(&folder.join(SUCCESS))?;
         }
-        remove_parts(folder, done)?;
+        remove_parts(folder, log.done().parts)?;
         let schema = TableSchema::of_data_set(&columns);
         let keep_journal = plan.shard.is_some();
         let folder = folder.to_owned();
@@ -108,21 +103,62 @@ impl RunOutput for DataSet {
         if done.rows_in_data > 0 || done.parts == 0 {
             self.end_part()?;
         }
+        check_parts(&self.folder, &self.log)?;
         self.log.end(images)?;
-        let success = self.folder.join(SUCCESS);
-        fs::write(&success, "").with_context(|| format!("cannot write '{}'", success.display()))?;
+        write_success(&self.folder)?;
         self.log.discard(self.keep_journal)
     }
 }
 
+/// Fails if a file that holds rows of the run is not there.
+fn check_parts(folder: &Path, log: &RunLog) -> anyhow::Result<()> {
+    for part in 0..log.done().parts {
+        let file = folder.join(part_name(part));
+        if !file.is_file() {
+            bail!(
+                "'{}' is missing, and its rows cannot be recreated on their own: {}",
+                file.display(),
+                log.place().remedy()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Marks the data set as complete, on disk before anything is removed.
+pub(super) fn write_success(folder: &Path) -> anyhow::Result<()> {
+    let path = folder.join(SUCCESS);
+    let written = File::create(&path).and_then(|file| file.sync_all());
+    written.with_context(|| format!("cannot write '{}'", path.display()))?;
+    sync_folder(folder);
+    Ok(())
+}
+
+pub(super) fn remove_if_there(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove '{}'", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a folder holds a run that can be continued. One that was killed in its last steps has
+/// marked the data set as complete but still has files to remove; the journal of a shard stays.
+pub(super) fn is_unfinished(folder: &Path, place: &RunPaths) -> bool {
+    let is_shard = || {
+        let journal = JournalReader::open(&place.journal);
+        journal.map_or(true, |(fingerprint, _)| fingerprint.shard.is_some())
+    };
+    place.journal.exists() && (!folder.join(SUCCESS).exists() || place.data.exists() || !is_shard())
+}
+
 /// Creates the folder. Unless `overwrite`, refuses one with any contents that are not from an
 /// unfinished run.
-pub(crate) fn open_folder(folder: &Path, place: &RunPaths, overwrite: bool) -> anyhow::Result<()> {
+pub(super) fn open_folder(folder: &Path, place: &RunPaths, overwrite: bool) -> anyhow::Result<()> {
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
-    let success = folder.join(SUCCESS);
-    let unfinished = place.journal.exists() && !success.exists();
-    if unfinished {
+    if is_unfinished(folder, place) {
         return Ok(());
     }
     let mut entries = fs::read_dir(folder)
@@ -131,23 +167,19 @@ pub(crate) fn open_folder(folder: &Path, place: &RunPaths, overwrite: bool) -> a
         return Ok(());
     }
     if !overwrite {
-        let what = if success.exists() { "holds a complete data set" } else { "is not empty" };
+        let complete = folder.join(SUCCESS).exists();
+        let what = if complete { "holds a complete data set" } else { "is not empty" };
         bail!(
             "the folder '{}' {what}: name another, or use --overwrite to replace the data set in \
              it",
             folder.display()
         );
     }
-    // From here on the data set is incomplete.
-    if success.exists() {
-        fs::remove_file(&success)
-            .with_context(|| format!("cannot remove '{}'", success.display()))?;
-    }
     Ok(())
 }
 
 /// Removes the files of a data set from number `first` on, left by an earlier run.
-pub(crate) fn remove_parts(folder: &Path, first: u64) -> anyhow::Result<()> {
+pub(super) fn remove_parts(folder: &Path, first: u64) -> anyhow::Result<()> {
     let context = || format!("cannot read the folder '{}'", folder.display());
     for entry in fs::read_dir(folder).with_context(context)? {
         let path = entry.with_context(context)?.path();
@@ -171,66 +203,5 @@ pub(crate) fn parts(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
         found.push(path);
         count += 1;
-    }
-}
-
-/// Writes a data set whose rows are all available.
-pub(crate) struct DataSetWriter {
-    folder: PathBuf,
-    schema: TableSchema,
-    rows_per_file: u64,
-    parts: u64,
-    rows: u64,
-    table: Option<ParquetTable<BufWriter<NewFile>>>,
-}
-
-impl DataSetWriter {
-    pub(crate) fn create(
-        folder: &Path,
-        schema: TableSchema,
-        rows_per_file: u64,
-        overwrite: bool,
-    ) -> anyhow::Result<Self> {
-        open_folder(folder, &RunPaths::inside(folder), overwrite)?;
-        remove_parts(folder, 0)?;
-        let folder = folder.to_owned();
-        let mut writer = Self { folder, schema, rows_per_file, parts: 0, rows: 0, table: None };
-        writer.start_part()?;
-        Ok(writer)
-    }
-
-    fn start_part(&mut self) -> anyhow::Result<()> {
-        let file = NewFile::create(&self.folder.join(part_name(self.parts)))?;
-        self.table = Some(ParquetTable::new(BufWriter::new(file), &self.schema)?);
-        (self.parts, self.rows) = (self.parts + 1, 0);
-        Ok(())
-    }
-
-    /// Adds the rows of one image.
-    pub(crate) fn push(&mut self, rows: Vec<Vec<OwnedCell>>) -> anyhow::Result<()> {
-        if self.rows >= self.rows_per_file {
-            self.end_part()?;
-            self.start_part()?;
-        }
-        self.rows += rows.len() as u64;
-        if let Some(table) = &mut self.table {
-            rows.into_iter().try_for_each(|row| table.push(row))?;
-        }
-        Ok(())
-    }
-
-    fn end_part(&mut self) -> anyhow::Result<()> {
-        match self.table.take() {
-            Some(table) => {
-                table.finish()?.into_inner().map_err(IntoInnerError::into_error)?.finish()
-            }
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
-        self.end_part()?;
-        let success = self.folder.join(SUCCESS);
-        fs::write(&success, "").with_context(|| format!("cannot write '{}'", success.display()))
     }
 }

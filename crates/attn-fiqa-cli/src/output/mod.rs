@@ -5,6 +5,7 @@ mod cells;
 mod columns;
 mod csv_rows;
 mod data_set;
+mod data_set_writer;
 mod destination;
 mod folder;
 mod jsonl;
@@ -28,7 +29,8 @@ use anyhow::{Context, bail};
 pub(crate) use cells::{OwnedCause, OwnedCell, encode};
 pub(crate) use columns::{Cell, ColumnChoice, Columns, Kind, Record, describe_notes, printable};
 pub(crate) use csv_rows::csv_record;
-pub(crate) use data_set::{DataSetWriter, SUCCESS, parts};
+pub(crate) use data_set::{SUCCESS, parts};
+pub(crate) use data_set_writer::DataSetWriter;
 pub(crate) use destination::{
     DEFAULT_ROWS_PER_FILE, Destination, NewFile, RunPlan, absolute, folder_of, is_folder,
     is_stdout, same_file,

@@ -303,6 +303,43 @@ fn data_set_with_damaged_journal_is_not_overwritten() {
     assert_eq!(content(&here, "scores"), left);
 }
 
+/// Killed after it had marked a data set as complete.
+#[test]
+fn data_set_killed_in_its_last_steps_is_completed() {
+    let here = test_dir();
+    let score = ["score", "--aligned", "-q", "--list", "-", "--rows-per-file", "2", "--output"];
+    let whole = [&score[..], &["whole/"]].concat();
+    let shard = [&score[..], &["shard/", "--shard", "1/1"]].concat();
+    here.run_with_stdin(&shard, &list(&NAMES)).ended_with(1);
+    here.run_with_stdin(&whole, &list(&NAMES)).ended_with(1);
+    let expected = [content(&here, "whole"), content(&here, "shard")];
+
+    here.write("shard/_rows.part", "");
+    here.run(&["merge", "shard", "--output", "merged/"]).refused_with("is not finished");
+    here.run_with_stdin(&shard, &list(&NAMES)).ended_with(1);
+    assert_eq!(content(&here, "shard"), expected[1]);
+    here.run(&["merge", "shard", "--output", "merged/", "--rows-per-file", "2"]).ended_with(0);
+    assert_eq!(content(&here, "merged"), expected[0]);
+
+    let journal = here.read_text("shard/_journal").replace("\"1/1\"", "null");
+    for rows in [Some(""), None] {
+        here.write("whole/_journal", &journal);
+        rows.into_iter().for_each(|rows| here.write("whole/_rows.part", rows));
+        let written = |here: &TestDir| fs::metadata(here.path("whole/part-00000.parquet"));
+        let before = written(&here).unwrap().modified().unwrap();
+        here.run_with_stdin(&whole, &list(&NAMES)).ended_with(1);
+        assert_eq!(content(&here, "whole"), expected[0]);
+        assert_eq!(written(&here).unwrap().modified().unwrap(), before, "not scored again");
+    }
+    // Another command does not replace it.
+    here.write("whole/_journal", &journal);
+    let other = [&whole[..], &["--method", "attn-max"]].concat();
+    here.run_with_stdin(&other, &list(&NAMES)).refused_with("is the output of a different run");
+    here.run_with_stdin(&whole, &list(&NAMES)).ended_with(1);
+    here.run_with_stdin(&whole, &list(&NAMES)).refused_with("holds a complete data set");
+    assert_eq!(content(&here, "whole"), expected[0]);
+}
+
 /// Another program's `.part` file is not touched.
 #[test]
 fn unrelated_part_file_is_not_overwritten() {

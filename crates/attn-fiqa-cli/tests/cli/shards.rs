@@ -209,3 +209,38 @@ fn failed_rerun_keeps_complete_shard() {
     run("2/2", "1.csv", &["--overwrite"]).ended_with(0);
     assert_eq!(here.read("1.csv"), here.read("2.csv"));
 }
+
+/// A folder that holds a run, or a data set, is changed only once the merged rows are complete.
+#[test]
+fn merge_keeps_existing_data_until_it_is_replaced() {
+    let here = TestDir::with_faces(&["blur-1.png", "dark-5.png", "blur-3.png", "blur-5.png"]);
+    let args = ["score", "blur-1.png", "dark-5.png", "blur-3.png", "blur-5.png"];
+    let args = [&args[..], &["--aligned", "-q"]].concat();
+    let files = ["--rows-per-file", "1", "--output"];
+    for (index, part) in [("1/2", "1.parquet"), ("2/2", "2.parquet")] {
+        shard(&here, &args, index, part);
+    }
+    here.run(&[&args[..], &files, &["set/"]].concat()).ended_with(0);
+    let merge = |more: &[&str]| here.run(&[&["merge", "1.parquet", "2.parquet"], more].concat());
+
+    // Rows that do not match their journal are found only when they are read.
+    let journal = here.read_text("1.parquet.journal");
+    let image = journal.lines().rfind(|line| line.split(' ').count() == 6).unwrap();
+    let crc = image.split(' ').nth(4).unwrap();
+    here.write("1.parquet.journal", journal.replace(crc, "00000000"));
+    let before = content(&here, "set");
+    merge(&["--overwrite", "--output", "set/"]).refused_with("does not hold the rows");
+    assert_eq!(content(&here, "set"), before);
+    merge(&["--output", "new/"]).refused_with("does not hold the rows");
+    assert!(here.files("new").is_empty());
+    here.write("1.parquet.journal", journal);
+
+    here.write("set/_journal", "attn-fiqa journal 1\n{}\n");
+    here.write("set/_rows.part", "rows");
+    fs::remove_file(here.path("set/_SUCCESS")).unwrap();
+    let before = here.files("set");
+    merge(&["--output", "set/"]).refused_with("the folder 'set/' holds an unfinished run");
+    assert_eq!(here.files("set"), before);
+    merge(&["--overwrite", "--output", "set/", "--rows-per-file", "3"]).ended_with(0);
+    assert_eq!(here.files("set"), ["_SUCCESS", "part-00000.parquet", "part-00001.parquet"]);
+}

@@ -288,6 +288,25 @@ fn run_killed_before_removing_its_journal_can_be_repeated() {
     }
 }
 
+/// Killed after the manifest was replaced, and continued: its new rows are not added again.
+#[test]
+fn resumed_map_adds_rows_to_manifest_once() {
+    let here = test_dir();
+    let args = ["map", "--aligned", "-q", "--skip-existing", "--output", "maps", "--list", "-"];
+    here.run_with_stdin(&args, &list(&NAMES[..2])).ended_with(0);
+    let files = ["maps/manifest.csv.part", "maps/manifest.csv.journal"];
+    kill(start(&here, &args, &NAMES[2..4], files[1]));
+    let left = files.map(|file| here.read(file));
+    here.run_with_stdin(&args, &list(&NAMES[2..])).ended_with(1);
+    let expected = here.read_text("maps/manifest.csv");
+    assert_eq!(Table::parse(&expected).column("path"), NAMES);
+    for (file, content) in files.into_iter().zip(left) {
+        here.write(file, content);
+    }
+    here.run_with_stdin(&args, &list(&NAMES[2..])).ended_with(1);
+    assert_eq!(here.read_text("maps/manifest.csv"), expected);
+}
+
 /// After a file of a data set is complete, no rows are left beside the journal that lists them.
 #[test]
 fn data_set_with_damaged_journal_is_not_overwritten() {

@@ -1,7 +1,7 @@
 //! The images of a map run: written to the log one by one, and drawn from it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -68,7 +68,10 @@ impl<'a> MapOutput<'a> {
         if existing == Existing::Skip {
             check_heading(&place)?;
         }
-        let log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
+        let mut log = RunLog::open(place, &plan.fingerprint, plan.overwrite)?;
+        if existing == Existing::Skip {
+            keep_manifest(&mut log)?;
+        }
         let before = BeforeRun::new(existing, log.started());
         let manifest =
             args.output.as_deref().map(|folder| Manifest::new(folder, args.grid, before));
@@ -136,13 +139,11 @@ impl<'a> MapOutput<'a> {
         spool.push(log, &image)
     }
 
-    /// Writes the existing manifest, if its rows stay, followed by the rows in the log.
+    /// Writes the manifest from before the run, if its rows stay, followed by the rows in the log.
     fn write_manifest(&mut self) -> anyhow::Result<()> {
         let path = self.log.place().output.clone();
         let mut file = NewFile::create(&path)?;
-        if self.before.is_skipping() && path.exists() {
-            io::copy(&mut File::open(&path)?, &mut file)?;
-        } else {
+        if !self.log.read_heading(&mut file)? {
             file.write_all(&Manifest::heading()?)?;
         }
         self.log.replay(|_, start, bytes| {
@@ -188,6 +189,17 @@ impl RunOutput for MapOutput<'_> {
         self.log.end(total)?;
         self.log.discard(false)
     }
+}
+
+/// Keeps the manifest from before the run as the heading of the log: a run that is continued in its
+/// last steps may already have replaced it.
+fn keep_manifest(log: &mut RunLog) -> anyhow::Result<()> {
+    let path = log.place().output.clone();
+    if log.has_heading() || log.done().images > 0 || !path.exists() {
+        return Ok(());
+    }
+    let file = File::open(&path);
+    log.copy_heading(&mut file.with_context(|| format!("cannot read '{}'", path.display()))?)
 }
 
 /// Refuses to add rows to a manifest with other columns.

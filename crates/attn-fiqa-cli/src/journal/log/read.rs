@@ -1,6 +1,6 @@
 //! Reads back what is in the log of a run.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, bail};
 
@@ -40,6 +40,38 @@ impl RunLog {
             );
         }
         Ok(())
+    }
+
+    /// Writes the heading to `to`; returns whether there is one.
+    pub(crate) fn read_heading(&mut self, to: &mut impl Write) -> anyhow::Result<bool> {
+        if !self.has_heading {
+            return Ok(false);
+        }
+        let cannot_read = self.cannot_read();
+        let changed = format!("'{}' was changed during the run", self.place.data.display());
+        let mut found = None;
+        for located in Lines::starting_at(&mut self.journal, self.first_line)? {
+            let located = located.with_context(|| cannot_read.clone())?;
+            if let Line::Heading { bytes, crc } = located.line {
+                found = Some((bytes, crc));
+                break;
+            }
+        }
+        self.journal.seek(SeekFrom::End(0))?;
+        let (bytes, crc) = found.with_context(|| changed.clone())?;
+        let mut hasher = crc32fast::Hasher::new();
+        let (mut at, mut buffer) = (0, vec![0; 1 << 16]);
+        while at < bytes {
+            let length = buffer.len().min(usize::try_from(bytes - at).unwrap_or(usize::MAX));
+            self.read_at(at, &mut buffer[..length])?;
+            hasher.update(&buffer[..length]);
+            to.write_all(&buffer[..length])?;
+            at += length as u64;
+        }
+        if hasher.finalize() != crc {
+            bail!(changed);
+        }
+        Ok(true)
     }
 
     /// Reads back bytes of finished images.

@@ -3,9 +3,10 @@
 use clap::ArgMatches;
 
 /// Options that change no row, and those that say which images are taken: a
-/// [`Shard`](crate::journal::Shard) is compared on its own.
+/// [`Shard`](crate::journal::Shard) is compared on its own. `max_memory` does change rows: a larger
+/// image becomes one that says so.
 const IGNORED_OPTIONS: [&str; 6] =
-    ["output", "overwrite", "skip_existing", "max_memory", "recursive", "shard"];
+    ["output", "sheet", "overwrite", "skip_existing", "recursive", "shard"];
 
 /// Options that name the inputs.
 const INPUTS: [&str; 3] = ["inputs", "list", "root"];

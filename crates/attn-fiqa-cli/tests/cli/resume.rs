@@ -234,6 +234,7 @@ fn resume_rejects_changed_settings_or_inputs() {
         (&["--precision", "int8"], "precision was 'f32' and is 'int8'"),
         (&["--shard", "1/2"], "--shard was 'all images' and is '1/2'"),
         (&["a.png"], "INPUT was '' and is 'a.png'"),
+        (&["--max-memory", "1G"], "--max-memory was '' and is '1G'"),
     ] {
         let ran = here.run_with_stdin(&[&args[..], other].concat(), &list(&NAMES));
         assert!(ran.stderr.contains(named), "{}", ran.stderr);
@@ -266,6 +267,17 @@ fn concurrent_run_into_same_output_is_rejected() {
         assert_eq!(here.files(""), left, "{output}");
         kill(child);
     }
+}
+
+/// The output itself is no input of the run.
+#[test]
+fn run_resumes_after_its_sheet_was_written() {
+    let here = test_dir();
+    let args = ["map", "--aligned", "--sheet", "sheet.png", "--list", "-"];
+    kill(start(&here, &args, &NAMES[..3], "sheet.png.journal"));
+    here.write("sheet.png", "the sheet");
+    let ran = here.run_with_stdin(&args, &list(&NAMES)).ended_with(1);
+    assert!(ran.stderr.contains("holds 2 images of an earlier run"), "{}", ran.stderr);
 }
 
 /// Killed between the last two steps: the output is there, and so is the journal.

@@ -48,7 +48,9 @@ fn failures_are_sorted_by_frequency_with_three_examples() {
 }
 
 /// Name, faces with it as main cause and among their causes, median quality.
-fn counts(causes: &[CauseSummary]) -> Vec<(&str, Option<usize>, Option<usize>, Option<f64>)> {
+type Counts<'a> = (&'a str, Option<usize>, Option<usize>, Option<f64>);
+
+fn counts(causes: &[CauseSummary]) -> Vec<Counts<'_>> {
     let count = |row: &CauseSummary| {
         let [main, named] = [row.main, row.named].map(|part| part.map(|part| part.count));
         (main, named, row.median_quality)

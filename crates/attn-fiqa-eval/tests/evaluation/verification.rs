@@ -46,7 +46,7 @@ fn exact_thresholds_match_naive_implementation() {
         let fold_of = equal_folds(count, folds);
         let found = verification(&set, &fold_of, ThresholdGrid::Exact).expect("accuracy");
         let expected: Vec<(f64, f64)> =
-            (0..folds as u16).map(|fold| naive_fold(&set, &fold_of, fold)).collect();
+            (0..folds).map(|fold| naive_fold(&set, &fold_of, fold)).collect();
         let folds_found: Vec<(f64, f64)> =
             found.folds.iter().map(|fold| (fold.accuracy, fold.threshold)).collect();
         assert_eq!(folds_found, expected, "seed {seed}");

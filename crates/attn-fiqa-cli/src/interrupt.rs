@@ -10,16 +10,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::log;
 
 /// The exit status that shells expect of a program terminated by SIGINT.
 const STATUS: u8 = 130;
 
+/// How long a command that handles signals itself may take to begin to stop.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(2);
+
 /// Whether the command ends by itself when interrupted.
 static GRACEFUL_STOP: AtomicBool = AtomicBool::new(false);
 /// Whether the command handles signals itself.
 static HANDLED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
+/// Whether that command has begun to stop.
+static ACKNOWLEDGED: AtomicBool = AtomicBool::new(false);
 /// Whether an interrupt was received.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Files being written, under their temporary names.
@@ -37,7 +43,11 @@ pub(crate) fn handle() {
 
 fn on_interrupt() {
     if HANDLED_ELSEWHERE.load(Ordering::SeqCst) {
-        return;
+        // This runs on a thread of its own, so the signal may be older than the command's handler.
+        std::thread::sleep(ACKNOWLEDGE_WITHIN);
+        if ACKNOWLEDGED.load(Ordering::SeqCst) {
+            return;
+        }
     }
     let first = !INTERRUPTED.swap(true, Ordering::SeqCst);
     if first && GRACEFUL_STOP.load(Ordering::SeqCst) {
@@ -58,6 +68,12 @@ fn lock(paths: &Mutex<Vec<PathBuf>>) -> MutexGuard<'_, Vec<PathBuf>> {
 #[cfg(feature = "serve")]
 pub(crate) fn leave_signals_to_the_command() {
     HANDLED_ELSEWHERE.store(true, Ordering::SeqCst);
+}
+
+/// The command that handles signals itself has received one.
+#[cfg(feature = "serve")]
+pub(crate) fn acknowledge() {
+    ACKNOWLEDGED.store(true, Ordering::SeqCst);
 }
 
 /// Whether Ctrl-C was pressed.

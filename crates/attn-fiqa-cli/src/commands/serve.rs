@@ -141,19 +141,22 @@ fn report(event: Event) {
                 "listening",
                 [("address", json!(address.to_string()))],
             );
-            // Not earlier: the service handles signals by now, so none is lost in between.
+            // Not earlier: the service handles signals by now.
             interrupt::leave_signals_to_the_command();
         }
         Event::Ready => log::event(Level::Info, "ready", "ready", []),
-        Event::Draining { connections } => log::event(
-            Level::Info,
-            &format!(
-                "stopping: answering accepted requests, {connections} connections are open; signal \
-                 again to stop immediately"
-            ),
-            "draining",
-            [("connections", json!(connections))],
-        ),
+        Event::Draining { connections } => {
+            interrupt::acknowledge();
+            log::event(
+                Level::Info,
+                &format!(
+                    "stopping: answering accepted requests, {connections} connections are open; \
+                     signal again to stop immediately"
+                ),
+                "draining",
+                [("connections", json!(connections))],
+            );
+        }
         Event::Warning(line) => log::warning(line),
         Event::Access(access) => log_access(&access),
         _ => {}
